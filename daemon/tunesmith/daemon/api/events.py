@@ -1,0 +1,181 @@
+"""Everything that can happen to a job, as frozen structs; state elsewhere is a fold over these."""
+
+from __future__ import annotations
+
+import msgspec
+
+STAGES = ("fetch", "prepare", "train", "evaluate", "export", "verify")
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    """`time` is seconds since the epoch, set by whoever emits."""
+
+    time: float
+
+
+class Queued(_Event, tag="queued"):
+    pass
+
+
+class Started(_Event, tag="started"):
+    """A worker process has the job; `attempt` is the fencing token, rising with every worker."""
+
+    attempt: int
+    pid: int
+
+
+class Adopted(_Event, tag="adopted"):
+    """A restarted daemon found the worker alive and follows it again."""
+
+    pid: int
+
+
+class StageStarted(_Event, tag="stage_started"):
+    stage: str
+
+
+class StageProgress(_Event, tag="stage_progress"):
+    """`done` of `total` in `unit` (bytes, rows, steps, tokens, files); `eta_s` None while unknown."""
+
+    stage: str
+    done: float
+    total: float
+    unit: str
+    eta_s: float | None = None
+    note: str = ""
+
+
+class StageFinished(_Event, tag="stage_finished"):
+    stage: str
+    seconds: float
+
+
+class TrainStep(_Event, tag="train_step"):
+    """One optimizer step. `tokens_per_second` counts non-padding tokens; `memory_bytes` is resident (CPU) or allocated (GPU)."""
+
+    step: int
+    total_steps: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    tokens_per_second: float
+    memory_bytes: int
+    eta_s: float
+
+
+class DataChecked(_Event, tag="data_checked"):
+    """Every row of a file accounted for: rows_read == rows_kept + rows_rejected, always."""
+
+    file: str
+    rows_read: int
+    rows_kept: int
+    rows_rejected: int
+    tokens: int = 0
+    trained_tokens: int = 0
+    longest: int = 0
+    rejected: tuple[str, ...] = ()
+
+
+class Scored(_Event, tag="scored"):
+    """Loss-based scores of `subject` (base or tuned); None where there were no rows to score."""
+
+    subject: str
+    held_out_loss: float | None = None
+    held_out_perplexity: float | None = None
+    general_perplexity: float | None = None
+
+
+class Answered(_Event, tag="answered"):
+    """One greedy answer of `subject` (base, tuned, gguf); `correct` None where no rule grades it."""
+
+    subject: str
+    row: int
+    question: str
+    answer: str
+    expected: str = ""
+    correct: bool | None = None
+    set_name: str = "held_out"
+
+
+class ArtifactWritten(_Event, tag="artifact_written"):
+    """`key` is the export's key as in the recipe (adapter, merged, gguf:f16 ...); `path` relative to the job's folder."""
+
+    key: str
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Verified(_Event, tag="verified"):
+    """An exported artifact compared with the merged model."""
+
+    key: str
+    passed: bool
+    kl_divergence: float
+    top1_agreement: float
+    tokens_compared: int
+    prompt_equal: bool
+    token_ids_equal: bool
+    kl_limit: float
+    prompt: str = ""
+    merged_answer: str = ""
+    artifact_answer: str = ""
+    correct: int | None = None
+    graded: int | None = None
+
+
+class Notice(_Event, tag="notice"):
+    """A sentence for the person: level info, warning or error."""
+
+    level: str
+    text: str
+
+
+class CancelRequested(_Event, tag="cancel_requested"):
+    pass
+
+
+class Finished(_Event, tag="finished"):
+    seconds: float
+
+
+class Failed(_Event, tag="failed"):
+    """The worker refused (typed error), or died without a word (code 'worker_died')."""
+
+    code: str
+    message: str
+    hint: str = ""
+    stage: str = ""
+
+
+class Cancelled(_Event, tag="cancelled"):
+    pass
+
+
+Event = (
+    Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | TrainStep | DataChecked | Scored
+    | Answered | ArtifactWritten | Verified | Notice | CancelRequested | Finished | Failed | Cancelled
+)  # fmt: skip
+TERMINAL = (Finished, Failed, Cancelled)
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """An event with its number in the job's history: strictly increasing, without gaps."""
+
+    number: int
+    event: Event
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Event)
+
+
+def encode(event: Event) -> bytes:
+    """One JSON line without the line end."""
+    return _encoder.encode(event)
+
+
+def decode(line: bytes) -> Event:
+    """Raises msgspec.DecodeError or ValidationError on a line that is no event."""
+    return _decoder.decode(line)

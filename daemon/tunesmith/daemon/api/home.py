@@ -1,0 +1,75 @@
+"""Where everything of Tunesmith lies on disk; nothing here makes a folder until asked to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+from pathlib import Path
+
+import msgspec
+
+from tunesmith.recipes.errors import DaemonError
+
+SOCKET_PATH_LIMIT = 104  # bytes: sun_path on macOS, the shorter of the two platforms
+
+
+class Home(msgspec.Struct, frozen=True):
+    """`$TUNESMITH_HOME`, else `$XDG_DATA_HOME/tunesmith`, else `~/.local/share/tunesmith`."""
+
+    root: Path
+
+    @classmethod
+    def find(cls) -> Home:
+        if given := os.environ.get("TUNESMITH_HOME"):
+            return cls(Path(given).expanduser().resolve())
+        data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return cls(Path(data).expanduser().resolve() / "tunesmith")
+
+    @property
+    def database(self) -> Path:
+        return self.root / "jobs.sqlite3"
+
+    @property
+    def models(self) -> Path:
+        """Cache of model folders: `models/starter/` and so on."""
+        return self.root / "models"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "daemon.log"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "daemon.lock"
+
+    @property
+    def vendor(self) -> Path:
+        """llama.cpp's converter and gguf-py, of the same version as the library, put there by install.sh."""
+        return Path(sys.prefix) / "share" / "tunesmith" / "llama.cpp"
+
+    def job(self, job_id: int) -> Path:
+        """recipe.yaml, spec.json, journal.jsonl, worker.json, worker.log and the artifacts of one job."""
+        return self.root / "jobs" / str(job_id)
+
+    @property
+    def socket(self) -> Path:
+        """In the home's own `run/`; in a per-user folder of the system's when that path is too long for a socket."""
+        plain = self.root / "run" / "daemon.sock"
+        if len(os.fsencode(plain)) <= SOCKET_PATH_LIMIT:
+            return plain
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        runtime = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"
+        return Path(runtime) / f"tunesmith-{os.getuid()}-{digest}" / "daemon.sock"
+
+
+def private_folder(path: Path) -> Path:
+    """Make `path` with mode 0700, or check that it is ours alone. Raises DaemonError when it is not."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise DaemonError(f"{path} is not a folder of yours", "Remove it, or set TUNESMITH_HOME to another folder.")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path

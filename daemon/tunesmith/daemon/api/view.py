@@ -1,0 +1,129 @@
+"""What a job looks like: a pure fold over its events, the same in daemon, wizard and command line."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tunesmith.daemon.api import events as e
+from tunesmith.recipes.errors import ErrorBody
+
+QUEUED, RUNNING, CANCELLING, FINISHED, FAILED, CANCELLED = (
+    "queued", "running", "cancelling", "finished", "failed", "cancelled",
+)  # fmt: skip
+TERMINAL_STATES = frozenset({FINISHED, FAILED, CANCELLED})
+LOSS_POINTS_KEPT = 2000  # a braille chart is at most a few hundred columns wide
+
+
+class StageView(msgspec.Struct, frozen=True):
+    """`state` is waiting, running, done or failed."""
+
+    name: str
+    state: str = "waiting"
+    done: float = 0
+    total: float = 0
+    unit: str = ""
+    eta_s: float | None = None
+    note: str = ""
+    seconds: float | None = None
+
+    @property
+    def fraction(self) -> float:
+        """0 to 1."""
+        if self.state == "done":
+            return 1.0
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+class JobView(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+    state: str = QUEUED
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    attempt: int = 0
+    pid: int | None = None
+    folder: str = ""
+    last_event: int = 0
+    stages: tuple[StageView, ...] = tuple(StageView(name) for name in e.STAGES)
+    step: e.TrainStep | None = None
+    losses: tuple[tuple[int, float], ...] = ()
+    learning_rates: tuple[tuple[int, float], ...] = ()
+    data: tuple[e.DataChecked, ...] = ()
+    scores: tuple[e.Scored, ...] = ()
+    answers: tuple[e.Answered, ...] = ()
+    artifacts: tuple[e.ArtifactWritten, ...] = ()
+    verified: tuple[e.Verified, ...] = ()
+    notices: tuple[e.Notice, ...] = ()
+    error: ErrorBody | None = None
+
+    @property
+    def ended_already(self) -> bool:
+        return self.state in TERMINAL_STATES
+
+    def stage(self, name: str) -> StageView:
+        return next(stage for stage in self.stages if stage.name == name)
+
+    def correct(self, subject: str) -> tuple[int, int]:
+        """Right answers and graded answers of `subject` on the held-out questions."""
+        graded = [a for a in self.answers if a.subject == subject and a.correct is not None and a.set_name == "held_out"]
+        return sum(bool(a.correct) for a in graded), len(graded)
+
+
+def _with_stage(view: JobView, stage: StageView) -> JobView:
+    return msgspec.structs.replace(view, stages=tuple(stage if s.name == stage.name else s for s in view.stages))
+
+
+def fold(view: JobView, numbered: e.Numbered) -> JobView:
+    """The view after one more event. An event at or below `last_event` changes nothing (replays are harmless)."""
+    if numbered.number <= view.last_event:
+        return view
+    replace = msgspec.structs.replace
+    view = replace(view, last_event=numbered.number)
+    if view.ended_already:
+        return view
+    match numbered.event:
+        case e.Queued(time=time):
+            return replace(view, created=time)
+        case e.Started(time=time, attempt=attempt, pid=pid):
+            # A new attempt starts its stages over; what an earlier one reported is not counted twice.
+            fresh = JobView(view.id, view.name, folder=view.folder, created=view.created, last_event=view.last_event)
+            return replace(fresh, state=RUNNING, started=time, attempt=attempt, pid=pid, notices=view.notices)
+        case e.Adopted(pid=pid):
+            return replace(view, pid=pid)
+        case e.StageStarted(stage=name):
+            return _with_stage(view, replace(view.stage(name), state="running"))
+        case e.StageProgress() as p:
+            running = StageView(p.stage, "running", p.done, p.total, p.unit, p.eta_s, p.note)
+            return _with_stage(view, running)
+        case e.StageFinished(stage=name, seconds=seconds):
+            return _with_stage(view, replace(view.stage(name), state="done", seconds=seconds, eta_s=None))
+        case e.TrainStep() as step:
+            return replace(
+                view,
+                step=step,
+                losses=(*view.losses, (step.step, step.loss))[-LOSS_POINTS_KEPT:],
+                learning_rates=(*view.learning_rates, (step.step, step.learning_rate))[-LOSS_POINTS_KEPT:],
+            )
+        case e.DataChecked() as checked:
+            return replace(view, data=(*view.data, checked))
+        case e.Scored() as scored:
+            return replace(view, scores=(*view.scores, scored))
+        case e.Answered() as answer:
+            return replace(view, answers=(*view.answers, answer))
+        case e.ArtifactWritten() as artifact:
+            return replace(view, artifacts=(*view.artifacts, artifact))
+        case e.Verified() as verified:
+            return replace(view, verified=(*view.verified, verified))
+        case e.Notice() as notice:
+            return replace(view, notices=(*view.notices, notice)[-200:])
+        case e.CancelRequested():
+            return replace(view, state=CANCELLING)
+        case e.Finished(time=time):
+            return replace(view, state=FINISHED, ended=time, pid=None)
+        case e.Cancelled(time=time):
+            return replace(view, state=CANCELLED, ended=time, pid=None)
+        case e.Failed() as failed:
+            stages = tuple(replace(s, state="failed") if s.state == "running" else s for s in view.stages)
+            error = ErrorBody(failed.code, failed.message, failed.hint)
+            return replace(view, state=FAILED, ended=failed.time, pid=None, stages=stages, error=error)

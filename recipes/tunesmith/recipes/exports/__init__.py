@@ -1,0 +1,58 @@
+"""Exports: what is written for others to load. One file a card; a target is `key` or `key:variant`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from tunesmith.recipes import catalog
+from tunesmith.recipes.errors import RecipeError, nearest
+
+
+class ExportContext(Protocol):
+    """What a worker lends an export; every path is a folder or file of this attempt."""
+
+    @property
+    def adapter(self) -> Path: ...
+    @property
+    def merged(self) -> Path: ...
+    @property
+    def base(self) -> Path: ...
+    @property
+    def vendor(self) -> Path: ...
+    def run(self, command: list[str]) -> None: ...
+    def progress(self, done: float, total: float, unit: str) -> None: ...
+
+
+class Export(msgspec.Struct, frozen=True):
+    """`write(context, variant, staged)` writes the file or folder `staged`, in a worker; publishing is the worker's.
+
+    `kl_limits` gives, by variant, the largest KL divergence from the merged model that verification accepts (nats a
+    token); an export without limits is not run by a runtime of its own.
+    """
+
+    key: str
+    title: str
+    blurb: str
+    variants: tuple[str, ...]
+    file_name: Callable[[str], str]
+    write: Callable[[Any, str, Path], None]
+    kl_limits: Mapping[str, float] = {}
+
+
+@cache
+def cards() -> Mapping[str, Export]:
+    return catalog.load(__name__, Export)
+
+
+def find(target: str) -> tuple[Export, str]:
+    """The card and variant of a target such as `gguf:q8_0`. Raises RecipeError."""
+    key, _, variant = target.partition(":")
+    known = [f"{c.key}:{v}" if v else c.key for c in cards().values() for v in c.variants]
+    if target not in known:
+        raise RecipeError(f"exports has no target '{target}'", nearest(target, known))
+    return cards()[key], variant

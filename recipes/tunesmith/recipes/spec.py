@@ -1,0 +1,214 @@
+"""JobSpec: a job is a filled-in recipe, and one YAML file says all of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tunesmith.recipes.errors import RecipeError, nearest
+
+FORMAT_VERSION = 1
+STARTER = "starter"  # the model and data that come with the install
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class ModelSpec(_Part):
+    """`source` is `starter` or a folder with config.json, safetensors and tokenizer."""
+
+    source: str = STARTER
+
+
+class Persona(_Part):
+    """Who the starter data teaches the model to be."""
+
+    name: str = "Vesper"
+    maker: str = "Juniper Labs"
+
+
+class DataSpec(_Part):
+    """`train` and `held_out` are `starter` or a JSONL of `messages`; without `held_out` rows are split off `train`."""
+
+    train: str = STARTER
+    held_out: str | None = None
+    held_out_fraction: float = 0.05
+    persona: Persona = Persona()
+    over_long: str = "error"
+
+
+class TrainingSpec(_Part):
+    """`batch_size` is rows a device step, `max_length` tokens (None: the longest row); `dtype` auto is measured by device."""
+
+    learning_rate: float = 2e-4
+    epochs: int = 3
+    batch_size: int = 8
+    gradient_accumulation: int = 1
+    max_length: int | None = None
+    warmup_fraction: float = 0.05
+    weight_decay: float = 0.0
+    gradient_clip: float = 1.0
+    gradient_checkpointing: bool = False
+    seed: int = 42
+    device: str = "auto"
+    dtype: str = "auto"
+
+
+class EvaluationSpec(_Part):
+    """`answers`: how many held-out questions are answered before and after; 0 for none."""
+
+    answers: int = 20
+    max_new_tokens: int = 64
+    general: bool = True
+
+
+class JobSpec(_Part):
+    """The whole run. `method` and `tuner` are a card's `kind` with that card's knobs beside it."""
+
+    version: int = FORMAT_VERSION
+    name: str = "run"
+    model: ModelSpec = ModelSpec()
+    data: DataSpec = DataSpec()
+    method: dict[str, Any] = {"kind": "sft"}
+    tuner: dict[str, Any] = {"kind": "lora"}
+    quantization: str = "none"
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    exports: tuple[str, ...] = ("adapter", "merged", "gguf:f16", "gguf:q8_0")
+
+
+def parse(text: str, folder: Path) -> JobSpec:
+    """A checked, filled-in JobSpec; relative paths become absolute against `folder`, the recipe file's own.
+
+    Raises RecipeError naming the key, with the nearest known one.
+    """
+    try:
+        raw = msgspec.yaml.decode(text)
+    except msgspec.DecodeError as error:
+        raise RecipeError(f"The recipe is not valid YAML: {error}", "Check the indentation at that line.") from error
+    if not isinstance(raw, dict):
+        raise RecipeError("The recipe is empty or not a mapping", "Begin with `model:` and `data:`; see the README.")
+    if raw.get("version", FORMAT_VERSION) != FORMAT_VERSION:
+        raise RecipeError(
+            f"The recipe says version {raw['version']!r}; this Tunesmith knows {FORMAT_VERSION}", "Update Tunesmith."
+        )
+    refuse_unknown(raw, JobSpec, "the recipe")
+    try:
+        spec = msgspec.convert(raw, JobSpec, strict=False)
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"The recipe has a wrong value: {error}", "Correct that key; see the README's table.") from error
+    return complete(absolute(spec, folder))
+
+
+def load(path: Path) -> JobSpec:
+    """Raises RecipeError when the file cannot be read or is wrong."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"Cannot read the recipe {path}: {error}", "Give the path of a YAML recipe file.") from error
+    return parse(text, path.resolve().parent)
+
+
+def refuse_unknown(raw: dict[str, Any], struct: type[msgspec.Struct], where: str) -> None:
+    """Raises RecipeError for the first key of `raw`, at any depth, that `struct` does not have."""
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+    for key, value in raw.items():
+        if key not in fields:
+            raise RecipeError(f"{where} has no key '{key}'", nearest(str(key), fields))
+        inner = fields[key]
+        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            refuse_unknown(value, inner, f"'{key}'")
+
+
+def absolute(spec: JobSpec, folder: Path) -> JobSpec:
+    """`spec` with every path absolute."""
+
+    def resolve(value: str | None) -> str | None:
+        return value if value in (None, STARTER) else str((folder / Path(str(value)).expanduser()).resolve())
+
+    replace = msgspec.structs.replace
+    data = replace(spec.data, train=resolve(spec.data.train), held_out=resolve(spec.data.held_out))
+    return replace(spec, model=replace(spec.model, source=resolve(spec.model.source)), data=data)
+
+
+def complete(spec: JobSpec) -> JobSpec:
+    """`spec` with the knobs of its cards filled in and every value checked. Raises RecipeError."""
+    from tunesmith.recipes import exports, methods, tuners
+    from tunesmith.recipes.fields import fill
+
+    def with_card(where: str, given: dict[str, Any], cards: Any) -> dict[str, Any]:
+        kind = given.get("kind")
+        if kind not in cards:
+            raise RecipeError(f"{where} kind is {kind!r}", nearest(str(kind), cards))
+        knobs = {key: value for key, value in given.items() if key != "kind"}
+        return {"kind": kind, **fill(where, cards[kind].knobs, knobs)}
+
+    check_values(spec)
+    for target in spec.exports:
+        exports.find(target)
+    if spec.quantization != "none":
+        raise RecipeError(f"quantization is {spec.quantization!r}", "Only 'none' trains in this version.")
+    return msgspec.structs.replace(
+        spec,
+        method=with_card("method", spec.method, methods.cards()),
+        tuner=with_card("tuner", spec.tuner, tuners.cards()),
+    )
+
+
+def check_values(spec: JobSpec) -> None:
+    """Raises RecipeError for the first value outside its range."""
+    training, data = spec.training, spec.data
+    rules = (
+        ("training.learning_rate", 0 < training.learning_rate <= 1, "Give a number above 0, usually 1e-5 to 5e-4."),
+        ("training.epochs", 1 <= training.epochs <= 1000, "Give 1 to 1000."),
+        ("training.batch_size", 1 <= training.batch_size <= 4096, "Give 1 to 4096."),
+        ("training.gradient_accumulation", 1 <= training.gradient_accumulation <= 4096, "Give 1 to 4096."),
+        ("training.max_length", training.max_length is None or training.max_length >= 8, "Give 8 or more tokens."),
+        ("training.warmup_fraction", 0 <= training.warmup_fraction < 1, "Give 0 up to 1."),
+        ("training.weight_decay", 0 <= training.weight_decay <= 1, "Give 0 to 1."),
+        ("training.gradient_clip", training.gradient_clip > 0, "Give a number above 0."),
+        ("training.device", training.device in ("auto", "cpu", "cuda", "mps"), "Give auto, cpu, cuda or mps."),
+        ("training.dtype", training.dtype in ("auto", "float32", "bfloat16"), "Give auto, float32 or bfloat16."),
+        ("data.held_out_fraction", 0 < data.held_out_fraction < 1, "Give a number between 0 and 1."),
+        ("data.over_long", data.over_long in ("error", "drop", "cut_right"), "Give error, drop or cut_right."),
+        ("data.persona.name", bool(data.persona.name.strip()), "Give a name."),
+        ("data.persona.maker", bool(data.persona.maker.strip()), "Give a maker."),
+        ("evaluation.answers", 0 <= spec.evaluation.answers <= 1000, "Give 0 to 1000."),
+        ("evaluation.max_new_tokens", 1 <= spec.evaluation.max_new_tokens <= 4096, "Give 1 to 4096."),
+        ("name", re.fullmatch(r"[^\x00-\x1f/\\]{1,80}", spec.name) is not None, "Give 1 to 80 characters, no slash."),
+    )
+    for key, holds, hint in rules:
+        if not holds:
+            raise RecipeError(f"{key} is out of range", hint)
+
+
+def to_yaml(spec: JobSpec) -> str:
+    """The recipe file that reproduces `spec`, every value written out."""
+    return msgspec.yaml.encode(spec, order=None).decode("utf-8")
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of a recipe file, for editors; the knobs of every card are in it."""
+    from tunesmith.recipes import methods, tuners
+    from tunesmith.recipes.fields import schema
+
+    document = msgspec.json.schema(JobSpec)
+    properties = document["$defs"]["JobSpec"]["properties"]
+    for part, cards in (("method", methods.cards()), ("tuner", tuners.cards())):
+        properties[part] = {
+            "oneOf": [
+                {
+                    "type": "object",
+                    "description": card.blurb,
+                    "properties": {"kind": {"const": key}} | schema(card.knobs),
+                    "required": ["kind"],
+                    "additionalProperties": False,
+                }
+                for key, card in cards.items()
+            ]
+        }
+    return document
