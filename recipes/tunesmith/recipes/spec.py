@@ -73,8 +73,8 @@ class JobSpec(_Part):
     name: str = "run"
     model: ModelSpec = ModelSpec()
     data: DataSpec = DataSpec()
-    method: dict[str, Any] = {"kind": "sft"}
-    tuner: dict[str, Any] = {"kind": "lora"}
+    method: dict[str, Any] = msgspec.field(default_factory=lambda: {"kind": "sft"})
+    tuner: dict[str, Any] = msgspec.field(default_factory=lambda: {"kind": "lora"})
     quantization: str = "none"
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
