@@ -1,0 +1,175 @@
+"""The one way to talk to the daemon: an async client over its Unix socket, speaking `events` and `requests`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+from httpx_sse import SSEError, aconnect_sse
+
+from tunesmith.daemon.api.events import TERMINAL, Event, Numbered
+from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatEvent, DaemonStatus, LogText, Submit
+from tunesmith.daemon.api.view import JobView, fold
+from tunesmith.recipes.errors import DaemonError, ErrorBody, TunesmithError
+
+CALL_TIMEOUT_S = 30.0
+STREAM_SILENCE_S = 30.0  # three heartbeats of the daemon
+RECONNECT_FOR_S = 30.0  # a restarted daemon is up within seconds; longer means that someone must act
+RESTART_HINT = "Start it with `tunesmith daemon start`; running jobs go on meanwhile."
+T = TypeVar("T")
+
+
+class Client:
+    """`async with Client(socket) as client`. Every method raises a TunesmithError; DaemonError when nothing answers."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+        self._http = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(socket)),
+            base_url="http://tunesmith",
+            timeout=CALL_TIMEOUT_S,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _call(self, method: str, path: str, reply: type[T], body: Any = None) -> T:
+        content = None if body is None else msgspec.json.encode(body)
+        try:
+            response = await self._http.request(method, path, content=content)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if response.is_error:
+            raise error_of(response.status_code, response.content)
+        try:
+            return msgspec.json.decode(response.content, type=reply)
+        except msgspec.DecodeError as error:
+            raise DaemonError(
+                f"The daemon answered {path} in a way this version does not know: {error}",
+                "The daemon is of another version: `tunesmith daemon stop`, then try again.",
+                code="version_mismatch",
+            ) from error
+
+    def _unreachable(self, error: Exception) -> DaemonError:
+        return DaemonError(
+            f"The daemon does not answer at {self.socket} ({type(error).__name__})", RESTART_HINT, code="unreachable"
+        )
+
+    async def healthy(self) -> bool:
+        """Whether a daemon answers on the socket right now."""
+        try:
+            return (await self._http.get("/v1/health", timeout=2.0)).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async def status(self) -> DaemonStatus:
+        return await self._call("GET", "/v1/daemon", DaemonStatus)
+
+    async def stop(self) -> None:
+        """Ask the daemon to end; workers go on."""
+        await self._call("POST", "/v1/daemon/stop", dict[str, Any])
+
+    async def submit(self, request: Submit) -> JobView:
+        return await self._call("POST", "/v1/jobs", JobView, request)
+
+    async def jobs(self) -> list[JobView]:
+        """Newest first."""
+        return await self._call("GET", "/v1/jobs", list[JobView])
+
+    async def job(self, job_id: int) -> JobView:
+        return await self._call("GET", f"/v1/jobs/{job_id}", JobView)
+
+    async def cancel(self, job_id: int) -> JobView:
+        return await self._call("POST", f"/v1/jobs/{job_id}/cancel", JobView)
+
+    async def log(self, job_id: int, tail: int = 200) -> LogText:
+        """The last `tail` lines of the worker's log."""
+        return await self._call("GET", f"/v1/jobs/{job_id}/log?tail={tail}", LogText)
+
+    async def events(self, job_id: int, after: int = 0) -> AsyncIterator[Numbered]:
+        """Events numbered above `after`, in order and without a gap, ending with the terminal one.
+
+        Reconnects by itself from the last number seen; gives up with DaemonError after RECONNECT_FOR_S of silence.
+        """
+        clock = asyncio.get_running_loop().time
+        last_contact = clock()
+        while True:
+            try:
+                timeout = httpx.Timeout(CALL_TIMEOUT_S, read=STREAM_SILENCE_S)
+                headers = {"Last-Event-ID": str(after)}
+                path = f"/v1/jobs/{job_id}/events"
+                async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=timeout) as source:
+                    if source.response.is_error:
+                        raise error_of(source.response.status_code, await source.response.aread())
+                    async for message in source.aiter_sse():
+                        last_contact = clock()
+                        numbered = Numbered(int(message.id), msgspec.json.decode(message.data, type=Event))
+                        if numbered.number <= after:
+                            continue
+                        after = numbered.number
+                        yield numbered
+                        if isinstance(numbered.event, TERMINAL):
+                            return
+                view = await self.job(job_id)
+                if view.ended_already and after >= view.last_event:
+                    return
+            except (httpx.TransportError, SSEError) as error:
+                if clock() - last_contact > RECONNECT_FOR_S:
+                    raise self._unreachable(error) from error
+            except DaemonError as error:
+                if error.code != "unreachable" or clock() - last_contact > RECONNECT_FOR_S:
+                    raise
+            await asyncio.sleep(0.3)
+
+    async def watch(self, job_id: int) -> AsyncIterator[JobView]:
+        """The job's view now, then after every event until it ends."""
+        view = await self.job(job_id)
+        yield view
+        if view.ended_already:
+            return
+        async for numbered in self.events(job_id, view.last_event):
+            view = fold(view, numbered)
+            yield view
+
+    async def chat(self, job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:
+        """Deltas as they are made, then ChatDone or ChatFailed; closing the iterator stops the answer."""
+        timeout = httpx.Timeout(CALL_TIMEOUT_S, read=None)
+        content = msgspec.json.encode(request)
+        try:
+            async with aconnect_sse(
+                self._http, "POST", f"/v1/jobs/{job_id}/chat", content=content, timeout=timeout
+            ) as source:
+                if source.response.is_error:
+                    raise error_of(source.response.status_code, await source.response.aread())
+                async for message in source.aiter_sse():
+                    event: ChatEvent = msgspec.json.decode(message.data, type=ChatEvent)
+                    yield event
+                    if not isinstance(event, ChatDelta):
+                        return
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+
+def error_of(status: int, content: bytes) -> TunesmithError:
+    """The error that the daemon sent, or one that says what came instead."""
+    try:
+        body = msgspec.json.decode(content, type=ErrorBody)
+    except msgspec.DecodeError:
+        shown = json.dumps(content[:200].decode("utf-8", "replace"))
+        return DaemonError(f"The daemon answered with status {status}: {shown}", "See the daemon's log.")
+    return TunesmithError(body.message, body.hint, body.code)

@@ -1,0 +1,90 @@
+"""The processor and the memory that a container really grants."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from tunesmith.recipes.machine import Backend, Device, Warning
+
+SIMD_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon", "asimd", "sve", "bf16")
+CGROUP = Path("/sys/fs/cgroup")
+
+
+class CpuFacts(msgspec.Struct, frozen=True):
+    name: str
+    cores: int
+    simd: tuple[str, ...]
+    memory_bytes: int
+    memory_free_bytes: int
+
+
+def facts() -> CpuFacts:
+    total, free = memory()
+    info = _cpuinfo()
+    flags = set((info.get("flags") or info.get("Features") or "").split())
+    name = info.get("model name") or platform.processor() or platform.machine()
+    return CpuFacts(name, granted_cores(), tuple(f for f in SIMD_FLAGS if f in flags), total, free)
+
+
+def granted_cores() -> int:
+    """Cores this process may use: affinity, then the cgroup's CPU quota; at least 1."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    quota = parse_cpu_max(_text(CGROUP / "cpu.max"))
+    return max(1, min(affinity, int(quota))) if quota else affinity
+
+
+def parse_cpu_max(text: str) -> float | None:
+    """Cores of a cgroup v2 `cpu.max` line: `200000 100000 -> 2.0`; None for `max` or nothing."""
+    parts = text.split()
+    if len(parts) != 2 or parts[0] == "max":
+        return None
+    return int(parts[0]) / int(parts[1])
+
+
+def memory() -> tuple[int, int]:
+    """Total and free bytes, the cgroup's limit counted."""
+    host = psutil.virtual_memory()
+    limit = _text(CGROUP / "memory.max")
+    if not limit.isdigit() or int(limit) >= host.total:
+        return host.total, host.available
+    used = int(_text(CGROUP / "memory.current") or 0)
+    return int(limit), max(0, min(int(limit) - used, host.available))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:  # no cgroup v2 here: no limit of that kind
+        return ""
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo; empty where there is none (macOS)."""
+    pairs: dict[str, str] = {}
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        key, colon, value = line.partition(":")
+        if colon:
+            pairs.setdefault(key.strip(), value.strip())
+    return pairs
+
+
+def detect() -> tuple[tuple[Device, ...], tuple[Warning, ...]]:
+    found = facts()
+    warnings: list[Warning] = []
+    if found.memory_free_bytes < 4e9:
+        warnings.append(
+            Warning(
+                f"Only {found.memory_free_bytes / 1e9:.1f} GB of memory are free; the starter needs about 3 GB",
+                "Close other programs.",
+            )
+        )
+    note = "bf16 units" if {"avx512_bf16", "amx_bf16", "bf16"} & set(found.simd) else "float32"
+    return (Device("cpu", found.name, found.memory_bytes, found.memory_free_bytes, note),), tuple(warnings)
+
+
+CARD = Backend("cpu", "Processor", detect)
