@@ -1,0 +1,194 @@
+"""The one way an artifact gets its final name: staged beside it, synced, recorded in a manifest, then renamed.
+
+A reader therefore never sees part of a file under a final name, and `verify_file` and `verify_folder` tell later
+damage (a flipped bit, a missing file) from what was published. `staged` and `final` lie in one folder, on one disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from tunesmith.recipes.errors import MachineError
+
+MANIFEST = "MANIFEST.json"
+FORMAT = "tunesmith-manifest"
+FORMAT_VERSION = 1
+_MARK = ".staged-"  # in every staged name, so that leftovers of a killed process can be told from artifacts
+
+
+class Published(msgspec.Struct, frozen=True):
+    """What was published: its size and SHA-256; for a folder the sum of its files and the hash of its manifest."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """`files` by path relative to the manifest's folder, with forward slashes."""
+
+    files: dict[str, Published] = {}
+    format: str = FORMAT
+    version: int = FORMAT_VERSION
+
+
+@contextmanager
+def staging(final: Path) -> Iterator[Path]:
+    """A free staged name beside `final`; what is still under it at the end (nothing, once published) is removed."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    # Keeps the suffix: writers such as the GGUF converter look at it.
+    staged = final.with_name(f".{final.stem}{_MARK}{os.getpid()}{final.suffix}")
+    remove(staged)
+    try:
+        yield staged
+    finally:
+        remove(staged)
+
+
+def publish_file(staged: Path, final: Path) -> Published:
+    """Give `staged` its final name, recorded in the manifest of their folder. An older `final` is replaced."""
+    published = _hash_and_sync(staged)
+    # Recorded before it is visible: a crash in between leaves a record without its file, which verifying reports;
+    # the other way round an unrecorded file could pass for a whole one.
+    known = read_manifest(final.parent).files if (final.parent / MANIFEST).exists() else {}
+    _write_manifest(final.parent, known | {final.name: published})
+    os.rename(staged, final)
+    _sync_folder(final.parent)
+    return published
+
+
+def publish_folder(staged: Path, final: Path) -> Published:
+    """Give the folder `staged` its final name, with a manifest of all its files in it. An older `final` is replaced."""
+    files: dict[str, Published] = {}
+    for path in sorted(staged.rglob("*")):
+        if path.is_symlink():
+            raise MachineError(f"{path} is a link", "Only plain files are published; remove it and try again.")
+        if path.is_file() and path.name != MANIFEST:
+            files[path.relative_to(staged).as_posix()] = _hash_and_sync(path)
+    for folder in (path for path in staged.rglob("*") if path.is_dir()):
+        _sync_folder(folder)
+    _write_manifest(staged, files)
+    if final.exists():
+        # A folder cannot be renamed over a full one; the old one moves aside whole, so nothing partial is seen.
+        with staging(final.with_name(final.name + "-old")) as old:
+            os.rename(final, old)
+            try:
+                os.rename(staged, final)
+            except OSError:
+                os.rename(old, final)
+                raise
+    else:
+        os.rename(staged, final)
+    _sync_folder(final.parent)
+    manifest_hash = hashlib.sha256((final / MANIFEST).read_bytes()).hexdigest()
+    return Published(sum(entry.bytes for entry in files.values()), manifest_hash)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Raises MachineError when it is missing, torn or of a newer version."""
+    path = folder / MANIFEST
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise MachineError(f"The manifest {path} cannot be read: {error}", _HINT, "corrupt") from error
+    if manifest.format != FORMAT or manifest.version > FORMAT_VERSION:
+        raise MachineError(f"{path} is of version {manifest.version}, newer than this Tunesmith", "Update Tunesmith.")
+    return manifest
+
+
+def verify_file(path: Path) -> Published:
+    """The record of the published file `path`. Raises MachineError when it is missing or its bytes differ."""
+    recorded = read_manifest(path.parent).files.get(path.name)
+    if recorded is None:
+        raise MachineError(f"{path} is not in the manifest of its folder", _HINT, "corrupt")
+    _compare(path, recorded)
+    return recorded
+
+
+def verify_folder(final: Path) -> Published:
+    """What was published as `final`. Raises MachineError at the first file that is missing, different or not recorded.
+
+    A folder inside it that has a manifest of its own is verified by that.
+    """
+    manifest = read_manifest(final)
+    for name, recorded in manifest.files.items():
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise MachineError(f"The manifest of {final} names {name!r}, outside of it", _HINT, "corrupt")
+        _compare(final / name, recorded)
+    _refuse_unrecorded(final, final, manifest)
+    manifest_hash = hashlib.sha256((final / MANIFEST).read_bytes()).hexdigest()
+    return Published(sum(entry.bytes for entry in manifest.files.values()), manifest_hash)
+
+
+def remove(path: Path) -> None:
+    """Remove the file or folder `path` if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_staged(folder: Path) -> None:
+    """Remove what killed processes left staged in `folder`; for the one process that writes there."""
+    for path in folder.glob(f".*{_MARK}*"):
+        remove(path)
+
+
+_HINT = "The disk or another program changed it: remove it and make it again."
+
+
+def _refuse_unrecorded(folder: Path, root: Path, manifest: Manifest) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") and _MARK in path.name:
+            continue
+        if path.is_dir():
+            if (path / MANIFEST).exists():
+                verify_folder(path)
+            else:
+                _refuse_unrecorded(path, root, manifest)
+        elif path.name != MANIFEST and path.relative_to(root).as_posix() not in manifest.files:
+            raise MachineError(f"{path} is not in the manifest of its folder", _HINT, "corrupt")
+
+
+def _compare(path: Path, recorded: Published) -> None:
+    try:
+        size = path.stat().st_size
+        if size != recorded.bytes:
+            raise MachineError(f"{path} has {size} bytes, {recorded.bytes} were published", _HINT, "corrupt")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MachineError(f"{path} cannot be read: {error.strerror}", _HINT, "corrupt") from error
+    if found != recorded.sha256:
+        raise MachineError(f"{path} is damaged: its SHA-256 is not the published one", _HINT, "corrupt")
+
+
+def _hash_and_sync(path: Path) -> Published:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+        return Published(os.fstat(file.fileno()).st_size, digest)
+
+
+def _write_manifest(folder: Path, files: dict[str, Published]) -> None:
+    staged = folder / f".{MANIFEST}{_MARK}{os.getpid()}"
+    with staged.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(Manifest(dict(sorted(files.items()))))) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(staged, folder / MANIFEST)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
