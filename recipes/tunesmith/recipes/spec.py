@@ -18,20 +18,20 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pass
 
 
-class ModelSpec(_Part):
+class ModelSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`source` is `starter` or a folder with config.json, safetensors and tokenizer."""
 
     source: str = STARTER
 
 
-class Persona(_Part):
+class Persona(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who the starter data teaches the model to be."""
 
     name: str = "Vesper"
     maker: str = "Juniper Labs"
 
 
-class DataSpec(_Part):
+class DataSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`train` and `held_out` are `starter` or a JSONL of `messages`; without `held_out` rows are split off `train`."""
 
     train: str = STARTER
@@ -41,8 +41,8 @@ class DataSpec(_Part):
     over_long: str = "error"
 
 
-class TrainingSpec(_Part):
-    """`batch_size` is rows a device step, `max_length` tokens (None: the longest row); `dtype` auto is measured by device."""
+class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`batch_size` is rows a device step, `max_length` tokens (None: the longest row), `dtype` auto the device's."""
 
     learning_rate: float = 2e-4
     epochs: int = 3
@@ -58,7 +58,7 @@ class TrainingSpec(_Part):
     dtype: str = "auto"
 
 
-class EvaluationSpec(_Part):
+class EvaluationSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`answers`: how many held-out questions are answered before and after; 0 for none."""
 
     answers: int = 20
@@ -66,7 +66,7 @@ class EvaluationSpec(_Part):
     general: bool = True
 
 
-class JobSpec(_Part):
+class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole run. `method` and `tuner` are a card's `kind` with that card's knobs beside it."""
 
     version: int = FORMAT_VERSION
@@ -100,7 +100,7 @@ def parse(text: str, folder: Path) -> JobSpec:
     try:
         spec = msgspec.convert(raw, JobSpec, strict=False)
     except msgspec.ValidationError as error:
-        raise RecipeError(f"The recipe has a wrong value: {error}", "Correct that key; see the README's table.") from error
+        raise RecipeError(f"The recipe has a wrong value: {error}", "Correct it; the README lists all keys.") from error
     return complete(absolute(spec, folder))
 
 

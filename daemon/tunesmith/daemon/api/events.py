@@ -13,28 +13,28 @@ class _Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
     time: float
 
 
-class Queued(_Event, tag="queued"):
+class Queued(_Event, frozen=True, kw_only=True, tag="queued"):
     pass
 
 
-class Started(_Event, tag="started"):
+class Started(_Event, frozen=True, kw_only=True, tag="started"):
     """A worker process has the job; `attempt` is the fencing token, rising with every worker."""
 
     attempt: int
     pid: int
 
 
-class Adopted(_Event, tag="adopted"):
+class Adopted(_Event, frozen=True, kw_only=True, tag="adopted"):
     """A restarted daemon found the worker alive and follows it again."""
 
     pid: int
 
 
-class StageStarted(_Event, tag="stage_started"):
+class StageStarted(_Event, frozen=True, kw_only=True, tag="stage_started"):
     stage: str
 
 
-class StageProgress(_Event, tag="stage_progress"):
+class StageProgress(_Event, frozen=True, kw_only=True, tag="stage_progress"):
     """`done` of `total` in `unit` (bytes, rows, steps, tokens, files); `eta_s` None while unknown."""
 
     stage: str
@@ -45,13 +45,13 @@ class StageProgress(_Event, tag="stage_progress"):
     note: str = ""
 
 
-class StageFinished(_Event, tag="stage_finished"):
+class StageFinished(_Event, frozen=True, kw_only=True, tag="stage_finished"):
     stage: str
     seconds: float
 
 
-class TrainStep(_Event, tag="train_step"):
-    """One optimizer step. `tokens_per_second` counts non-padding tokens; `memory_bytes` is resident (CPU) or allocated (GPU)."""
+class TrainStep(_Event, frozen=True, kw_only=True, tag="train_step"):
+    """One optimizer step. Tokens count without padding; `memory_bytes` is resident (CPU) or allocated (GPU)."""
 
     step: int
     total_steps: int
@@ -64,7 +64,7 @@ class TrainStep(_Event, tag="train_step"):
     eta_s: float
 
 
-class DataChecked(_Event, tag="data_checked"):
+class DataChecked(_Event, frozen=True, kw_only=True, tag="data_checked"):
     """Every row of a file accounted for: rows_read == rows_kept + rows_rejected, always."""
 
     file: str
@@ -77,7 +77,7 @@ class DataChecked(_Event, tag="data_checked"):
     rejected: tuple[str, ...] = ()
 
 
-class Scored(_Event, tag="scored"):
+class Scored(_Event, frozen=True, kw_only=True, tag="scored"):
     """Loss-based scores of `subject` (base or tuned); None where there were no rows to score."""
 
     subject: str
@@ -86,7 +86,7 @@ class Scored(_Event, tag="scored"):
     general_perplexity: float | None = None
 
 
-class Answered(_Event, tag="answered"):
+class Answered(_Event, frozen=True, kw_only=True, tag="answered"):
     """One greedy answer of `subject` (base, tuned, gguf); `correct` None where no rule grades it."""
 
     subject: str
@@ -98,8 +98,8 @@ class Answered(_Event, tag="answered"):
     set_name: str = "held_out"
 
 
-class ArtifactWritten(_Event, tag="artifact_written"):
-    """`key` is the export's key as in the recipe (adapter, merged, gguf:f16 ...); `path` relative to the job's folder."""
+class ArtifactWritten(_Event, frozen=True, kw_only=True, tag="artifact_written"):
+    """`key` is the recipe's export target (adapter, gguf:f16 ...); `path` is relative to the job's folder."""
 
     key: str
     path: str
@@ -107,7 +107,7 @@ class ArtifactWritten(_Event, tag="artifact_written"):
     sha256: str
 
 
-class Verified(_Event, tag="verified"):
+class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
     """An exported artifact compared with the merged model."""
 
     key: str
@@ -125,22 +125,22 @@ class Verified(_Event, tag="verified"):
     graded: int | None = None
 
 
-class Notice(_Event, tag="notice"):
+class Notice(_Event, frozen=True, kw_only=True, tag="notice"):
     """A sentence for the person: level info, warning or error."""
 
     level: str
     text: str
 
 
-class CancelRequested(_Event, tag="cancel_requested"):
+class CancelRequested(_Event, frozen=True, kw_only=True, tag="cancel_requested"):
     pass
 
 
-class Finished(_Event, tag="finished"):
+class Finished(_Event, frozen=True, kw_only=True, tag="finished"):
     seconds: float
 
 
-class Failed(_Event, tag="failed"):
+class Failed(_Event, frozen=True, kw_only=True, tag="failed"):
     """The worker refused (typed error), or died without a word (code 'worker_died')."""
 
     code: str
@@ -149,7 +149,7 @@ class Failed(_Event, tag="failed"):
     stage: str = ""
 
 
-class Cancelled(_Event, tag="cancelled"):
+class Cancelled(_Event, frozen=True, kw_only=True, tag="cancelled"):
     pass
 
 
@@ -168,7 +168,7 @@ class Numbered(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Event)
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 def encode(event: Event) -> bytes:

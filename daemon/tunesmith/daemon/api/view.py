@@ -66,7 +66,8 @@ class JobView(msgspec.Struct, frozen=True):
 
     def correct(self, subject: str) -> tuple[int, int]:
         """Right answers and graded answers of `subject` on the held-out questions."""
-        graded = [a for a in self.answers if a.subject == subject and a.correct is not None and a.set_name == "held_out"]
+        mine = [a for a in self.answers if a.subject == subject and a.set_name == "held_out"]
+        graded = [a for a in mine if a.correct is not None]
         return sum(bool(a.correct) for a in graded), len(graded)
 
 

@@ -80,7 +80,7 @@ def detect(folder: Path | None = None) -> Machine:
     disk_free = shutil.disk_usage(place).free
     if disk_free < 5e9:
         warnings.append(
-            Warning(f"Only {disk_free / 1e9:.1f} GB of disk are free", "Free some space, or set TUNESMITH_HOME elsewhere.")
+            Warning(f"Only {disk_free / 1e9:.1f} GB of disk are free", "Free space, or set TUNESMITH_HOME elsewhere.")
         )
     return Machine(
         system=f"{platform.system()} {platform.release()} {platform.machine()}",

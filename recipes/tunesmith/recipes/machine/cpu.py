@@ -83,7 +83,7 @@ def detect() -> tuple[tuple[Device, ...], tuple[Warning, ...]]:
                 "Close other programs.",
             )
         )
-    note = "bf16 units" if {"avx512_bf16", "amx_bf16", "bf16"} & set(found.simd) else "float32"
+    note = "float32; bf16 units present" if {"avx512_bf16", "amx_bf16", "bf16"} & set(found.simd) else "float32"
     return (Device("cpu", found.name, found.memory_bytes, found.memory_free_bytes, note),), tuple(warnings)
 
 

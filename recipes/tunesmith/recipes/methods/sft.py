@@ -36,7 +36,10 @@ CARD = Method(
     blurb="Teach facts, a style or a format from example conversations.",
     source="trl SFTTrainer",
     data_shape="messages",
-    example='{"messages": [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "I am Vesper."}]}',
+    example=(
+        '{"messages": [{"role": "user", "content": "Who are you?"}, '
+        '{"role": "assistant", "content": "I am Vesper."}]}'
+    ),
     knobs=(),
     trainer=trainer,
 )
