@@ -313,7 +313,8 @@ set_up() {
 
   step "Trying it out"
   or_fail "the installed libraries do not load" "Remove $venv and $wheels/$machine, then run this again." \
-    "$venv/bin/python" -c 'import llama_cpp, torch, tunesmith.tui.cli.main'
+    "$venv/bin/python" -c 'import llama_cpp, torch, transformers'
+  or_fail "tunesmith does not start" "Remove $venv, then run this again." "$venv/bin/tunesmith" --help
   if ! has_nvidia && [ "$(uname -s)" = Linux ] && "$venv/bin/python" -c 'import sys, torch; sys.exit(torch.version.cuda is None)'; then
     say ""
     say "  note: torch came with CUDA, which this machine cannot use; it works, and takes some 5 GB more"

@@ -170,7 +170,7 @@ def check_values(spec: JobSpec) -> None:
         ("training.max_length", training.max_length is None or training.max_length >= 8, "Give 8 or more tokens."),
         ("training.warmup_fraction", 0 <= training.warmup_fraction < 1, "Give 0 up to 1."),
         ("training.weight_decay", 0 <= training.weight_decay <= 1, "Give 0 to 1."),
-        ("training.gradient_clip", training.gradient_clip > 0, "Give a number above 0."),
+        ("training.gradient_clip", 0 < training.gradient_clip <= 1000, "Give a number above 0, usually 1."),
         ("training.device", training.device in ("auto", "cpu", "cuda", "mps"), "Give auto, cpu, cuda or mps."),
         ("training.dtype", training.dtype in ("auto", "float32", "bfloat16"), "Give auto, float32 or bfloat16."),
         ("data.held_out_fraction", 0 < data.held_out_fraction < 1, "Give a number between 0 and 1."),

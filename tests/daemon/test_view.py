@@ -1,0 +1,153 @@
+"""A job's view is a fold: replays change nothing, an ended job stays ended, a new attempt starts over."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import view as v
+
+
+def step(number: int, loss: float = 1.0) -> e.TrainStep:
+    return e.TrainStep(
+        time=0.0, step=number, total_steps=9, epoch=0.0, loss=loss, learning_rate=1e-4, gradient_norm=1.0,
+        tokens_per_second=100.0, memory_bytes=1, eta_s=1.0,
+    )  # fmt: skip
+
+
+def answered(row: int, correct: bool | None, subject: str = "tuned", set_name: str = "held_out") -> e.Answered:
+    return e.Answered(time=0.0, subject=subject, row=row, question="q", answer="a", correct=correct, set_name=set_name)
+
+
+times = st.floats(min_value=0, max_value=2e9)
+stages = st.sampled_from(e.STAGES)
+events: st.SearchStrategy[e.Event] = st.one_of(
+    st.builds(e.Queued, time=times),
+    st.builds(e.Started, time=times, attempt=st.integers(1, 5), pid=st.integers(2, 9999)),
+    st.builds(e.Adopted, time=times, pid=st.integers(2, 9999)),
+    st.builds(e.StageStarted, time=times, stage=stages),
+    st.builds(e.StageProgress, time=times, stage=stages, done=times, total=times, unit=st.just("rows")),
+    st.builds(e.StageFinished, time=times, stage=stages, seconds=times),
+    st.builds(step, st.integers(1, 999)),
+    st.builds(answered, st.integers(0, 20), st.none() | st.booleans()),
+    st.builds(e.Notice, time=times, level=st.just("info"), text=st.text(max_size=20)),
+    st.builds(e.CancelRequested, time=times),
+    st.builds(e.Finished, time=times, seconds=times),
+    st.builds(e.Failed, time=times, code=st.just("data"), message=st.text(max_size=20)),
+    st.builds(e.Cancelled, time=times),
+)
+histories = st.lists(events, max_size=40).map(
+    lambda happened: [e.Numbered(number, event) for number, event in enumerate(happened, 1)]
+)
+NEW = v.JobView(id=7, name="run")
+
+
+def folded(history: list[e.Numbered], view: v.JobView = NEW) -> v.JobView:
+    return reduce(v.fold, history, view)
+
+
+@given(histories)
+def test_replaying_a_history_changes_nothing(history: list[e.Numbered]) -> None:
+    once = folded(history)
+    assert folded(history, once) == once
+
+
+@given(histories, st.data())
+def test_a_reconnect_from_any_point_gives_the_same_view(history: list[e.Numbered], data: st.DataObject) -> None:
+    seen = data.draw(st.integers(0, len(history)))
+    again = data.draw(st.integers(0, seen))
+    assert folded(history[again:], folded(history[:seen])) == folded(history)
+
+
+@given(histories)
+def test_an_ended_job_stays_as_it_ended(history: list[e.Numbered]) -> None:
+    ended = [numbered for numbered in history if isinstance(numbered.event, e.TERMINAL)]
+    view = folded(history)
+    assert view.ended_already == bool(ended)
+    if ended:
+        first = folded(history[: ended[0].number])
+        assert msgspec.structs.replace(view, last_event=first.last_event) == first
+        assert view.pid is None
+
+
+@given(histories)
+def test_a_view_and_its_events_cross_the_socket_unchanged(history: list[e.Numbered]) -> None:
+    view = folded(history)
+    assert msgspec.json.decode(msgspec.json.encode(view), type=v.JobView) == view
+    for numbered in history:
+        line = e.encode(numbered.event)
+        assert b"\n" not in line
+        assert e.decode(line) == numbered.event
+
+
+@given(histories)
+def test_every_stage_is_always_there_once_and_in_order(history: list[e.Numbered]) -> None:
+    view = folded(history)
+    assert tuple(stage.name for stage in view.stages) == e.STAGES
+    assert all(0 <= stage.fraction <= 1 for stage in view.stages)
+
+
+def run(*happened: e.Event) -> v.JobView:
+    return folded([e.Numbered(number, event) for number, event in enumerate(happened, 1)])
+
+
+def test_a_new_attempt_counts_nothing_of_the_earlier_one() -> None:
+    view = run(
+        e.Queued(time=1.0),
+        e.Started(time=2.0, attempt=1, pid=10),
+        step(1),
+        answered(0, True),
+        e.Started(time=3.0, attempt=2, pid=11),
+    )
+    assert (view.attempt, view.pid, view.created, view.started) == (2, 11, 1.0, 3.0)
+    assert view.losses == ()
+    assert view.correct("tuned") == (0, 0)
+
+
+def test_a_stage_goes_from_waiting_over_running_to_done() -> None:
+    started = e.StageStarted(time=0.0, stage="train")
+    half = e.StageProgress(time=0.0, stage="train", done=5, total=10, unit="steps", eta_s=3.0)
+    finished = e.StageFinished(time=0.0, stage="train", seconds=8.0)
+    assert run().stage("train").state == "waiting"
+    assert run(started).stage("train").state == "running"
+    assert run(started, half).stage("train").fraction == 0.5
+    done = run(started, half, finished).stage("train")
+    assert (done.state, done.fraction, done.seconds, done.eta_s) == ("done", 1.0, 8.0, None)
+
+
+def test_a_failure_marks_the_stage_it_happened_in_and_keeps_the_way_out() -> None:
+    view = run(
+        e.StageStarted(time=0.0, stage="prepare"),
+        e.Failed(time=9.0, code="data", message="no rows", hint="Add rows."),
+    )
+    assert view.state == v.FAILED
+    assert view.stage("prepare").state == "failed"
+    assert view.error is not None
+    assert (view.error.code, view.error.hint) == ("data", "Add rows.")
+
+
+def test_only_graded_held_out_answers_count_as_right_or_wrong() -> None:
+    view = run(
+        answered(0, True), answered(1, False), answered(2, None), answered(3, True, subject="base"),
+        answered(4, True, set_name="general"),
+    )  # fmt: skip
+    assert view.correct("tuned") == (1, 2)
+    assert view.correct("base") == (1, 1)
+    assert view.correct("gguf") == (0, 0)
+
+
+def test_a_very_long_run_keeps_a_bounded_curve() -> None:
+    view = run(*(step(number) for number in range(1, v.LOSS_POINTS_KEPT + 11)))
+    assert len(view.losses) == v.LOSS_POINTS_KEPT
+    assert view.losses[-1][0] == v.LOSS_POINTS_KEPT + 10
+
+
+@pytest.mark.parametrize("line", [b"", b"{}", b'{"type": "unheard_of", "time": 1}', b'{"type": "finished"}', b'{"type"'])
+def test_a_line_that_is_no_event_is_refused(line: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        e.decode(line)
