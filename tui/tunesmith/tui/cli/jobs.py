@@ -1,0 +1,117 @@
+"""`tunesmith jobs`: look at runs, follow one, stop one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tunesmith.tui.cli.options import Json, RunId
+
+app = typer.Typer(help="Look at runs, follow one, stop one.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_jobs(as_json: Json = False) -> None:
+    """List all runs, newest first.
+
+    Example: tunesmith jobs list --json
+    """
+    from tunesmith.tui.cli import render
+    from tunesmith.tui.cli.session import with_client
+
+    views = with_client(lambda client: client.jobs())
+    if as_json:
+        render.print_json({"jobs": [render.summary(view) for view in views]})
+    elif views:
+        render.out().print(render.jobs_table(views))
+    else:
+        render.err().print("No runs yet. Make one: tunesmith quickstart")
+
+
+@app.command()
+def show(run: RunId, as_json: Json = False) -> None:
+    """Show a run: its stages, figures and files.
+
+    Example: tunesmith jobs show last
+    """
+    from tunesmith.daemon.api.client import Client
+    from tunesmith.daemon.api.view import FINISHED, JobView
+    from tunesmith.tui.cli import render
+    from tunesmith.tui.cli.session import find_run, with_client
+
+    async def act(client: Client) -> JobView:
+        return await client.job(await find_run(client, run))
+
+    view = with_client(act)
+    if as_json:
+        render.print_json(view)
+        return
+    render.out().print(render.job_text(view))
+    if view.state == FINISHED:
+        render.print_result(view)
+
+
+@app.command()
+def follow(run: RunId, as_json: Json = False) -> None:
+    """Follow a run to its end.
+
+    Exit code 0 only when it finished; ctrl-c leaves, the run goes on.
+
+    Example: tunesmith jobs follow 3
+    """
+    from tunesmith.tui.cli import render
+    from tunesmith.tui.cli.session import find_run, wait_for, with_client
+
+    view = wait_for(with_client(lambda client: find_run(client, run)))
+    if as_json:
+        render.print_json(render.result(view))
+    else:
+        render.print_result(view)
+
+
+@app.command()
+def cancel(run: RunId, as_json: Json = False) -> None:
+    """Stop a run that waits or works.
+
+    Example: tunesmith jobs cancel 3
+    """
+    from tunesmith.daemon.api.client import Client
+    from tunesmith.daemon.api.view import JobView
+    from tunesmith.tui.cli import render
+    from tunesmith.tui.cli.session import find_run, with_client
+
+    async def act(client: Client) -> JobView:
+        return await client.cancel(await find_run(client, run))
+
+    view = with_client(act)
+    if as_json:
+        render.print_json(render.summary(view))
+    else:
+        print(f"run {view.id} {view.state}")
+
+
+@app.command()
+def logs(
+    run: RunId,
+    tail: Annotated[int, typer.Option("--tail", min=1, help="How many of the last lines.")] = 200,
+    as_json: Json = False,
+) -> None:
+    """Show what the libraries printed during a run.
+
+    Example: tunesmith jobs logs last --tail 50
+    """
+    from tunesmith.daemon.api.client import Client
+    from tunesmith.daemon.api.requests import LogText
+    from tunesmith.tui.cli import render
+    from tunesmith.tui.cli.session import find_run, with_client
+
+    async def act(client: Client) -> LogText:
+        return await client.log(await find_run(client, run), tail)
+
+    log = with_client(act)
+    if as_json:
+        render.print_json(log)
+    else:
+        render.err().print(log.path)
+        print(log.text.rstrip("\n"))

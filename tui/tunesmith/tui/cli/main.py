@@ -1,0 +1,44 @@
+"""The command table of `tunesmith`; what a command does lies in the file of its name."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from tunesmith.tui.cli import chat, daemon, doctor, jobs, quickstart, recipe, run, version
+
+app = typer.Typer(
+    name="tunesmith",
+    help="Fine-tune open models on your own machine. Without a command the wizard opens.",
+    epilog="Example: tunesmith quickstart --name Vesper",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+)
+app.command("quickstart")(quickstart.quickstart)
+app.command("run")(run.run)
+app.add_typer(jobs.app, name="jobs")
+app.command("chat")(chat.chat)
+app.command("doctor")(doctor.doctor)
+app.add_typer(daemon.app, name="daemon")
+app.add_typer(recipe.app, name="recipe")
+app.command("version")(version.version)
+
+
+@app.callback(invoke_without_command=True)
+def wizard(context: typer.Context) -> None:
+    """Fine-tune open models on your own machine. Without a command the wizard opens."""
+    if context.invoked_subcommand is not None:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        typer.echo(context.get_help(), nl=False)
+        return
+    from tunesmith.tui.app import run as open_wizard
+
+    open_wizard()
+
+
+def main() -> None:
+    from tunesmith.tui.cli.errors import guarded
+
+    sys.exit(guarded(app, sys.argv[1:]))

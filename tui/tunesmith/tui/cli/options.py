@@ -1,0 +1,10 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or `last` for the newest.")]

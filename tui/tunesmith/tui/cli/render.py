@@ -1,0 +1,206 @@
+"""How results look: data on standard output, everything else on standard error, colour never the only sign."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tunesmith.daemon.api.events import Answered
+from tunesmith.daemon.api.view import JobView
+from tunesmith.recipes.units import bytes_text, duration_text
+
+STATE_STYLES = {
+    "finished": "green", "running": "cyan", "failed": "red", "cancelled": "yellow", "cancelling": "yellow",
+}  # fmt: skip
+PIPE_WIDTH = 120  # characters of a table that goes into a file or pipe, where nobody says how wide it may be
+
+
+def out() -> Console:
+    console = Console(highlight=False, markup=False, soft_wrap=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=PIPE_WIDTH)
+
+
+def err() -> Console:
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One line, one object, flushed: the last line that a `--json` command writes."""
+    print(msgspec.json.encode(value).decode("utf-8"), flush=True)
+
+
+def state_text(state: str) -> Text:
+    return Text(state, STATE_STYLES.get(state, ""))
+
+
+def stage_now(view: JobView) -> str:
+    """The stage a running job is in, or the one it failed in; else nothing."""
+    return next((stage.name for stage in view.stages if stage.state in ("running", "failed")), "")
+
+
+def summary(view: JobView) -> dict[str, Any]:
+    """A job in a line of a list."""
+    return {
+        "run": view.id,
+        "name": view.name,
+        "state": view.state,
+        "stage": stage_now(view),
+        "created": view.created,
+        "started": view.started,
+        "ended": view.ended,
+        "folder": view.folder,
+        "error": view.error,
+    }
+
+
+def result(view: JobView) -> dict[str, Any]:
+    """What a run came to: the figures of `quickstart --json`; None where the run measured nothing."""
+    base, tuned = score(view, "base"), score(view, "tuned")
+    return {
+        "run": view.id,
+        "name": view.name,
+        "state": view.state,
+        "seconds": round(run_seconds(view), 1),
+        "base_correct": view.correct("base")[0],
+        "tuned_correct": view.correct("tuned")[0],
+        "gguf_correct": view.correct("gguf")[0],
+        "held_out": max(view.correct(subject)[1] for subject in ("base", "tuned", "gguf")),
+        "held_out_loss_before": base.get("held_out_loss"),
+        "held_out_loss_after": tuned.get("held_out_loss"),
+        "general_perplexity_before": base.get("general_perplexity"),
+        "general_perplexity_after": tuned.get("general_perplexity"),
+        "kl_f16": divergence(view, "gguf:f16"),
+        "kl_q8_0": divergence(view, "gguf:q8_0"),
+        "gguf": artifact(view, "gguf:q8_0") or artifact(view, "gguf:f16"),
+        "adapter": artifact(view, "adapter"),
+        "merged": artifact(view, "merged"),
+        "recipe": str(Path(view.folder) / "recipe.yaml"),
+        "folder": view.folder,
+    }
+
+
+def score(view: JobView, subject: str) -> Mapping[str, float | None]:
+    found = next((scored for scored in reversed(view.scores) if scored.subject == subject), None)
+    return {} if found is None else msgspec.structs.asdict(found)
+
+
+def divergence(view: JobView, key: str) -> float | None:
+    return next((verified.kl_divergence for verified in view.verified if verified.key == key), None)
+
+
+def artifact(view: JobView, key: str) -> str | None:
+    """Absolute path of an export."""
+    found = next((written for written in view.artifacts if written.key == key), None)
+    return None if found is None else str(Path(view.folder) / found.path)
+
+
+def run_seconds(view: JobView) -> float:
+    """How long the run took, or has taken so far."""
+    return 0.0 if view.started is None else (view.ended or time.time()) - view.started
+
+
+def jobs_table(views: list[JobView]) -> Table:
+    table = Table("run", "name", "state", "stage", "time", "folder", box=None, header_style="bold", pad_edge=False)
+    for view in views:
+        took = duration_text(run_seconds(view)) if view.started else ""
+        table.add_row(str(view.id), Text(view.name), state_text(view.state), stage_now(view), took, Text(view.folder))
+    return table
+
+
+def job_text(view: JobView) -> Text:
+    """A run on one screen: state, stages, notices, and what went wrong."""
+    text = Text.assemble((f"run {view.id} ", "bold"), view.name, ": ", state_text(view.state), "\n")
+    for stage in view.stages:
+        took = duration_text(stage.seconds) if stage.seconds is not None else ""
+        done = f"{stage.fraction:.0%}" if stage.state == "running" and stage.total else ""
+        text.append(f"  {stage.name:<9} {stage.state:<8} {took}{done} {stage.note}".rstrip() + "\n")
+    if view.step is not None:
+        step = view.step
+        text.append(f"  step {step.step}/{step.total_steps}, loss {step.loss:.3f}, ")
+        text.append(f"{step.tokens_per_second:.0f} tokens/s, memory {bytes_text(step.memory_bytes)}\n")
+    for notice in view.notices:
+        text.append(f"  {notice.level}: {notice.text}\n")
+    if view.error is not None:
+        text.append("  error: ", "bold red").append(f"{view.error.message}\n")
+        text.append("   hint: ", "bold cyan").append(f"{view.error.hint}\n")
+    text.append(f"  folder {view.folder}")
+    return text
+
+
+def verdict(correct: bool | None) -> Text:
+    """In words, for the graded ones."""
+    if correct is None:
+        return Text("")
+    return Text("right", "green") if correct else Text("wrong", "red")
+
+
+def answers_table(view: JobView, set_name: str) -> Table:
+    """Each question with what the model said before and after, graded in words."""
+    table = Table(title=Text(set_name.replace("_", " ")), show_lines=True, expand=False, title_justify="left")
+    table.add_column("question", ratio=3)
+    table.add_column("before", ratio=4)
+    table.add_column("after", ratio=4)
+    by_row: dict[int, dict[str, Answered]] = {}
+    for answered in view.answers:
+        if answered.set_name == set_name:
+            by_row.setdefault(answered.row, {})[answered.subject] = answered
+    for row in sorted(by_row):
+        given = by_row[row]
+        cells = []
+        for subject in ("base", "tuned"):
+            answer = given.get(subject)
+            if answer is not None:
+                mark = verdict(answer.correct)
+                cells.append(Text.assemble(mark, ": " if mark.plain else "", one_line(answer.answer)))
+            else:
+                cells.append(Text("-"))
+        question = next(iter(given.values())).question
+        table.add_row(Text(one_line(question, 200)), *cells)
+    return table
+
+
+def one_line(text: str, limit: int = 240) -> str:
+    """`text` without line ends and control characters, cut at `limit` characters."""
+    flat = " ".join(text.split())
+    flat = "".join(character for character in flat if character.isprintable())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def print_result(view: JobView) -> None:
+    """Before and after, the figures, the verification, the files, and what to type next."""
+    console = out()
+    for set_name in dict.fromkeys(answer.set_name for answer in view.answers):
+        console.print(answers_table(view, set_name))
+    figures = result(view)
+    held_out = figures["held_out"]
+    if held_out:
+        counts = "   ".join(
+            f"{label} {figures[key]} of {held_out}"
+            for label, key in (("before", "base_correct"), ("after", "tuned_correct"), ("gguf", "gguf_correct"))
+        )
+        console.print(f"right on held-out questions:  {counts}")
+    for label, key in (("held-out loss", "held_out_loss"), ("general perplexity", "general_perplexity")):
+        before, after = figures[f"{key}_before"], figures[f"{key}_after"]
+        if before is not None and after is not None:
+            console.print(f"{label}:  before {before:.3f}   after {after:.3f}")
+    for verified in view.verified:
+        console.print(
+            f"{verified.key}: {'verified' if verified.passed else 'NOT VERIFIED'}, KL {verified.kl_divergence:.2g} "
+            f"(limit {verified.kl_limit:.2g}), the same first choice for {verified.top1_agreement:.1%} of "
+            f"{verified.tokens_compared} tokens"
+        )
+    for written in view.artifacts:
+        console.print(
+            f"{written.key}:  {Path(view.folder) / written.path}  ({bytes_text(written.bytes)})", soft_wrap=True
+        )
+    console.print(f"recipe:  {figures['recipe']}", soft_wrap=True)
+    console.print(f"run {view.id} {view.state} in {duration_text(run_seconds(view))}")
+    console.print(f"\nnext:  tunesmith chat {view.id}          talk to the tuned model (--base: the untuned one)")
+    console.print("       tunesmith                 open the wizard")
