@@ -1,0 +1,55 @@
+"""Reads a worker's journal: complete lines from a byte offset on, each either an event or a Notice about a bad line."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.states import WORKER_EVENTS
+
+CHUNK_BYTES = 1 << 20  # one read: thousands of steps, and the longest line taken for an event
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Events of one read and the offset of the first byte not yet used."""
+
+    events: tuple[e.Event, ...]
+    offset: int
+
+
+def read(path: Path, offset: int) -> Piece:
+    """A line still being written (no line end yet) is left for the next read; a missing file has no lines."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read(CHUNK_BYTES)
+    except FileNotFoundError:
+        return Piece((), offset)
+    end = data.rfind(b"\n") + 1
+    if not end and len(data) == CHUNK_BYTES:
+        return Piece((_unreadable(offset, "longer than 1 MB"),), offset + len(data))
+    found: list[e.Event] = []
+    at = offset
+    for line in data[:end].splitlines(keepends=True):
+        if text := line.strip():
+            found.append(_event(text, at))
+        at += len(line)
+    return Piece(tuple(found), offset + end)
+
+
+def _event(line: bytes, at: int) -> e.Event:
+    try:
+        event = e.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return _unreadable(at, str(error))
+    if not isinstance(event, WORKER_EVENTS):
+        return _unreadable(at, "not for a worker to say")
+    stage = getattr(event, "stage", "")
+    return event if not stage or stage in e.STAGES else _unreadable(at, f"no stage is called {stage!r}")
+
+
+def _unreadable(at: int, why: str) -> e.Notice:
+    return e.Notice(time=time.time(), level="warning", text=f"A line of the journal at byte {at} was left out: {why}.")

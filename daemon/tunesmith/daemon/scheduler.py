@@ -1,0 +1,63 @@
+"""The queue: one training job at a time, oldest first; after a restart, first those whose workers still live."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from tunesmith.daemon import recovery
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.view import CANCELLED, CANCELLING, QUEUED, RUNNING
+from tunesmith.daemon.store import Store
+from tunesmith.daemon.supervisor import Supervisor
+from tunesmith.recipes.errors import JobError
+
+log = logging.getLogger("tunesmith.scheduler")
+
+
+class Scheduler:
+    def __init__(self, store: Store, supervisor: Supervisor) -> None:
+        self._store = store
+        self._supervisor = supervisor
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """For ever. Two jobs are followed at once only if two workers outlived the last daemon."""
+        async with asyncio.TaskGroup() as group:
+            for view in self._store.living():
+                if view.state != QUEUED:
+                    group.create_task(self._take_back(view.id, view.attempt))
+        while True:
+            self._wake.clear()
+            queued = [view.id for view in self._store.living() if view.state == QUEUED]
+            if queued:
+                await self._supervisor.run(queued[0])
+            else:
+                await self._wake.wait()
+
+    async def _take_back(self, job_id: int, attempt: int) -> None:
+        record = recovery.load(self._store.home.job(job_id) / f"worker-{attempt}.json")
+        if record is None or not recovery.lives(record):
+            log.info("job %d: its worker is gone", job_id)
+            if record is not None:
+                recovery.kill_group(record)
+            await self._supervisor.interrupted(job_id, attempt)
+            return
+        log.info("job %d: adopted worker %d", job_id, record.pid)
+        await self._store.append(job_id, [e.Adopted(time=time.time(), pid=record.pid)])
+        await self._supervisor.follow(job_id, attempt, record, None)
+
+    async def cancel(self, job_id: int) -> None:
+        """At once while it waits, through its worker while it runs; twice is as good as once. Raises JobError."""
+        now = time.time()
+        if await self._store.append(job_id, [e.Cancelled(time=now)], only_in=QUEUED):
+            return
+        if await self._store.append(job_id, [e.CancelRequested(time=now)], only_in=RUNNING):
+            return
+        state = self._store.get(job_id).state
+        if state not in (CANCELLING, CANCELLED):
+            raise JobError(f"Job {job_id} has {state} already", "There is nothing left to cancel.", "ended_already")

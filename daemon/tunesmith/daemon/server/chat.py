@@ -1,0 +1,163 @@
+"""llama.cpp children for chatting, one a GGUF: an abort in there ends a child and not the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import msgspec
+
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatEvent, ChatFailed
+from tunesmith.daemon.settings import Settings
+from tunesmith.recipes.errors import JobError
+
+KEPT = 2  # tuned and base side by side; each holds a model in memory
+LINE_LIMIT = 1 << 20
+LOOK_EVERY_S = 5.0
+log = logging.getLogger("tunesmith.chat")
+
+
+class Child:
+    """One generation at a time, under `turn`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.turn = asyncio.Lock()
+        self.users = 0
+        self.last_used = time.monotonic()
+
+    @property
+    def lives(self) -> bool:
+        return self.process.returncode is None
+
+    async def answer(self, chat: Chat) -> AsyncGenerator[ChatEvent, None]:
+        """Left before its end (the reader went away), it kills the child: nothing else stops a generation."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        ended = False
+        try:
+            self.process.stdin.write(msgspec.json.encode(chat) + b"\n")
+            await self.process.stdin.drain()
+            while not ended:
+                event = _event(await self.process.stdout.readline())
+                ended = not isinstance(event, ChatDelta)
+                yield event
+        except (ConnectionError, ValueError):  # ValueError: a line above the limit
+            yield _died()
+        finally:
+            self.last_used = time.monotonic()
+            if not ended:
+                self.kill()
+
+    def kill(self) -> None:
+        if self.lives:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+class Chats:
+    def __init__(self, home: Home, settings: Settings) -> None:
+        self._home = home
+        self._settings = settings
+        self._children: dict[Path, Child] = {}
+        self._starting = asyncio.Lock()
+
+    async def answer(self, job_id: int, chat: Chat) -> AsyncGenerator[ChatEvent, None]:
+        """Raises JobError at once, before the first event, when the job has no such model."""
+        gguf, arguments = self._model(job_id, chat.base)
+        child = await self._child(job_id, gguf, arguments)
+        child.users += 1
+        try:
+            async with child.turn, contextlib.aclosing(child.answer(chat)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            child.users -= 1
+
+    def check(self, job_id: int, base: bool) -> None:
+        """Raises JobError when the job has no model to chat with yet."""
+        self._model(job_id, base)
+
+    def _model(self, job_id: int, base: bool) -> tuple[Path, list[str]]:
+        folder = self._home.job(job_id)
+        if base:
+            try:
+                source = (folder / "base.txt").read_text("utf-8").strip()
+            except FileNotFoundError as error:
+                raise _no_model(job_id, "has not fetched its base model") from error
+            return folder / "base-q8_0.gguf", ["--convert", source]
+        for name in ("model-q8_0.gguf", "model-f16.gguf"):
+            if (path := folder / "artifacts" / name).is_file():
+                return path, []
+        raise _no_model(job_id, "has no GGUF")
+
+    async def _child(self, job_id: int, gguf: Path, arguments: list[str]) -> Child:
+        async with self._starting:
+            child = self._children.pop(gguf, None)
+            if child is None or not child.lives:
+                await self._make_room()
+                child = await self._start(job_id, gguf, arguments)
+            self._children[gguf] = child  # the last is the one used last
+            child.last_used = time.monotonic()
+            return child
+
+    async def _make_room(self) -> None:
+        """End those used longest ago; one that is answering goes too, if there is no other."""
+        self._forget_dead()
+        while len(self._children) >= KEPT:
+            idle = [path for path, child in self._children.items() if not child.users]
+            child = self._children.pop((idle or list(self._children))[0])
+            child.kill()
+            await child.process.wait()
+
+    async def _start(self, job_id: int, gguf: Path, arguments: list[str]) -> Child:
+        with (self._home.job(job_id) / "chat.log").open("wb") as errors:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", self._settings.chat_module, str(gguf), *arguments,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
+                start_new_session=True, limit=LINE_LIMIT,
+            )  # fmt: skip
+        log.info("chat child %d for %s", process.pid, gguf)
+        return Child(process)
+
+    def _forget_dead(self) -> None:
+        self._children = {path: child for path, child in self._children.items() if child.lives}
+
+    async def end_idle(self) -> None:
+        """For ever: end children nobody asked for a while."""
+        while True:
+            await asyncio.sleep(min(LOOK_EVERY_S, self._settings.chat_idle_s))
+            self._forget_dead()
+            for child in self._children.values():
+                if not child.users and time.monotonic() - child.last_used > self._settings.chat_idle_s:
+                    child.kill()
+
+    async def close(self) -> None:
+        children = [child for child in self._children.values() if child.lives]
+        for child in children:
+            child.kill()
+        for child in children:
+            await child.process.wait()
+
+
+def _event(line: bytes) -> ChatEvent:
+    try:
+        return msgspec.json.decode(line, type=ChatEvent)  # type: ignore[arg-type, no-any-return]
+    except msgspec.DecodeError:
+        return _died()
+
+
+def _died() -> ChatFailed:
+    hint = "Look at chat.log in the job's folder; is there memory for the model?"
+    return ChatFailed("chat_died", "The process that answers ended", hint)
+
+
+def _no_model(job_id: int, why: str) -> JobError:
+    return JobError(f"Job {job_id} {why} yet", f"See how far it is with `tunesmith jobs show {job_id}`.", "no_model")

@@ -1,0 +1,37 @@
+"""POST /v1/jobs/{id}/chat: an answer as server-sent events; hanging up stops the generation."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tunesmith.daemon.api.requests import Chat
+from tunesmith.daemon.server.guard import BadRequest, body
+from tunesmith.daemon.server.parts import Parts, parts_of
+from tunesmith.daemon.server.stream import EventStream
+
+TOKENS_LIMIT = 8192
+TEMPERATURE_LIMIT = 5.0
+ROLES = ("system", "user", "assistant")
+
+
+async def chat(request: Request) -> Response:
+    parts = parts_of(request)
+    job_id = parts.store.get(request.path_params["id"]).id
+    asked = await body(request, Chat)
+    if not asked.messages or any(message.role not in ROLES for message in asked.messages):
+        raise BadRequest("A chat has messages of the roles system, user and assistant", "Send at least one.")
+    if not 1 <= asked.max_tokens <= TOKENS_LIMIT or not 0 <= asked.temperature <= TEMPERATURE_LIMIT:
+        raise BadRequest("max_tokens or temperature is out of range", f"Give 1 to {TOKENS_LIMIT}, and 0 to 5.")
+    parts.chats.check(job_id, asked.base)  # here, while the reply can still be an error
+    return EventStream(_frames(parts, job_id, asked))
+
+
+async def _frames(parts: Parts, job_id: int, asked: Chat) -> AsyncGenerator[bytes, None]:
+    async with contextlib.aclosing(parts.chats.answer(job_id, asked)) as events:
+        async for event in events:
+            yield b"data: " + msgspec.json.encode(event) + b"\n\n"

@@ -1,0 +1,72 @@
+"""Before a job is accepted: recipe complete, its files there, room on the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tunesmith.daemon.api.home import Home
+from tunesmith.recipes.errors import DataError, MachineError, ModelError, RecipeError
+from tunesmith.recipes.spec import STARTER, JobSpec, complete
+from tunesmith.recipes.units import bytes_text
+
+LOOK_BYTES = 65_536  # a file whose first 64 kB are blank has no rows worth a job
+
+
+def acceptable(spec: JobSpec, home: Home, free_disk_needed: int) -> JobSpec:
+    """`spec` with every knob filled in. Raises RecipeError, ModelError, DataError or MachineError."""
+    for where, card in (("method", spec.method), ("tuner", spec.tuner)):
+        if not isinstance(card.get("kind"), str):
+            raise RecipeError(f"{where} has no kind", f"Write `kind:` below `{where}:`.")
+    spec = complete(spec)
+    if spec.model.source != STARTER:
+        _check_model(_absolute("model.source", spec.model.source))
+    if spec.data.train != STARTER:
+        _check_data(_absolute("data.train", spec.data.train))
+    if spec.data.held_out not in (None, STARTER):
+        _check_data(_absolute("data.held_out", str(spec.data.held_out)))
+    free = shutil.disk_usage(home.root).free
+    if free < free_disk_needed:
+        raise MachineError(
+            f"Only {bytes_text(free)} are free in {home.root}; a run needs {bytes_text(free_disk_needed)}",
+            "Free some space, or set TUNESMITH_HOME to a folder on another disk.",
+            "disk_full",
+        )
+    return spec
+
+
+def _absolute(key: str, text: str) -> Path:
+    if "\0" in text or not Path(text).is_absolute():
+        raise RecipeError(f"{key} is {text!r}, no absolute path", "Give 'starter' or the whole path.")
+    return Path(text)
+
+
+def _check_model(folder: Path) -> None:
+    hint = "Give a folder with config.json, *.safetensors and the tokenizer, or 'starter'."
+    try:
+        names = {path.name for path in folder.iterdir()}
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no model folder {folder}", hint, "model_missing") from error
+    except OSError as error:
+        raise ModelError(
+            f"Cannot read the model folder {folder}: {error.strerror}", hint, "model_unreadable"
+        ) from error
+    if "config.json" not in names:
+        raise ModelError(f"{folder} has no config.json", hint, "model_incomplete")
+    if not any(name.endswith(".safetensors") for name in names):
+        raise ModelError(f"{folder} has no .safetensors file", hint, "model_incomplete")
+
+
+def _check_data(path: Path) -> None:
+    hint = "Give a JSONL file with one {\"messages\": [...]} a line, or 'starter'."
+    try:
+        with path.open("rb") as file:
+            start = file.read(LOOK_BYTES)
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError as error:
+        raise DataError(f"There is no data file {path}", hint, "data_missing") from error
+    except OSError as error:
+        raise DataError(f"Cannot read the data file {path}: {error.strerror}", hint, "data_unreadable") from error
+    if not start.strip():
+        raise DataError(f"The data file {path} is empty ({size} bytes)", hint, "data_empty")

@@ -1,0 +1,32 @@
+"""What the endpoints work with: the daemon's own parts, hung on the Starlette application."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+from starlette.requests import Request
+
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.scheduler import Scheduler
+from tunesmith.daemon.server.chat import Chats
+from tunesmith.daemon.settings import Settings
+from tunesmith.daemon.store import Store
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """`started` is on the monotonic clock; setting `stopping` ends the daemon and every stream."""
+
+    home: Home
+    settings: Settings
+    store: Store
+    scheduler: Scheduler
+    chats: Chats
+    stopping: asyncio.Event
+    started: float
+
+
+def parts_of(request: Request) -> Parts:
+    found: Parts = request.app.state.parts
+    return found

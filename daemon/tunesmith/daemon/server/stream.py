@@ -1,0 +1,64 @@
+"""A job's events as server-sent events: replay from the number after Last-Event-ID, then live, to the terminal event."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from tunesmith.daemon.server.guard import BadRequest
+from tunesmith.daemon.server.parts import Parts, parts_of
+
+HEARTBEAT_S = 10.0
+BATCH = 500  # events read at once: what a slow reader can cost us in memory, about 200 kB
+
+
+class EventStream(StreamingResponse):
+    """Closes its generator when the client has gone, at once."""
+
+    def __init__(self, content: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(content, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._content.aclose()
+
+
+async def events(request: Request) -> Response:
+    parts = parts_of(request)
+    job_id = parts.store.get(request.path_params["id"]).id
+    text = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+    if not (text.isdecimal() and text.isascii() and len(text) < 16):
+        raise BadRequest(f"Last-Event-ID is {text[:40]!r}", "Give the number of the last event seen.")
+    return EventStream(_frames(parts, job_id, int(text)))
+
+
+async def _frames(parts: Parts, job_id: int, after: int) -> AsyncGenerator[bytes, None]:
+    """No queue a client: each reads the store at its own pace, so a slow one holds nothing up and misses nothing."""
+    store = parts.store
+    stopping = asyncio.create_task(parts.stopping.wait())
+    try:
+        while not parts.stopping.is_set():
+            rows = await store.events(job_id, after, BATCH)
+            if rows:
+                after = rows[-1][0]
+                yield b"".join(b"id: %d\ndata: %s\n\n" % row for row in rows)
+                continue
+            view = store.get(job_id)
+            if view.ended_already and view.last_event <= after:
+                return
+            grown = asyncio.create_task(store.wait_beyond(job_id, after, HEARTBEAT_S))
+            try:
+                await asyncio.wait((grown, stopping), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                grown.cancel()
+            if grown.done() and not grown.cancelled() and not grown.result():
+                yield b": still here\n\n"
+    finally:
+        stopping.cancel()

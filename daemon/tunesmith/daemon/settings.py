@@ -1,0 +1,30 @@
+"""What the environment may change about a daemon; read once, by `__main__`, and passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+# A run of the starter leaves about 1 GB (merged, f16, q8_0); twice that keeps the database and the log writable too.
+FREE_DISK_NEEDED = 2_000_000_000
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Times in seconds. Tests put a toy worker in the real one's place and shorten the waits."""
+
+    worker_module: str = "tunesmith.daemon.worker"
+    chat_module: str = "tunesmith.daemon.worker.chat"
+    free_disk_needed: int = FREE_DISK_NEEDED
+    cancel_grace_s: float = 10.0  # time for a worker to write Cancelled: one step of a slow CPU run
+    chat_idle_s: float = 300.0
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """`TUNESMITH_WORKER_MODULE`, `TUNESMITH_CHAT_MODULE`, `TUNESMITH_FREE_DISK_NEEDED`, `TUNESMITH_CANCEL_GRACE_S` ..."""
+    given = {
+        name: environment[key]
+        for name in Settings.__struct_fields__
+        if (key := f"TUNESMITH_{name.upper()}") in environment
+    }
+    return msgspec.convert(given, Settings, strict=False)

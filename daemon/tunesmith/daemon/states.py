@@ -1,0 +1,24 @@
+"""Which event may follow in which state of a job: the one table that guards every write."""
+
+from __future__ import annotations
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import view as v
+
+WORKER_EVENTS: tuple[type, ...] = (
+    e.StageStarted, e.StageProgress, e.StageFinished, e.TrainStep, e.DataChecked, e.Scored, e.Answered,
+    e.ArtifactWritten, e.Verified, e.Notice, e.Finished, e.Failed, e.Cancelled,
+)  # fmt: skip
+
+_MAY_FOLLOW: dict[str, tuple[type, ...]] = {
+    v.QUEUED: (e.Queued, e.Started, e.Notice, e.Failed, e.Cancelled),
+    v.RUNNING: (e.Adopted, e.CancelRequested, *WORKER_EVENTS),
+    v.CANCELLING: (e.Adopted, *WORKER_EVENTS),
+    v.FINISHED: (),
+    v.FAILED: (),
+    v.CANCELLED: (),
+}
+
+
+def may_follow(state: str, event: e.Event) -> bool:
+    return isinstance(event, _MAY_FOLLOW[state])
