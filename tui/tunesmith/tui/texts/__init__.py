@@ -43,3 +43,8 @@ def from_environment(environ: Mapping[str, str]) -> str:
         if value := environ.get(name):
             return "zh" if value.lower().startswith("zh") else "en"
     return "en"
+
+
+def shown(key_or_text: str) -> str:
+    """The text when `key_or_text` is a key of ours (a binding's description), else itself."""
+    return load(_language).get(key_or_text, key_or_text)

@@ -1,0 +1,122 @@
+"""Draft: all a person has chosen and typed, kept as typed so that nothing is lost; `spec()` makes it a JobSpec."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tunesmith.recipes import presets
+from tunesmith.recipes.errors import RecipeError
+from tunesmith.recipes.spec import STARTER, JobSpec, absolute, complete, load
+from tunesmith.tui.forms import Value, values_of
+
+OWN, GIVEN = "own", STARTER  # where the model or the data comes from
+
+
+class Draft(msgspec.Struct, kw_only=True):
+    """`typed` holds recipe values as text, by key such as `training.epochs`; a key that is absent has its default.
+
+    `submit_key` makes a repeated submission of one draft the same job; it changes once a job was made of it.
+    """
+
+    model: str = GIVEN
+    model_folder: str = ""
+    data: str = GIVEN
+    data_file: str = ""
+    persona_name: str = "Vesper"
+    persona_maker: str = "Juniper Labs"
+    method: str = "sft"
+    tuner: str = "lora"
+    typed: dict[str, str] = {}
+    exports: list[str] = msgspec.field(default_factory=lambda: list(JobSpec().exports))
+    submit_key: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
+
+    @classmethod
+    def from_spec(cls, spec: JobSpec) -> Draft:
+        """The draft that `spec` would be made of: a recipe file opened in the wizard."""
+        draft = cls(
+            model=GIVEN if spec.model.source == STARTER else OWN,
+            model_folder="" if spec.model.source == STARTER else spec.model.source,
+            data=GIVEN if spec.data.train == STARTER else OWN,
+            data_file="" if spec.data.train == STARTER else spec.data.train,
+            persona_name=spec.data.persona.name,
+            persona_maker=spec.data.persona.maker,
+            method=spec.method["kind"],
+            tuner=spec.tuner["kind"],
+            exports=list(spec.exports),
+        )
+        tree = msgspec.to_builtins(spec)
+        for value in draft.values():
+            text = value.text(_get(tree, value.key))
+            if text != value.default_text:
+                draft.typed[value.key] = text
+        return draft
+
+    @classmethod
+    def starter(cls) -> Draft:
+        """The run that comes with the install, with values that were measured for it."""
+        return cls.from_spec(load(Path(presets.__file__).parent / "starter.yaml"))
+
+    def values(self) -> tuple[Value, ...]:
+        """Every value of the recipe that can be edited, in the order of the recipe step."""
+        return values_of(self.tuner)
+
+    def text(self, value: Value) -> str:
+        return self.typed.get(value.key, value.default_text)
+
+    def set(self, value: Value, text: str) -> None:
+        if text == value.default_text:
+            self.typed.pop(value.key, None)
+        else:
+            self.typed[value.key] = text
+
+    def spec(self) -> JobSpec:
+        """The checked job with absolute paths. Raises RecipeError naming the first wrong value."""
+        return self._spec(self.values())
+
+    def error(self, value: Value) -> RecipeError | None:
+        """What is wrong with one value, whatever the others are."""
+        try:
+            Draft(tuner=self.tuner, typed=self.typed)._spec((value,))
+        except RecipeError as error:
+            return error
+        return None
+
+    def _spec(self, values: tuple[Value, ...]) -> JobSpec:
+        own_model, own_data = self.model == OWN, self.data == OWN
+        tree: dict[str, Any] = {
+            "model": {"source": self.model_folder.strip() if own_model else STARTER},
+            "data": {
+                "train": self.data_file.strip() if own_data else STARTER,
+                "held_out": None if own_data else STARTER,
+                "persona": {"name": self.persona_name.strip(), "maker": self.persona_maker.strip()},
+            },
+            "method": {"kind": self.method},
+            "tuner": {"kind": self.tuner},
+            "training": {},
+            "evaluation": {},
+            "exports": self.exports,
+        }
+        for value in values:
+            _put(tree, value.key, value.read(self.text(value)))
+        try:
+            spec = msgspec.convert(tree, JobSpec)
+        except msgspec.ValidationError as error:
+            raise RecipeError(str(error)) from error
+        return complete(absolute(spec, Path.cwd()))
+
+
+def _get(tree: dict[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        tree = tree[part]
+    return tree
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        tree = tree[part]
+    tree[last] = value

@@ -1,0 +1,133 @@
+"""Recipe values as a form draws them: one list made of the spec's structs and the cards' knobs."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from tunesmith.recipes.errors import RecipeError
+from tunesmith.recipes.fields import ChoiceField, FlagField, FloatField, IntField
+from tunesmith.recipes.spec import JobSpec
+from tunesmith.tui.texts import load, t
+
+AUTO = "auto"
+
+
+class Value(msgspec.Struct, frozen=True):
+    """One editable value. `kind` is int, float, choice, flag or text; `optional` reads `auto` as None."""
+
+    key: str
+    group: str
+    kind: str
+    default: Any
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    help: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition(".")[2]
+
+    @property
+    def default_text(self) -> str:
+        return self.text(self.default)
+
+    @property
+    def label(self) -> str:
+        return _translated(f"recipe.label_{self.name}", self.name.replace("_", " "))
+
+    @property
+    def explanation(self) -> str:
+        """Why one would change it; a card's own sentence where the texts have none."""
+        return _translated(f"recipe.help_{self.name}", self.help)
+
+    def text(self, value: Any) -> str:
+        """`value` as typed: 0.0002 is `0.0002`, None is `auto`, True is `yes`."""
+        if value is None:
+            return AUTO
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    def read(self, text: str) -> Any:
+        """The value of what was typed. Raises RecipeError when it is no value of this kind."""
+        text = text.strip()
+        try:
+            match self.kind:
+                case "flag":
+                    return text == "yes"
+                case "int":
+                    return None if self.optional and text.lower() in ("", AUTO) else int(text)
+                case "float":
+                    return float(text)
+                case _:
+                    return text
+        except ValueError as error:
+            hint = t("recipe.whole_number") if self.kind == "int" else t("recipe.number")
+            raise RecipeError(f"{self.key} is {text!r}", hint) from error
+
+
+def _translated(key: str, otherwise: str) -> str:
+    return t(key) if key in load("en") else otherwise
+
+
+# (key, group) in the order of the form; the defaults and kinds come from the spec's own structs.
+_SPEC_VALUES = (
+    ("training.epochs", "training"),
+    ("training.learning_rate", "training"),
+    ("training.batch_size", "training"),
+    ("training.gradient_accumulation", "training"),
+    ("training.max_length", "training"),
+    ("training.warmup_fraction", "training"),
+    ("training.weight_decay", "training"),
+    ("training.gradient_clip", "training"),
+    ("training.gradient_checkpointing", "training"),
+    ("training.seed", "training"),
+    ("training.device", "training"),
+    ("training.dtype", "training"),
+    ("data.held_out_fraction", "data"),
+    ("data.over_long", "data"),
+    ("evaluation.answers", "evaluation"),
+    ("evaluation.max_new_tokens", "evaluation"),
+    ("evaluation.general", "evaluation"),
+)
+# The same choices that spec.check_values names.
+_CHOICES = {
+    "training.device": ("auto", "cpu", "cuda", "mps"),
+    "training.dtype": ("auto", "float32", "bfloat16"),
+    "data.over_long": ("error", "drop", "cut_right"),
+}
+
+
+@cache
+def values_of(tuner: str) -> tuple[Value, ...]:
+    """The form of a recipe that uses `tuner`: name, the tuner's knobs, then the spec's values."""
+    from tunesmith.recipes import tuners
+
+    defaults = msgspec.to_builtins(JobSpec())
+    values = [Value("name", "run", "text", JobSpec().name)]
+    for field in tuners.cards()[tuner].knobs:
+        key = f"tuner.{field.name}"
+        match field:
+            case IntField():
+                values.append(Value(key, "tuner", "int", field.default, help=field.help))
+            case FloatField():
+                values.append(Value(key, "tuner", "float", field.default, help=field.help))
+            case ChoiceField():
+                values.append(Value(key, "tuner", "choice", field.default, field.choices, help=field.help))
+            case FlagField():
+                values.append(Value(key, "tuner", "flag", field.default, ("yes", "no"), help=field.help))
+    for key, group in _SPEC_VALUES:
+        section, name = key.split(".")
+        default = defaults[section][name]
+        if key in _CHOICES:
+            values.append(Value(key, group, "choice", default, _CHOICES[key]))
+        elif isinstance(default, bool):
+            values.append(Value(key, group, "flag", default, ("yes", "no")))
+        elif isinstance(default, float):
+            values.append(Value(key, group, "float", default))
+        else:
+            values.append(Value(key, group, "int", default, optional=default is None))
+    return tuple(values)

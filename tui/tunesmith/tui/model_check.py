@@ -1,0 +1,108 @@
+"""What a model folder holds, read from its own files without an engine."""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tunesmith.recipes.errors import ModelError
+from tunesmith.tui.texts import t
+
+HEADER_LIMIT = 100_000_000  # bytes; the format's own limit, so a damaged file cannot ask for all memory
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+
+
+class ModelFacts(msgspec.Struct, frozen=True):
+    """`parameters` is counted from the tensors' shapes; `bytes` is all weight files together."""
+
+    folder: Path
+    architecture: str
+    parameters: int
+    bytes: int
+    dtype: str
+    context: int | None
+    layers: int | None
+    chat_template: bool
+
+
+def check(text: str) -> ModelFacts:
+    """The model in the folder named `text`. Raises ModelError saying what is missing and what to do."""
+    folder = Path(text.strip()).expanduser()
+    if not text.strip():
+        raise ModelError(t("model.empty_path"), t("model.empty_path_hint"))
+    if not folder.exists():
+        raise ModelError(t("model.missing", path=folder), _nearby(folder))
+    if not folder.is_dir():
+        raise ModelError(t("model.not_folder", path=folder), t("model.not_folder_hint", path=folder.parent))
+    config = _config(folder)
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        others = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
+        hint = t("model.pickle_hint") if others else t("model.no_weights_hint")
+        raise ModelError(t("model.no_weights", path=folder), hint)
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ModelError(t("model.no_tokenizer", path=folder), t("model.no_tokenizer_hint"))
+    shapes = [tensor for path in weights for tensor in _header(path).items() if tensor[0] != "__metadata__"]
+    kinds = {str(tensor["dtype"]) for _, tensor in shapes}
+    text_config = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    return ModelFacts(
+        folder=folder.resolve(),
+        architecture=str((config.get("architectures") or [config.get("model_type", "?")])[0]),
+        parameters=sum(math.prod(tensor["shape"]) for _, tensor in shapes),
+        bytes=sum(path.stat().st_size for path in weights),
+        dtype=", ".join(sorted(kinds)),
+        context=_whole(text_config, "max_position_embeddings"),
+        layers=_whole(text_config, "num_hidden_layers"),
+        chat_template=_has_template(folder),
+    )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config = msgspec.json.decode((folder / "config.json").read_bytes())
+    except FileNotFoundError as error:
+        raise ModelError(t("model.no_config", path=folder), t("model.no_config_hint")) from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise ModelError(t("model.bad_config", path=folder, error=error), t("model.copy_again")) from error
+    if not isinstance(config, dict):
+        raise ModelError(t("model.bad_config", path=folder, error="{}"), t("model.copy_again"))
+    return config
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The tensor table of a safetensors file: 8 bytes of length, then JSON."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > HEADER_LIMIT:
+                raise ValueError(length)
+            header = msgspec.json.decode(file.read(length))
+            if not isinstance(header, dict):
+                raise ValueError(header)
+            return header
+    except (OSError, struct.error, ValueError, msgspec.DecodeError) as error:
+        raise ModelError(t("model.bad_weights", path=path), t("model.copy_again")) from error
+
+
+def _whole(config: Any, name: str) -> int | None:
+    value = config.get(name)
+    return value if isinstance(value, int) else None
+
+
+def _has_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file():
+        return True
+    path = folder / "tokenizer_config.json"
+    return path.is_file() and b'"chat_template"' in path.read_bytes()
+
+
+def _nearby(folder: Path) -> str:
+    """The nearest existing folder, so that a person sees where the path goes wrong."""
+    for parent in folder.parents:
+        if parent.is_dir():
+            return t("model.missing_hint", path=parent)
+    return t("model.empty_path_hint")

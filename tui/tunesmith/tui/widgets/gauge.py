@@ -1,0 +1,39 @@
+"""A named bar with its figure and a sentence on what it means."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+BAR_CELLS = 14
+NAME_CELLS = 9
+
+
+class Gauge(Widget):
+    """`share` from 0 to 1 is what is used; None draws no bar, for facts without a measure."""
+
+    share: reactive[float | None] = reactive(None)
+    figure = reactive("")
+
+    def __init__(self, name: str, figure: str, meaning: str = "", share: float | None = None) -> None:
+        super().__init__()
+        self.label = name
+        self.meaning = meaning
+        self.set_reactive(Gauge.figure, figure)
+        self.set_reactive(Gauge.share, share)
+
+    def render(self) -> Content:
+        name = Content(self.label)
+        parts: list[Content | str | tuple[str, str]] = [
+            name.stylize("bold"),
+            " " * max(1, NAME_CELLS - name.cell_length),
+        ]
+        if self.share is not None:
+            filled = round(min(1.0, max(0.0, self.share)) * BAR_CELLS)
+            colour = "$success" if self.share < 0.7 else "$warning" if self.share < 0.9 else "$error"
+            parts += [("━" * filled, colour), ("─" * (BAR_CELLS - filled), "$foreground 30%"), "  "]
+        parts.append(self.figure)
+        if self.meaning:
+            parts.append(("\n" + " " * NAME_CELLS + self.meaning, "$foreground 60%"))
+        return Content.assemble(*parts)
