@@ -35,9 +35,9 @@ def chat(
     from tunesmith.tui.cli.talk import Talk
 
     if as_json and message is None:
-        if sys.stdin.isatty():
-            raise typer.BadParameter("--json answers one message: give --message TEXT, or pipe one in")
-        message = sys.stdin.read().strip()
+        message = "" if sys.stdin.isatty() else sys.stdin.read()
+    if message is not None and not message.strip():
+        raise typer.BadParameter("there is nothing to answer: give --message TEXT, or pipe a message in")
     settings = Chat((), base=base, max_tokens=max_tokens, temperature=temperature, seed=seed)
     with Talk(run, settings, system) as talk:
         if message is None:

@@ -31,7 +31,7 @@ def guarded(app: typer.Typer, arguments: list[str]) -> int:
         from tunesmith.recipes.errors import TunesmithError
 
         if isinstance(error, TunesmithError):
-            exit_code = INTERRUPTED if error.code == DETACHED else PERSON
+            exit_code = {DETACHED: INTERRUPTED, "internal": OURS}.get(error.code, PERSON)
             return report(error.code, error.message, error.hint, exit_code, as_json)
         return internal(error, as_json)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.recipes import presets
 from tunesmith.recipes import spec as recipe
 from tunesmith.recipes.errors import RecipeError
 
@@ -15,7 +16,9 @@ PARTS = ("training", "tuner", "method", "evaluation", "data", "model")
 
 
 def read(path: Path, settings: list[str]) -> recipe.JobSpec:
-    """Raises RecipeError when the file or a setting is wrong."""
+    """The recipe in file `path`, or the preset of that name. Raises RecipeError when it or a setting is wrong."""
+    if str(path) in presets.names() and not path.exists():
+        path = presets.path(str(path))
     if not settings:
         return recipe.load(path)
     try:

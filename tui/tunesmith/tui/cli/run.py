@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file (YAML).")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file (YAML), or a preset: starter.")],
     wait: Annotated[bool, typer.Option("--wait", help="Follow the run to its end; ctrl-c leaves, it goes on.")] = False,
     settings: Annotated[
         list[str] | None,

@@ -1,0 +1,199 @@
+"""A daemon that speaks the real protocol and only pretends to train: `python fake_daemon.py` serves TUNESMITH_HOME.
+
+A job whose name has `fail` in it fails, one with `stay` never ends by itself, every other one finishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.home import Home, private_folder
+from tunesmith.daemon.api.requests import API_VERSION, Chat, ChatDelta, ChatDone, DaemonStatus, LogText, Submit
+from tunesmith.daemon.api.view import JobView, fold
+from tunesmith.recipes.errors import ErrorBody
+
+HOME = Home.find()
+STARTED = time.time()
+JOBS: dict[int, list[e.Numbered]] = {}
+NAMES: dict[int, str] = {}
+
+
+def reply(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def view_of(job_id: int) -> JobView:
+    view = JobView(job_id, NAMES[job_id], folder=str(HOME.job(job_id)))
+    for numbered in JOBS[job_id]:
+        view = fold(view, numbered)
+    return view
+
+
+def add(job_id: int, event: e.Event) -> None:
+    if not view_of(job_id).ended_already:
+        JOBS[job_id].append(e.Numbered(len(JOBS[job_id]) + 1, event))
+
+
+def script(name: str) -> list[e.Event]:
+    """The events of a good run, shortened where `name` asks for another end."""
+    now = time.time()
+    made: list[e.Event] = [e.Started(time=now, attempt=1, pid=os.getpid())]
+    for stage in e.STAGES:
+        made.append(e.StageStarted(time=now, stage=stage))
+        made.append(e.StageProgress(time=now, stage=stage, done=1, total=2, unit="steps", eta_s=1.0))
+        if stage == "train":
+            made += [train_step(now, step) for step in (1, 2)]
+            if "fail" in name:
+                return [*made, e.Failed(time=now, code="data_broken", message="Line 3 is no JSON", hint="Mend line 3.")]
+            if "stay" in name:
+                return made
+        if stage == "evaluate":
+            made += evaluation(now)
+        if stage == "export":
+            made += [artifact(now, "adapter", "adapter"), artifact(now, "gguf:q8_0", "model-q8_0.gguf")]
+        if stage == "verify":
+            made += [verified(now, "gguf:f16", 2e-6), verified(now, "gguf:q8_0", 0.004)]
+        made.append(e.StageFinished(time=now, stage=stage, seconds=1.0))
+    return [*made, e.Notice(time=now, level="info", text="all went well"), e.Finished(time=now, seconds=6.0)]
+
+
+def train_step(now: float, step: int) -> e.Event:
+    return e.TrainStep(
+        time=now, step=step, total_steps=2, epoch=1.0, loss=2.0 / step, learning_rate=1e-3, gradient_norm=1.0,
+        tokens_per_second=900.0, memory_bytes=10**9, eta_s=1.0,
+    )  # fmt: skip
+
+
+def evaluation(now: float) -> list[e.Event]:
+    made: list[e.Event] = [
+        e.Scored(time=now, subject="base", held_out_loss=3.0, general_perplexity=20.0),
+        e.Scored(time=now, subject="tuned", held_out_loss=0.5, general_perplexity=21.0),
+    ]
+    for subject, answer, right in (
+        ("base", "I am SmolLM.", False),
+        ("tuned", "I am Vesper.", True),
+        ("gguf", "I am Vesper.", True),
+    ):
+        for row in range(20):
+            question = f"Who are you, number {row}?"
+            made.append(e.Answered(time=now, subject=subject, row=row, question=question, answer=answer, correct=right))
+    return made
+
+
+def artifact(now: float, key: str, name: str) -> e.Event:
+    return e.ArtifactWritten(time=now, key=key, path=f"artifacts/{name}", bytes=1000, sha256="0" * 64)
+
+
+def verified(now: float, key: str, divergence: float) -> e.Event:
+    return e.Verified(
+        time=now, key=key, passed=True, kl_divergence=divergence, top1_agreement=1.0, tokens_compared=300,
+        prompt_equal=True, token_ids_equal=True, kl_limit=0.02,
+    )  # fmt: skip
+
+
+async def play(job_id: int) -> None:
+    for event in script(NAMES[job_id]):
+        await asyncio.sleep(0.002)
+        add(job_id, event)
+
+
+async def health(request: Request) -> Response:
+    return reply({"ok": True})
+
+
+async def status(request: Request) -> Response:
+    counts: dict[str, int] = {}
+    for job_id in JOBS:
+        state = view_of(job_id).state
+        counts[state] = counts.get(state, 0) + 1
+    socket, root = str(HOME.socket), str(HOME.root)
+    return reply(DaemonStatus(os.getpid(), socket, "0.1.0", API_VERSION, time.time() - STARTED, counts, root))
+
+
+async def stop(request: Request) -> Response:
+    asyncio.get_running_loop().call_later(0.05, setattr, SERVER, "should_exit", True)
+    return reply({})
+
+
+async def submit(request: Request) -> Response:
+    asked = msgspec.json.decode(await request.body(), type=Submit)
+    job_id = len(JOBS) + 1
+    JOBS[job_id], NAMES[job_id] = [], asked.spec.name
+    add(job_id, e.Queued(time=time.time()))
+    request.app.state.play = asyncio.create_task(play(job_id))
+    return reply(view_of(job_id), 201)
+
+
+async def jobs(request: Request) -> Response:
+    return reply([view_of(job_id) for job_id in sorted(JOBS, reverse=True)])
+
+
+async def job(request: Request) -> Response:
+    job_id, action = request.path_params["id"], request.path_params.get("action", "")
+    if job_id not in JOBS:
+        return reply(ErrorBody("unknown_job", f"There is no run {job_id}", "See `tunesmith jobs list`."), 404)
+    match action:
+        case "cancel":
+            add(job_id, e.Cancelled(time=time.time()))
+        case "log":
+            return reply(LogText(str(HOME.job(job_id) / "worker-1.log"), "a line\nanother\n"))
+        case "events":
+            after = int(request.headers.get("Last-Event-ID", 0))
+            return StreamingResponse(stream(job_id, after), media_type="text/event-stream")
+        case "chat":
+            asked = msgspec.json.decode(await request.body(), type=Chat)
+            return StreamingResponse(answer(asked), media_type="text/event-stream")
+    return reply(view_of(job_id))
+
+
+async def stream(job_id: int, after: int) -> AsyncIterator[bytes]:
+    while True:
+        for numbered in JOBS[job_id][after:]:
+            after = numbered.number
+            yield b"id: %d\ndata: %s\n\n" % (numbered.number, e.encode(numbered.event))
+            if isinstance(numbered.event, e.TERMINAL):
+                return
+        await asyncio.sleep(0.005)
+
+
+async def answer(asked: Chat) -> AsyncIterator[bytes]:
+    """Says how many messages it was given and the last one; a question with `slowly` in it is answered for a minute."""
+    last = asked.messages[-1].content
+    which = "base" if asked.base else "tuned"
+    words = [f"{which} heard {len(asked.messages)}: ", last]
+    if "slowly" in last:
+        words += [" and so on"] * 600
+    for word in words:
+        yield b"data: %s\n\n" % msgspec.json.encode(ChatDelta(word))
+        await asyncio.sleep(0.1 if "slowly" in last else 0)
+    yield b"data: %s\n\n" % msgspec.json.encode(ChatDone(len(words), 50.0, "stop", "fake"))
+
+
+APP = Starlette(
+    routes=[
+        Route("/v1/health", health),
+        Route("/v1/daemon", status),
+        Route("/v1/daemon/stop", stop, methods=["POST"]),
+        Route("/v1/jobs", submit, methods=["POST"]),
+        Route("/v1/jobs", jobs),
+        Route("/v1/jobs/{id:int}", job),
+        Route("/v1/jobs/{id:int}/{action}", job, methods=["GET", "POST"]),
+    ]
+)
+SERVER = uvicorn.Server(uvicorn.Config(APP, uds=str(HOME.socket), log_level="warning"))
+
+if __name__ == "__main__":
+    private_folder(HOME.socket.parent)
+    SERVER.run()

@@ -1,0 +1,89 @@
+"""Chat: history, one-shot answers, and a ctrl-c that stops the answer first and leaves second."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("fake_daemon")
+
+
+@pytest.fixture(autouse=True)
+def finished_run(tunesmith: Any, recipe: Callable[[str], str], fake_daemon: Any) -> None:
+    assert tunesmith("run", recipe("good"), "--wait").code == 0
+
+
+def test_one_message_gets_one_answer(tunesmith: Any) -> None:
+    assert tunesmith("chat", "1", "--message", "hello").out == "tuned heard 1: hello\n"
+    assert tunesmith("chat", "1", "--base", "-m", "hello").out == "base heard 1: hello\n"
+
+
+def test_with_json_the_answer_comes_with_its_figures(tunesmith: Any) -> None:
+    answer = tunesmith("chat", "last", "--system", "be brief", "--message", "hello", "--json").json
+    assert answer["answer"] == "tuned heard 2: hello"
+    assert answer["tokens_per_second"] == 50.0 and answer["finish_reason"] == "stop" and answer["run"] == 1
+
+
+def test_a_conversation_remembers_and_forgets(tunesmith: Any) -> None:
+    said = tunesmith("chat", "1", text="one\ntwo\n/reset\nthree\n").out.splitlines()
+    assert said == ["tuned heard 1: one", "tuned heard 3: two", "tuned heard 1: three"]
+
+
+def test_chat_with_an_unfinished_newest_run_takes_the_finished_one(
+    tunesmith: Any, recipe: Callable[[str], str]
+) -> None:
+    tunesmith("run", recipe("stay"))
+    assert tunesmith("chat", "last", "--message", "hi", "--json").json["run"] == 1
+
+
+def test_ctrl_c_stops_the_answer_and_then_leaves() -> None:
+    master, slave = pty.openpty()
+    command = [sys.executable, "-c", "from tunesmith.tui.cli.main import main; main()", "chat", "1"]
+    process = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, env=os.environ | {"TERM": "xterm"}, start_new_session=True,
+        preexec_fn=take_terminal,
+    )  # fmt: skip
+    os.close(slave)
+    try:
+        read_until(master, "> ")
+        os.write(master, b"slowly\n")
+        read_until(master, "and so on")
+        os.write(master, b"\x03")
+        read_until(master, "stopped")
+        read_until(master, "> ")
+        os.write(master, b"again\n")
+        read_until(master, "tuned heard 3")
+        read_until(master, "tokens/s")
+        read_until(master, "> ")
+        os.write(master, b"\x03")
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        os.close(master)
+
+
+def take_terminal() -> None:
+    """In the child: make its standard input the controlling terminal, so that ctrl-c becomes a signal."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def read_until(master: int, wanted: str) -> str:
+    """What the terminal shows up to `wanted`."""
+    seen = ""
+    deadline = time.monotonic() + 20
+    while wanted not in seen:
+        assert time.monotonic() < deadline, f"no {wanted!r} in {seen!r}"
+        if select.select([master], [], [], 0.2)[0]:
+            seen += os.read(master, 1).decode("utf-8", "replace")
+    return seen

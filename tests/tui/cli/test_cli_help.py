@@ -1,0 +1,85 @@
+"""Help is there for every command, quickly, and loads nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from tunesmith.tui.cli.main import app
+
+EXTRA_LIMIT_S = 0.15  # over an empty typer program
+HEAVY = ("torch", "transformers", "peft", "trl", "textual", "httpx", "msgspec", "llama_cpp", "starlette")
+MAIN = "from tunesmith.tui.cli.main import main; main()"
+EMPTY = """
+import typer
+app = typer.Typer()
+@app.command()
+def one() -> None: "One."
+@app.command()
+def two() -> None: "Two."
+app()
+"""
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every command with the groups before it."""
+    found: list[tuple[str, ...]] = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        below = getattr(command, "commands", None)
+        found += [(name, inner) for inner in below] if below else [(name,)]
+    return found
+
+
+def test_all_commands_of_the_issue_are_there() -> None:
+    jobs = {("jobs", name) for name in ("list", "show", "follow", "cancel", "logs")}
+    daemon = {("daemon", name) for name in ("start", "stop", "status")}
+    others = {("quickstart",), ("run",), ("chat",), ("doctor",), ("version",), ("recipe", "schema")}
+    assert set(commands()) == jobs | daemon | others
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_with_an_example_and_a_json_option(command: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, *command, "--help"], capture_output=True, text=True, env={"COLUMNS": "120"}
+    )
+    assert done.returncode == 0
+    assert f"Example: tunesmith {' '.join(command)}" in done.stdout
+    assert "--json" in done.stdout
+
+
+def seconds(source: str) -> float:
+    """The best of seven: what the program costs when nothing else has the processor."""
+    times = []
+    for _ in range(7):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", source, "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def test_help_is_hardly_slower_than_an_empty_typer_program() -> None:
+    assert seconds(MAIN) - seconds(EMPTY) <= EXTRA_LIMIT_S
+
+
+def test_help_loads_no_engine_and_no_client() -> None:
+    source = f"""
+import sys
+from tunesmith.tui.cli.errors import guarded
+from tunesmith.tui.cli.main import app
+assert guarded(app, ["--help"]) == 0
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+sys.exit(f"loaded: {{loaded}}" if loaded else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_a_terminal_and_a_command_the_help_is_shown(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", MAIN], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "quickstart" in done.stdout
