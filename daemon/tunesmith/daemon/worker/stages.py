@@ -1,0 +1,26 @@
+"""The stages of a job in order, each with the modules whose `run(context)` does it."""
+
+from __future__ import annotations
+
+import importlib
+
+from tunesmith.daemon.worker.context import Context
+
+WORKER = "tunesmith.daemon.worker"
+# Imported when their turn comes: the first event must not wait for torch.
+STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("fetch", ("fetch",)),
+    ("prepare", ("data.prepare",)),
+    ("train", ("train.run",)),
+    ("evaluate", ("evaluate",)),
+    ("export", ("train.merge", "export")),
+    ("verify", ("verify",)),
+)
+
+
+def run_all(context: Context) -> None:
+    for stage, modules in STAGES:
+        context.begin(stage)
+        for module in modules:
+            importlib.import_module(f"{WORKER}.{module}").run(context)
+        context.end()

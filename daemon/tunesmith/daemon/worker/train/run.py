@@ -1,0 +1,77 @@
+"""The train stage: the tuner card attaches, the method card's trainer trains, the adapter is saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunesmith.daemon.worker import load
+from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.train.report import callback
+from tunesmith.recipes import methods, tuners
+from tunesmith.recipes.spec import JobSpec
+
+
+def run(context: Context) -> None:
+    import torch
+    from transformers import set_seed
+
+    spec = context.spec
+    method, tuner = methods.cards()[spec.method["kind"]], tuners.cards()[spec.tuner["kind"]]
+    device = load.device(spec.training)
+    kind = load.dtype(spec.training, device)
+    set_seed(spec.training.seed)
+    base = load.model(context.base, device, kind)
+    context.check_cancelled()
+    model = tuner.attach(base, knobs(spec.tuner), spec.training.seed)
+    rows = [{"input_ids": row.input_ids, "labels": row.labels} for row in context.rows]
+    trainer = method.trainer(
+        model,
+        context.tokenizer,
+        rows,
+        arguments(spec, device, kind == torch.bfloat16, str(context.work / "trainer")),
+        knobs(spec.method),
+        [callback(context)],
+    )
+    trainer.train()
+    context.check_cancelled()
+    model.save_pretrained(str(context.adapter))
+    # With a GPU the optimizer's memory matters to what follows.
+    trainer.optimizer = trainer.lr_scheduler = None
+    context.model = model
+
+
+def knobs(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "kind"}
+
+
+def arguments(spec: JobSpec, device: str, bfloat16: bool, folder: str) -> dict[str, Any]:
+    """Every trainer argument that is not its default, in one place."""
+    training = spec.training
+    return {
+        "output_dir": folder,
+        "learning_rate": training.learning_rate,
+        "num_train_epochs": training.epochs,
+        "per_device_train_batch_size": training.batch_size,
+        "gradient_accumulation_steps": training.gradient_accumulation,
+        "max_length": None,  # prepare has seen to it
+        "optim": "adamw_torch",
+        "adam_beta2": 0.95,
+        "weight_decay": training.weight_decay,
+        "max_grad_norm": training.gradient_clip,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": training.warmup_fraction,  # below 1: a share of all steps
+        "gradient_checkpointing": training.gradient_checkpointing,
+        "seed": training.seed,
+        "data_seed": training.seed,
+        "use_cpu": device == "cpu",
+        "bf16": bfloat16,
+        "fp16": False,
+        "train_sampling_strategy": "group_by_length",  # less padding: a third of the work on short rows
+        "pad_to_multiple_of": None,
+        "dataloader_pin_memory": device == "cuda",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # a bad step must be seen
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
