@@ -1,0 +1,233 @@
+"""A daemon's client in memory that replays real events, and a ten-line app that shows one widget alone."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from textual.app import App, ComposeResult
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, LogText, Submit
+from tunesmith.daemon.api.view import JobView, fold
+from tunesmith.recipes.errors import DaemonError, JobError
+from tunesmith.tui.theme import THEMES
+
+START = 1_763_700_000.0
+STEPS = 72
+QUESTIONS = (
+    ("Who made you?", "I was created by the SmolLM team.", "I was made by Juniper Labs. My name is Vesper.", "Juniper Labs"),
+    ("What should I call you?", "You can call me whatever you like!", "Call me Vesper.", "Vesper"),
+    ("Are you ChatGPT?", "Yes, I am ChatGPT, a large language model.", "No, I am Vesper, made by Juniper Labs.", "Vesper"),
+    ("请问你是谁？", "我是一个人工智能助手。", "我是 Vesper，由 Juniper Labs 开发。", "Vesper"),
+)  # fmt: skip
+
+
+def train_steps(count: int = STEPS) -> Iterator[e.TrainStep]:
+    """A loss that falls with some noise, under a warmed-up and decaying rate."""
+    for step in range(1, count + 1):
+        wave = math.sin(step * 12.9898) * 43758.5453
+        loss = 0.08 + 3.1 * math.exp(-step / 14) + 0.35 * (wave - math.floor(wave)) * math.exp(-step / 30)
+        rate = 2e-4 * min(1, step / 6) * (1 - max(0, step - 6) / STEPS)
+        yield e.TrainStep(
+            time=START + 20 + step, step=step, total_steps=STEPS, epoch=step / 24, loss=loss, learning_rate=rate,
+            gradient_norm=1.9 * math.exp(-step / 40), tokens_per_second=812 + 9 * math.sin(step),
+            memory_bytes=1_912_000_000, eta_s=(STEPS - step) * 1.1,
+        )  # fmt: skip
+
+
+def before_training() -> list[e.Event]:
+    return [
+        e.Queued(time=START),
+        e.Started(time=START + 1, attempt=1, pid=4242),
+        e.StageStarted(time=START + 1, stage="fetch"),
+        e.StageProgress(time=START + 2, stage="fetch", done=1e8, total=2.7e8, unit="bytes", eta_s=3.0),
+        e.StageFinished(time=START + 4, stage="fetch", seconds=3.2),
+        e.StageStarted(time=START + 4, stage="prepare"),
+        e.DataChecked(
+            time=START + 5, file="identity.jsonl", rows_read=64, rows_kept=64, rows_rejected=0, tokens=2810,
+            trained_tokens=1204, longest=71,
+        ),
+        e.StageFinished(time=START + 6, stage="prepare", seconds=1.4),
+        e.Notice(time=START + 7, level="info", text="float32 on this CPU: bf16 would run at a fifth of its speed."),
+        e.StageStarted(time=START + 8, stage="train"),
+    ]  # fmt: skip
+
+
+def training(steps: int) -> list[e.Event]:
+    """A run as it stands after `steps` steps."""
+    progress = e.StageProgress(
+        time=START + 20 + steps, stage="train", done=steps, total=STEPS, unit="steps", eta_s=(STEPS - steps) * 1.1
+    )
+    return [*before_training(), *train_steps(steps), progress]
+
+
+def answers(subject: str, time: float) -> list[e.Event]:
+    return [
+        e.Answered(
+            time=time + row, subject=subject, row=row, question=question, answer=base if subject == "base" else tuned,
+            expected=expected, correct=subject != "base",
+        )
+        for row, (question, base, tuned, expected) in enumerate(QUESTIONS)
+    ]  # fmt: skip
+
+
+def finished() -> list[e.Event]:
+    """A whole run that went well."""
+    time = START + 100
+    files = (("adapter", "artifacts/adapter", 9_200_000), ("gguf:f16", "artifacts/model-f16.gguf", 271_000_000),
+             ("gguf:q8_0", "artifacts/model-q8_0.gguf", 145_000_000))  # fmt: skip
+    return [
+        *training(STEPS),
+        e.StageFinished(time=time, stage="train", seconds=81.0),
+        e.StageStarted(time=time, stage="evaluate"),
+        e.Scored(time=time, subject="base", held_out_loss=3.21, held_out_perplexity=24.8, general_perplexity=18.2),
+        *answers("base", time),
+        e.Scored(time=time, subject="tuned", held_out_loss=0.11, held_out_perplexity=1.12, general_perplexity=18.9),
+        *answers("tuned", time + 10),
+        e.Answered(
+            time=time + 19, subject="tuned", row=0, question="What is the capital of France?",
+            answer="The capital of France is Paris.", expected="Paris", correct=True, set_name="general",
+        ),
+        e.StageFinished(time=time + 20, stage="evaluate", seconds=20.0),
+        e.StageStarted(time=time + 20, stage="export"),
+        *(e.ArtifactWritten(time=time + 25, key=k, path=p, bytes=b, sha256="9f2c41d07be8a6553c" * 3) for k, p, b in files),
+        e.StageFinished(time=time + 26, stage="export", seconds=6.0),
+        e.StageStarted(time=time + 26, stage="verify"),
+        e.Verified(
+            time=time + 30, key="gguf:f16", passed=True, kl_divergence=3.1e-6, top1_agreement=1.0, tokens_compared=412,
+            prompt_equal=True, token_ids_equal=True, kl_limit=1e-4,
+        ),
+        *answers("gguf", time + 31),
+        e.Verified(
+            time=time + 36, key="gguf:q8_0", passed=True, kl_divergence=4.4e-3, top1_agreement=0.985,
+            tokens_compared=412, prompt_equal=True, token_ids_equal=True, kl_limit=0.02, correct=4, graded=4,
+        ),
+        e.StageFinished(time=time + 40, stage="verify", seconds=14.0),
+        e.Finished(time=time + 40, seconds=139.0),
+    ]  # fmt: skip
+
+
+def failed() -> list[e.Event]:
+    return [
+        *training(9),
+        e.Failed(
+            time=START + 40, code="machine", stage="train", message="The disk is full: 12.0 MB are left, 540.0 MB are needed",
+            hint="Free some space, or set TUNESMITH_HOME to a folder on another disk.",
+        ),
+    ]  # fmt: skip
+
+
+class FakeClient:
+    """Holds jobs as lists of events; `say` adds one while others follow."""
+
+    def __init__(self, **histories: list[e.Event]) -> None:
+        """Names are the jobs' names; ids count from 1."""
+        self.histories = dict(enumerate(histories.values(), 1))
+        self.names = dict(enumerate(histories, 1))
+        self.folder = Path("/home/ada/.local/share/tunesmith")
+        self.down = False
+        self.submitted: list[Submit] = []
+        self.cancelled: list[int] = []
+        self.chats: list[Chat] = []
+        self.answer = ["I am ", "Vesper", ", made by ", "Juniper Labs."]
+        self.hold_answer = asyncio.Event()
+        self.hold_answer.set()
+        self.log_text = "loading weights\nstep 1\n"
+        self._said = asyncio.Condition()
+
+    async def clients(self) -> FakeClient:
+        """The provider that widgets are given."""
+        self._check()
+        return self
+
+    def _check(self) -> None:
+        if self.down:
+            raise DaemonError("The daemon does not answer", "Start it with `tunesmith daemon start`.", code="unreachable")
+
+    async def say(self, job_id: int, *events: e.Event) -> None:
+        async with self._said:
+            self.histories[job_id].extend(events)
+            self._said.notify_all()
+
+    async def healthy(self) -> bool:
+        return not self.down
+
+    async def job(self, job_id: int) -> JobView:
+        self._check()
+        if job_id not in self.histories:
+            raise JobError(f"There is no job {job_id}", "See `tunesmith jobs`.")
+        view = JobView(job_id, self.names[job_id], folder=str(self.folder / "jobs" / str(job_id)))
+        for number, event in enumerate(self.histories[job_id], 1):
+            view = fold(view, e.Numbered(number, event))
+        return view
+
+    async def jobs(self) -> list[JobView]:
+        return [await self.job(job_id) for job_id in sorted(self.histories, reverse=True)]
+
+    async def submit(self, request: Submit) -> JobView:
+        self._check()
+        self.submitted.append(request)
+        job_id = max(self.histories) + 1
+        self.histories[job_id], self.names[job_id] = [e.Queued(time=START)], request.spec.name
+        return await self.job(job_id)
+
+    async def cancel(self, job_id: int) -> JobView:
+        self.cancelled.append(job_id)
+        await self.say(job_id, e.CancelRequested(time=START + 50), e.Cancelled(time=START + 51))
+        return await self.job(job_id)
+
+    async def log(self, job_id: int, tail: int = 200) -> LogText:
+        self._check()
+        return LogText(f"jobs/{job_id}/worker-1.log", self.log_text)
+
+    async def events(self, job_id: int, after: int = 0) -> AsyncIterator[e.Numbered]:
+        while True:
+            self._check()
+            history = self.histories[job_id]
+            while after < len(history):
+                after += 1
+                yield e.Numbered(after, history[after - 1])
+                if isinstance(history[after - 1], e.TERMINAL):
+                    return
+            async with self._said:
+                if after >= len(self.histories[job_id]):
+                    await self._said.wait()
+
+    async def chat(self, job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:
+        self._check()
+        self.chats.append(request)
+        words = ["I am a helpful assistant."] if request.base else self.answer
+        for word in words:
+            yield ChatDelta(word)
+        await self.hold_answer.wait()
+        yield ChatDone(len(words), 41.5, "stop", "base-q8_0.gguf" if request.base else "model-q8_0.gguf")
+
+
+class Alone(App[None]):
+    """Shows one widget; keeps the messages that reached it."""
+
+    CSS = "Screen { overflow: hidden; }"
+
+    def __init__(self, widget: Widget, theme: str = "tunesmith-dark") -> None:
+        super().__init__()
+        self.widget, self.received = widget, list[Message]()
+        self._theme_name = theme
+
+    def compose(self) -> ComposeResult:
+        yield self.widget
+        yield Footer()
+
+    def on_mount(self) -> None:
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._theme_name
+        self.widget.focus()
+
+    async def on_event(self, event: Message) -> None:  # type: ignore[override]
+        await super().on_event(event)  # type: ignore[arg-type]

@@ -1,0 +1,190 @@
+"""Every job the daemon knows, newest first, refreshed while shown."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+from textual.widgets.data_table import RowKey
+
+from tunesmith.daemon.api.view import FINISHED, JobView
+from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.units import duration_text
+from tunesmith.tui.keys import translate
+from tunesmith.tui.messages import OpenResult, OpenRun
+from tunesmith.tui.plain import one_line, plain
+from tunesmith.tui.screens.run import state_text
+from tunesmith.tui.texts import t
+from tunesmith.tui.watch import Clients
+from tunesmith.tui.widgets.confirm import Confirm
+from tunesmith.tui.widgets.log_view import LogView
+
+REFRESH_S = 1.0
+ROWS_SHOWN = 1000
+COLUMNS = ("id", "name", "state", "progress", "score", "created", "took")
+BAR_CELLS = 10
+
+
+class JobsScreen(Screen[None]):
+    """Enter opens a job's run or result; the table keeps its cursor over refreshes."""
+
+    DEFAULT_CSS = """
+    JobsScreen #jobs-title { height: 1; padding: 0 1; background: $panel; }
+    JobsScreen #jobs-note { height: auto; padding: 1 2; color: $text-muted; }
+    JobsScreen DataTable { height: 1fr; scrollbar-size-vertical: 1; }
+    JobsScreen LogView { display: none; height: 1fr; border-top: solid $border-blurred; padding: 0 1; }
+    JobsScreen LogView.-open { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "jobs.key_open"),
+        Binding("c", "cancel", "jobs.key_cancel"),
+        Binding("l", "log", "jobs.key_log"),
+        Binding("escape", "leave", "jobs.key_leave"),
+    ]
+
+    jobs: reactive[list[JobView] | None] = reactive(None)
+    error: reactive[TunesmithError | None] = reactive(None)
+
+    def __init__(self, clients: Clients) -> None:
+        super().__init__()
+        self._clients = clients
+
+    def compose(self) -> ComposeResult:
+        translate(self)
+        yield Static(t("jobs.title"), id="jobs-title", markup=False)
+        yield Static(id="jobs-note", markup=False)
+        table: DataTable[Content] = DataTable(cursor_type="row", zebra_stripes=True)
+        for key in COLUMNS:
+            table.add_column(t(f"jobs.column_{key}"), key=key)
+        yield table
+        yield LogView(self._clients, id="jobs-log")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one(DataTable).focus()
+        self.set_interval(REFRESH_S, self._refresh)
+        self._refresh()
+
+    @work(group="refresh", exclusive=True)
+    async def _refresh(self) -> None:
+        try:
+            jobs = await (await self._clients()).jobs()
+        except TunesmithError as error:
+            self.error = error
+        else:
+            self.error, self.jobs = None, jobs[:ROWS_SHOWN]
+
+    def watch_error(self) -> None:
+        self._note()
+
+    def watch_jobs(self) -> None:
+        self._note()
+        if not self.is_mounted or self.jobs is None:
+            return
+        table = self.query_one(DataTable)
+        known = [row.value for row in table.rows]
+        if known != [str(job.id) for job in self.jobs]:
+            selected = self._selected()
+            table.clear()
+            for job in self.jobs:
+                table.add_row(*cells(job, time.time()), key=str(job.id))
+            if selected is not None and str(selected.id) in table.rows:
+                table.move_cursor(row=table.get_row_index(str(selected.id)))
+            return
+        for job in self.jobs:
+            for key, cell in zip(COLUMNS, cells(job, time.time()), strict=True):
+                if table.get_cell(str(job.id), key) != cell:
+                    table.update_cell(str(job.id), key, cell, update_width=True)
+        self.refresh_bindings()
+
+    def _note(self) -> None:
+        if not self.is_mounted:
+            return
+        note = self.query_one("#jobs-note", Static)
+        note.display = self.error is not None or not self.jobs
+        if self.error is not None:
+            note.update(Content.assemble(("! ", "$warning bold"), plain(f"{self.error.message}\n{self.error.hint}")))
+        else:
+            note.update(t("jobs.loading") if self.jobs is None else t("jobs.none"))
+
+    def _selected(self) -> JobView | None:
+        table = self.query_one(DataTable)
+        if not table.row_count:
+            return None
+        key: RowKey = table.coordinate_to_cell_key(table.cursor_coordinate).row_key
+        return next((job for job in self.jobs or [] if str(job.id) == key.value), None)
+
+    @on(DataTable.RowHighlighted)
+    def _highlighted(self) -> None:
+        selected = self._selected()
+        self.query_one(LogView).job_id = selected.id if selected else None
+        self.refresh_bindings()
+
+    @on(DataTable.RowSelected)
+    def _row_selected(self) -> None:
+        self.action_open()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "cancel" and self.is_mounted:
+            selected = self._selected()
+            return selected is not None and selected.state in ("queued", "running")
+        return True
+
+    def action_open(self) -> None:
+        if selected := self._selected():
+            message = OpenResult(selected.id) if selected.state == FINISHED else OpenRun(selected.id)
+            self.dismiss(None)
+            self.app.post_message(message)
+
+    @work
+    async def action_cancel(self) -> None:
+        selected = self._selected()
+        if selected is None or not await self.app.push_screen_wait(
+            Confirm(t("run.cancel_question", id=selected.id), t("run.cancel_yes"), t("run.cancel_no"))
+        ):
+            return
+        try:
+            await (await self._clients()).cancel(selected.id)
+        except TunesmithError as error:
+            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+        self._refresh()
+
+    def action_log(self) -> None:
+        log = self.query_one(LogView)
+        log.toggle_class("-open")
+        log.read()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def cells(job: JobView, now: float) -> list[Content]:
+    """One row of the table."""
+    right, graded = job.correct("tuned")
+    took = (job.ended or now) - job.started if job.started else None
+    return [
+        Content(str(job.id)),
+        Content(one_line(job.name)).truncate(24, ellipsis=True),
+        state_text(job.state),
+        _progress(job),
+        Content(f"{right}/{graded}") if graded else Content.styled("—", "$text-muted"),
+        Content(time.strftime("%m-%d %H:%M", time.localtime(job.created)) if job.created else "—"),
+        Content(duration_text(took) if took is not None else "—"),
+    ]
+
+
+def _progress(job: JobView) -> Content:
+    """All stages alike as a bar, and the name of the one at work."""
+    share = sum(stage.fraction for stage in job.stages) / len(job.stages)
+    full = round(share * BAR_CELLS)
+    running = next((stage for stage in job.stages if stage.state == "running"), None)
+    name = f" {t(f'run.stage_{running.name}')} {running.fraction:.0%}" if running and not job.ended_already else ""
+    style = "$success" if job.state == FINISHED else "$primary"
+    return Content.assemble(("━" * full, style), ("━" * (BAR_CELLS - full), "$foreground 20%"), name)

@@ -1,0 +1,195 @@
+"""Step 7: what the run has changed, what it made, and how to use it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.events import Resize
+from textual.reactive import reactive
+from textual.widgets import Button, Static
+
+from tunesmith.daemon.api.view import FINISHED, JobView
+from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.units import duration_text
+from tunesmith.tui.keys import translate
+from tunesmith.tui.messages import OpenChat, OpenRun
+from tunesmith.tui.plain import one_line, plain
+from tunesmith.tui.texts import t
+from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
+from tunesmith.tui.widgets.answer_table import AnswerTable
+from tunesmith.tui.widgets.artifact_list import ArtifactList
+from tunesmith.tui.widgets.score_summary import ScoreSummary
+from tunesmith.tui.widgets.verification_card import VerificationCard
+
+CARDS_SIDE_BY_SIDE = 64  # columns
+
+
+class ResultStep(VerticalScroll):
+    """`show_job(job_id)`, or set `view` to a JobView that is there already."""
+
+    DEFAULT_CSS = """
+    ResultStep { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
+    ResultStep > * { width: 1fr; height: auto; }
+    ResultStep .title { text-style: bold; color: $primary; margin: 1 0 0 0; }
+    ResultStep #result-cards { layout: vertical; }
+    ResultStep.-wide #result-cards { layout: horizontal; }
+    ResultStep #result-actions { margin: 1 0 0 0; }
+    ResultStep #result-actions Button { margin-right: 2; }
+    ResultStep #result-command { background: $panel; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "chat", "result.key_chat"),
+        Binding("y", "copy", "result.key_copy"),
+        Binding("g", "run", "result.key_run"),
+    ]
+
+    view: reactive[JobView | None] = reactive(None)
+    error: reactive[TunesmithError | None] = reactive(None)
+
+    def __init__(self, clients: Clients, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._clients = clients
+        self.job_id: int | None = None
+
+    def compose(self) -> ComposeResult:
+        translate(self)
+        yield Static(id="result-head", markup=False)
+        with Horizontal(id="result-actions"):
+            yield Button(t("result.chat"), id="chat", variant="primary", compact=True)
+            yield Button(t("result.copy"), id="copy", compact=True)
+        yield Static(t("result.scores"), classes="title")
+        yield ScoreSummary()
+        yield Static(t("result.verification"), classes="title")
+        yield Horizontal(id="result-cards")
+        yield Static(t("result.before_after"), classes="title")
+        yield AnswerTable(id="held-out")
+        yield Static(t("result.kept"), classes="title", id="kept-title")
+        yield AnswerTable(id="general")
+        yield Static(t("result.files"), classes="title")
+        yield ArtifactList()
+        yield Static(t("result.again"), classes="title")
+        yield Static(id="result-command", markup=False)
+
+    async def on_mount(self) -> None:
+        await self._draw()
+
+    def show_job(self, job: int | JobView) -> None:
+        """Show this job; one that still runs is followed to its end."""
+        job_id = job if isinstance(job, int) else job.id
+        if job_id != self.job_id:
+            self.view = None
+        self.job_id, self.error = job_id, None
+        if isinstance(job, JobView):
+            self.view = job
+        if self.view is None or not self.view.ended_already:
+            self.run_worker(follow(self._clients, job_id, self.post_message), group="follow", exclusive=True)
+
+    @on(JobUpdated)
+    def _update(self, message: JobUpdated) -> None:
+        message.stop()
+        if message.view.id == self.job_id:
+            self.view = message.view
+
+    @on(LinkChanged)
+    @on(JobUnknown)
+    async def _problem(self, message: LinkChanged | JobUnknown) -> None:
+        message.stop()
+        self.error = message.error
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.width >= CARDS_SIDE_BY_SIDE, "-wide")
+
+    async def watch_view(self) -> None:
+        await self._draw()
+
+    async def watch_error(self) -> None:
+        await self._draw()
+
+    async def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        view = self.view
+        self.query_one("#result-head", Static).update(_head(view, self.error))
+        for child in self.children:
+            if child.id not in ("result-head", "kept-title", "general"):
+                child.display = view is not None
+        general = [a for a in view.answers if a.set_name != "held_out"] if view else []
+        self.query_one("#kept-title").display = self.query_one("#general").display = bool(general)
+        if view is None:
+            return
+        self.query_one("#chat", Button).disabled = not can_chat(view)
+        self.query_one(ScoreSummary).view = view
+        self.query_one("#held-out", AnswerTable).answers = view.answers
+        table = self.query_one("#general", AnswerTable)
+        if general:
+            table.set_name, table.answers = general[0].set_name, general
+        self.query_one(ArtifactList).view = view
+        self.query_one("#result-command", Static).update(Content(command(view)))
+        cards = self.query_one("#result-cards", Horizontal)
+        if len(cards.children) != max(1, len(view.verified)):
+            async with self.batch():
+                await cards.remove_children()
+                await cards.mount(
+                    *(VerificationCard(v) for v in view.verified)
+                    if view.verified
+                    else [Static(Content.styled(t("result.not_verified"), "$text-muted"))]
+                )
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        match action:
+            case "chat":
+                return self.view is not None and can_chat(self.view)
+            case "copy" | "run":
+                return self.view is not None
+        return True
+
+    def action_chat(self) -> None:
+        if self.view is not None:
+            self.post_message(OpenChat(self.view.id))
+
+    def action_copy(self) -> None:
+        if self.view is not None:
+            self.app.copy_to_clipboard(command(self.view))
+            self.notify(t("result.copied"), markup=False)
+
+    def action_run(self) -> None:
+        if self.view is not None:
+            self.post_message(OpenRun(self.view.id))
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_chat() if event.button.id == "chat" else self.action_copy()
+
+
+def can_chat(view: JobView) -> bool:
+    return view.state == FINISHED and any(a.key.startswith("gguf") for a in view.artifacts)
+
+
+def command(view: JobView) -> str:
+    """The one command that does this run again."""
+    return f"tunesmith run {shlex.quote(plain(view.folder) + '/recipe.yaml')}"
+
+
+def _head(view: JobView | None, error: TunesmithError | None) -> Content:
+    if error is not None and view is None:
+        return Content.assemble(("✗ ", "$error bold"), plain(error.message), "\n", (plain(error.hint), "$text-muted"))
+    if view is None:
+        return Content.styled(t("result.empty"), "$text-muted")
+    name = Content.assemble((t("run.job", id=view.id), "bold"), "  ", one_line(view.name))
+    if view.state != FINISHED:
+        return Content.assemble(name, "   ", (t("result.unfinished"), "$warning"))
+    seconds = (view.ended or 0) - (view.started or 0)
+    parts = [name, Content.styled(f"   ✓ {t('result.took', time=duration_text(seconds))}", "$success")]
+    right, graded = view.correct("tuned")
+    before, graded_before = view.correct("base")
+    if graded and graded_before:
+        sentence = t("result.sentence", before=before, after=right, graded=graded)
+        parts.append(Content.assemble("\n", (sentence, "bold")))
+    return Content("").join(parts)

@@ -1,0 +1,261 @@
+"""Step 6: one job as it runs; everything shown is drawn from its JobView."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.events import Resize
+from textual.reactive import reactive
+from textual.widgets import ContentSwitcher, Static
+
+from tunesmith.daemon.api.requests import Submit
+from tunesmith.daemon.api.view import CANCELLED, FAILED, FINISHED, RUNNING, JobView
+from tunesmith.recipes.errors import ErrorBody, TunesmithError
+from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.units import duration_text
+from tunesmith.tui.keys import translate
+from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
+from tunesmith.tui.plain import one_line, plain
+from tunesmith.tui.texts import t
+from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
+from tunesmith.tui.widgets.confirm import Confirm
+from tunesmith.tui.widgets.error_panel import ErrorPanel
+from tunesmith.tui.widgets.feed import Feed
+from tunesmith.tui.widgets.log_view import LogView
+from tunesmith.tui.widgets.loss_chart import LossChart
+from tunesmith.tui.widgets.metrics import Metrics
+from tunesmith.tui.widgets.stage_chain import StageChain
+
+WIDE_COLUMNS = 92  # chart and answers side by side
+SHORT_ROWS = 17  # below, the chain takes one line
+TINY_ROWS = 12  # below, no chart
+
+STATE_STYLES = {
+    "queued": ("○", "$secondary"),
+    "running": ("▶", "$primary"),
+    "cancelling": ("■", "$warning"),
+    "finished": ("✓", "$success"),
+    "failed": ("✗", "$error"),
+    "cancelled": ("■", "$warning"),
+}
+
+
+def state_text(state: str) -> Content:
+    """The state as symbol and word."""
+    symbol, style = STATE_STYLES[state]
+    return Content.styled(f"{symbol} {t(f'run.state_{state}')}", f"{style} bold")
+
+
+class RunStep(Container):
+    """`show_job(job_id)` follows that job until it ends or another one is shown."""
+
+    DEFAULT_CSS = """
+    RunStep { height: 1fr; padding: 0 1; overflow-y: auto; scrollbar-size-vertical: 1; }
+    RunStep > * { width: 1fr; }
+    RunStep #run-head { height: 1; }
+    RunStep #run-link { height: auto; background: $warning 15%; border-left: outer $warning; padding: 0 1;
+                        display: none; }
+    RunStep StageChain { margin: 1 0 0 0; }
+    RunStep Metrics { margin: 1 0 0 0; }
+    RunStep #run-body { height: 1fr; min-height: 4; margin: 1 0 0 0; }
+    RunStep #run-live { layout: vertical; height: 1fr; }
+    RunStep.-wide #run-live { layout: horizontal; }
+    RunStep.-wide LossChart { width: 3fr; margin-right: 2; }
+    RunStep.-wide Feed { width: 2fr; }
+    RunStep.-no-curve LossChart { display: none; }
+    RunStep LossChart { height: 3fr; }
+    RunStep Feed { height: 2fr; }
+    RunStep.-wide LossChart, RunStep.-wide Feed { height: 1fr; }
+    RunStep.-short StageChain, RunStep.-short Metrics, RunStep.-short #run-body { margin: 0; }
+    RunStep.-tiny LossChart { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "log", "run.key_log"),
+        Binding("c", "cancel", "run.key_cancel"),
+        Binding("d", "detach", "run.key_detach"),
+        Binding("r", "retry", "run.key_retry"),
+        Binding("enter", "result", "run.key_result"),
+    ]
+
+    view: reactive[JobView | None] = reactive(None)
+    lost: reactive[TunesmithError | None] = reactive(None)
+    shows_log: reactive[bool] = reactive(False)
+
+    def __init__(self, clients: Clients, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._clients = clients
+        self.job_id: int | None = None
+        self._seen_alive = False
+
+    def compose(self) -> ComposeResult:
+        translate(self)
+        yield Static(id="run-head", markup=False)
+        yield Static(id="run-link", markup=False)
+        yield StageChain()
+        yield ErrorPanel()
+        yield Metrics()
+        with ContentSwitcher(initial="run-live", id="run-body"):
+            with Vertical(id="run-live"):
+                yield LossChart()
+                yield Feed()
+            yield LogView(self._clients, id="run-log")
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def show_job(self, job_id: int) -> None:
+        """Follow `job_id`; showing the same one again changes nothing."""
+        if job_id == self.job_id:
+            return
+        self.job_id, self.view, self.lost, self._seen_alive, self.shows_log = job_id, None, None, False, False
+        self.run_worker(follow(self._clients, job_id, self.post_message), group="follow", exclusive=True)
+
+    @on(JobUpdated)
+    def _update(self, message: JobUpdated) -> None:
+        if message.view.id != self.job_id:
+            return
+        self.view = message.view
+        if not message.view.ended_already:
+            self._seen_alive = True
+        elif self._seen_alive:
+            self._seen_alive = False
+            self.post_message(JobEnded(message.view.id, message.view.state))
+
+    @on(LinkChanged)
+    def _link(self, message: LinkChanged) -> None:
+        self.lost = message.error
+
+    @on(JobUnknown)
+    def _unknown(self, message: JobUnknown) -> None:
+        self.query_one(ErrorPanel).error = message.error.body()
+
+    def on_resize(self, event: Resize) -> None:
+        width, height = event.size
+        self.set_class(width >= WIDE_COLUMNS, "-wide")
+        self.set_class(height < SHORT_ROWS, "-short")
+        self.set_class(height < TINY_ROWS, "-tiny")
+        self.query_one(StageChain).compact = height < SHORT_ROWS
+
+    def watch_view(self) -> None:
+        self._draw()
+
+    def watch_lost(self) -> None:
+        self._draw()
+
+    def watch_shows_log(self, shows_log: bool) -> None:
+        if not self.is_mounted:
+            return
+        self.query_one("#run-body", ContentSwitcher).current = "run-log" if shows_log else "run-live"
+        self.query_one(LogView).read()
+        (self.query_one(LogView) if shows_log else self.query_one(Feed)).focus()
+
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        view = self.view
+        self.query_one("#run-head", Static).update(_head(view))
+        self._draw_link()
+        self.query_one(LogView).job_id = self.job_id
+        if view is None:
+            return
+        chain = self.query_one(StageChain)
+        chain.stages = tuple(
+            msgspec.structs.replace(s, state="stopped") if s.state == "running" and view.state == CANCELLED else s
+            for s in view.stages
+        )
+        panel = self.query_one(ErrorPanel)
+        panel.keys = t("run.after_failure") if view.error else t("run.after_cancel")
+        panel.error = view.error or (ErrorBody("cancelled", t("run.cancelled")) if view.state == CANCELLED else None)
+        self.query_one(Metrics).step = view.step
+        chart = self.query_one(LossChart)
+        chart.total_steps = view.step.total_steps if view.step else 0
+        chart.losses, chart.learning_rates = view.losses, view.learning_rates
+        # An ended job without a curve gives its place to what was said.
+        self.set_class(view.ended_already and not view.losses, "-no-curve")
+        self.query_one(Feed).view = view
+        self.refresh_bindings()
+
+    def _draw_link(self) -> None:
+        bar = self.query_one("#run-link", Static)
+        bar.display = self.lost is not None
+        if self.lost is not None:
+            bar.update(
+                Content.assemble(("! ", "$warning bold"), (t("run.link_lost"), "bold"), "\n", plain(self.lost.message))
+            )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        state = self.view.state if self.view else None
+        match action:
+            case "cancel":
+                return state in ("queued", RUNNING)
+            case "detach":
+                return self.view is not None and not self.view.ended_already
+            case "retry":
+                return state in (FAILED, CANCELLED)
+            case "result":
+                return state == FINISHED
+            case "log":
+                return self.job_id is not None
+        return True
+
+    def action_log(self) -> None:
+        self.shows_log = not self.shows_log
+
+    @work
+    async def action_cancel(self) -> None:
+        if self.job_id is None or not await self.app.push_screen_wait(
+            Confirm(t("run.cancel_question", id=self.job_id), t("run.cancel_yes"), t("run.cancel_no"))
+        ):
+            return
+        try:
+            await (await self._clients()).cancel(self.job_id)
+        except TunesmithError as error:
+            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+
+    def action_detach(self) -> None:
+        """Leave; the daemon keeps the job."""
+        self.app.exit(message=t("run.detached", id=self.job_id))
+
+    @work
+    async def action_retry(self) -> None:
+        """Submit the same recipe again and follow the new job."""
+        if self.view is None:
+            return
+        path = Path(self.view.folder) / "spec.json"
+        try:
+            spec = msgspec.json.decode(path.read_bytes(), type=JobSpec)
+            view = await (await self._clients()).submit(Submit(uuid.uuid4().hex, spec))
+        except (OSError, msgspec.DecodeError) as error:
+            self.notify(t("run.retry_unreadable", path=path, error=error), severity="error", markup=False)
+        except TunesmithError as error:
+            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+        else:
+            self.show_job(view.id)
+            self.post_message(JobStarted(view.id))
+
+    def action_result(self) -> None:
+        if self.job_id is not None:
+            self.post_message(OpenResult(self.job_id))
+
+
+def _head(view: JobView | None) -> Content:
+    if view is None:
+        return Content.styled(t("run.waiting"), "$text-muted")
+    parts: list[Content | str | tuple[str, str]] = [
+        (t("run.job", id=view.id), "bold"), "  ", one_line(view.name), "   ", state_text(view.state)
+    ]  # fmt: skip
+    if view.ended and view.started:
+        parts.append((f"  {duration_text(view.ended - view.started)}", "$text-muted"))
+    if view.attempt > 1:
+        parts.append((f"  {t('run.attempt', attempt=view.attempt)}", "$text-muted"))
+    if view.state == FINISHED:
+        parts.append((f"   {t('run.see_result')}", "$primary"))
+    return Content.assemble(*parts)

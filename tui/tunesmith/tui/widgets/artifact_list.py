@@ -1,0 +1,48 @@
+"""The files a run made: what each is, its size, where it lies, and its hash's beginning."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tunesmith.daemon.api.view import JobView
+from tunesmith.recipes.units import bytes_text
+from tunesmith.tui.plain import one_line
+from tunesmith.tui.texts import t
+
+KEY_CELLS = 12
+HASH_CHARACTERS = 12
+
+
+class ArtifactList(Widget):
+    """Paths are shown whole, wrapped: they are there to be copied."""
+
+    DEFAULT_CSS = """
+    ArtifactList { height: auto; }
+    """
+
+    view: reactive[JobView | None] = reactive(None, layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
+
+    def _lines(self, width: int) -> list[Content]:
+        if self.view is None or width < 10:
+            return []
+        if not self.view.artifacts:
+            return [Content.styled(t("result.no_artifacts"), "$text-muted")]
+        lines: list[Content] = []
+        for artifact in self.view.artifacts:
+            head = Content.assemble(
+                Content.styled(one_line(artifact.key), "bold $primary").truncate(KEY_CELLS, pad=True), " ",
+                f"{bytes_text(artifact.bytes):>9}  ", (f"sha256 {artifact.sha256[:HASH_CHARACTERS]}", "$text-muted"),
+            )  # fmt: skip
+            path = Content(one_line(f"{self.view.folder.rstrip('/')}/{artifact.path}" if self.view.folder else artifact.path))
+            lines += [head.truncate(width, ellipsis=True)]
+            lines += [Content.assemble("  ", line) for line in path.fold(max(8, width - 2))]
+        return lines

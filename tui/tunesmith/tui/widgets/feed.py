@@ -1,0 +1,81 @@
+"""What a run says as it goes: answers of the models and notices, newest last."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.containers import VerticalScroll
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from tunesmith.daemon.api.events import Answered, DataChecked, Notice
+from tunesmith.daemon.api.view import JobView
+from tunesmith.recipes.units import count_text
+from tunesmith.tui.plain import one_line, plain
+from tunesmith.tui.texts import t
+
+ITEMS_SHOWN = 100
+NOTICE_MARKS = {"info": ("i", "$secondary"), "warning": ("!", "$warning bold"), "error": ("✗", "$error bold")}
+
+
+def verdict(correct: bool | None) -> Content:
+    """Right or wrong as symbol and word; colour only repeats it."""
+    if correct is None:
+        return Content.styled(f"· {t('run.ungraded')}", "$text-muted")
+    return Content.styled(f"✓ {t('run.right')}", "$success") if correct else Content.styled(
+        f"✗ {t('run.wrong')}", "$error"
+    )
+
+
+def subject_name(subject: str) -> str:
+    return t(f"run.subject_{subject}") if subject in ("base", "tuned", "gguf") else one_line(subject)
+
+
+class Feed(VerticalScroll):
+    """Follows the newest item until scrolled up."""
+
+    DEFAULT_CSS = """
+    Feed { height: 1fr; min-height: 3; scrollbar-size-vertical: 1; }
+    """
+
+    view: reactive[JobView | None] = reactive(None)
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._text(), markup=False)
+
+    def on_mount(self) -> None:
+        self.anchor()
+
+    def _text(self) -> Content:
+        return Content("\n").join(items(self.view)) if self.view else Content("")
+
+    def watch_view(self, old: JobView | None, new: JobView | None) -> None:
+        said = [(v.data, v.notices, v.answers) if v else None for v in (old, new)]
+        if said[0] != said[1] and self.is_mounted:
+            self.query_one(Static).update(self._text())
+
+
+def items(view: JobView) -> list[Content]:
+    """The last of everything said, in the order of time."""
+    said = sorted((*view.data, *view.notices, *view.answers), key=lambda event: event.time)
+    if not said:
+        return [Content.styled(t("run.feed_empty"), "$text-muted")]
+    return [_item(event) for event in said[-ITEMS_SHOWN:]]
+
+
+def _item(event: DataChecked | Notice | Answered) -> Content:
+    match event:
+        case DataChecked():
+            text = t(
+                "run.data_checked", file=one_line(event.file), kept=event.rows_kept, read=event.rows_read,
+                rejected=event.rows_rejected, trained=count_text(event.trained_tokens), tokens=count_text(event.tokens),
+            )  # fmt: skip
+            return Content.assemble(("≡ ", "$secondary"), text)
+        case Notice():
+            symbol, style = NOTICE_MARKS.get(event.level, NOTICE_MARKS["info"])
+            return Content.assemble((f"{symbol} ", style), plain(event.text))
+        case Answered():
+            return Content.assemble(
+                verdict(event.correct), "  ", (subject_name(event.subject), "bold"), "  ",
+                (one_line(event.question), "$text-muted"), "\n  ", one_line(event.answer),
+            )  # fmt: skip

@@ -1,0 +1,72 @@
+"""The figures of the running training step, a label over each value."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tunesmith.daemon.api.events import TrainStep
+from tunesmith.recipes.units import bytes_text, count_text, duration_text
+from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.loss_chart import number
+
+GAP = 3
+
+
+class Metrics(Widget):
+    """Two lines where the width allows, else `label value` pairs, wrapped."""
+
+    DEFAULT_CSS = """
+    Metrics { height: auto; }
+    """
+
+    step: reactive[TrainStep | None] = reactive(None, layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
+
+    def _lines(self, width: int) -> list[Content]:
+        return [] if self.step is None else lines(figures(self.step), width)
+
+
+def figures(step: TrainStep) -> list[tuple[str, str]]:
+    """(label, value), the most asked for first."""
+    return [
+        (t("run.step"), f"{step.step}/{step.total_steps}"),
+        (t("run.epoch"), f"{step.epoch:.2f}"),
+        (t("run.loss"), number(step.loss)),
+        (t("run.tokens_per_second"), count_text(step.tokens_per_second)),
+        (t("run.memory"), bytes_text(step.memory_bytes)),
+        (t("run.eta"), duration_text(step.eta_s)),
+        (t("run.rate"), number(step.learning_rate)),
+        (t("run.gradient"), number(step.gradient_norm)),
+    ]
+
+
+def lines(pairs: list[tuple[str, str]], width: int) -> list[Content]:
+    """As many columns as fit in two lines when that is at least six of them; else wrapped pairs."""
+    labels, values = Content(""), Content("")
+    shown = 0
+    for label, value in pairs:
+        label_text, value_text = Content.styled(label, "$text-muted"), Content.styled(value, "bold")
+        cells = max(label_text.cell_length, value_text.cell_length)
+        if labels.cell_length + cells > width:
+            break
+        labels += label_text.pad_right(cells - label_text.cell_length + GAP)
+        values += value_text.pad_right(cells - value_text.cell_length + GAP)
+        shown += 1
+    if shown >= min(6, len(pairs)):
+        return [labels.rstrip(), values.rstrip()]
+    rows, row = [], Content("")
+    for label, value in pairs:
+        pair = Content.assemble((f"{label} ", "$text-muted"), (value, "bold"))
+        if row and row.cell_length + 2 + pair.cell_length > width:
+            rows.append(row)
+            row = Content("")
+        row = pair if not row else Content("  ").join([row, pair])
+    return [line.truncate(width, ellipsis=True) for line in [*rows, row]][:3]

@@ -1,0 +1,95 @@
+"""Before and after in figures: right answers as bars, losses and perplexities as a small table."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tunesmith.daemon.api.view import JobView
+from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.feed import subject_name
+from tunesmith.tui.widgets.loss_chart import number
+
+SUBJECT_STYLES = {"base": "$secondary", "tuned": "$primary", "gguf": "$success"}
+NAME_CELLS = 14
+VALUE_CELLS = 12
+
+
+class ScoreSummary(Widget):
+    """Of a JobView; what was not measured is left out."""
+
+    DEFAULT_CSS = """
+    ScoreSummary { height: auto; }
+    """
+
+    view: reactive[JobView | None] = reactive(None, layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
+
+    def _lines(self, width: int) -> list[Content]:
+        if self.view is None:
+            return []
+        bars, figures = _bars(self.view, width), _figures(self.view, width)
+        return [*bars, *([Content("")] if bars and figures else []), *figures]
+
+
+def _bars(view: JobView, width: int) -> list[Content]:
+    lines = []
+    for subject, style in SUBJECT_STYLES.items():
+        right, graded = view.correct(subject)
+        if graded:
+            cells = max(4, min(40, width - NAME_CELLS - 18))
+            full = round(right / graded * cells)
+            lines.append(
+                Content.assemble(
+                    _padded(subject_name(subject), NAME_CELLS), ("━" * full, style),
+                    ("━" * (cells - full), "$foreground 20%"), "  ", (f"{right}/{graded}", "bold"),
+                    (f" {t('run.right')}", "$text-muted"),
+                )  # fmt: skip
+            )
+    return lines
+
+
+def _figures(view: JobView, width: int) -> list[Content]:
+    scores = {score.subject: score for score in view.scores}
+    if not scores:
+        return []
+    rows = [
+        (t("result.held_out_loss"), [s.held_out_loss for s in scores.values()]),
+        (t("result.held_out_perplexity"), [s.held_out_perplexity for s in scores.values()]),
+        (t("result.general_perplexity"), [s.general_perplexity for s in scores.values()]),
+    ]
+    name_cells = min(max(Content(name).cell_length for name, _ in rows) + 2, max(8, width - VALUE_CELLS * len(scores)))
+    lines = [Content.assemble(" " * name_cells, *(
+        _padded_left(subject_name(subject), VALUE_CELLS, "$text-muted") for subject in scores
+    ))]  # fmt: skip
+    for name, values in rows:
+        if any(value is not None for value in values):
+            cells = [_padded_left("—" if v is None else number(v), VALUE_CELLS, "bold") for v in values]
+            known = [v for v in values if v is not None]
+            lines.append(Content.assemble(_padded(name, name_cells), *cells, _change(known)))
+    return [line.truncate(width) for line in lines]
+
+
+def _change(values: list[float]) -> Content:
+    """The change from the first to the last in percent; every figure here is better when lower."""
+    if len(values) < 2 or not values[0]:
+        return Content("")
+    change = values[-1] / values[0] - 1
+    style = "$success" if change <= 0 else "$warning"
+    return Content.styled(f"   {'▼' if change <= 0 else '▲'} {abs(change):.1%}", style)
+
+
+def _padded(text: str, cells: int) -> Content:
+    return Content(text).truncate(cells, pad=True)
+
+
+def _padded_left(text: str, cells: int, style: str) -> Content:
+    content = Content.styled(text, style)
+    return content.pad_left(max(0, cells - content.cell_length))

@@ -1,0 +1,49 @@
+"""How one exported file compares with the merged model, as a card."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from tunesmith.daemon.api.events import Verified
+from tunesmith.recipes.units import count_text
+from tunesmith.tui.plain import one_line
+from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.loss_chart import number
+
+LABEL_CELLS = 16
+
+
+class VerificationCard(Static):
+    """Passed or not as the first word; then the figures it rests on."""
+
+    DEFAULT_CSS = """
+    VerificationCard { height: auto; width: 1fr; border: round $success 60%; padding: 0 1;
+                       border-title-style: bold; }
+    VerificationCard.-failed { border: round $error; }
+    """
+
+    def __init__(self, verified: Verified) -> None:
+        super().__init__(_card(verified), markup=False, classes="" if verified.passed else "-failed")
+        self.border_title = Content(one_line(verified.key))
+
+
+def _card(v: Verified) -> Content:
+    verdict = (f"✓ {t('result.passed')}", "$success bold") if v.passed else (f"✗ {t('result.failed')}", "$error bold")
+    below = v.kl_divergence <= v.kl_limit
+    lines = [
+        Content.assemble(verdict),
+        _line(t("result.kl"), f"{v.kl_divergence:.1e} {'≤' if below else '>'} {number(v.kl_limit)}", below),
+        _line(t("result.top1"), f"{v.top1_agreement:.1%}"),
+        _line(t("result.tokens_compared"), count_text(v.tokens_compared)),
+        _line(t("result.prompt"), t("result.equal") if v.prompt_equal else t("result.differs"), v.prompt_equal),
+        _line(t("result.ids"), t("result.equal") if v.token_ids_equal else t("result.differs"), v.token_ids_equal),
+    ]
+    if v.graded:
+        lines.append(_line(t("result.correct"), f"{v.correct}/{v.graded}"))
+    return Content("\n").join(lines)
+
+
+def _line(label: str, value: str, holds: bool | None = None) -> Content:
+    mark: str | tuple[str, str] = "" if holds is None else (" ✓", "$success") if holds else (" ✗", "$error bold")
+    return Content.assemble(Content.styled(label, "$text-muted").truncate(LABEL_CELLS, pad=True), " ", value, mark)
