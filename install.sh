@@ -357,19 +357,23 @@ pytest_in() {
   [ "$status" -eq 0 ] || [ "$status" -eq 5 ]
 }
 
+# Torch would otherwise take every core in each of the processes.
+pytest_side_by_side() (
+  OMP_NUM_THREADS=$("$venv/bin/python" -c "import os; print(max(1, (os.cpu_count() or 1) // $1))")
+  export OMP_NUM_THREADS
+  pytest_in tests -n "$1" --dist loadfile --ignore tests/e2e -m "not alone" --durations 10
+)
+
 run_tests() {
-  local processes threads
+  local processes
   failures=
   cd "$here"
   export TEXTUAL_ANIMATIONS=none PATH="$venv/bin:$PATH"
   processes=${TUNESMITH_JOBS:-$(test_processes)}
-  threads=$("$venv/bin/python" -c "import os; print(max(1, (os.cpu_count() or 1) // $processes))")
   check ruff "$venv/bin/ruff" check .
   check mypy "$venv/bin/mypy"
   check lint-imports "$venv/bin/lint-imports"
-  check "tests, $processes at a time" \
-    env OMP_NUM_THREADS="$threads" "$BASH" -c 'status=0; "$@" || status=$?; [ $status -eq 0 ] || [ $status -eq 5 ]' pytest \
-    "$venv/bin/python" -m pytest tests -n "$processes" --dist loadfile --ignore tests/e2e -m "not alone" --durations 10
+  check "tests, $processes at a time" pytest_side_by_side "$processes"
   check "tests that need the machine alone" pytest_in tests -m alone --ignore tests/e2e
   if [ -d tests/e2e ]; then check "end-to-end tests, one at a time" pytest_in tests/e2e --durations 10; fi
   say ""
