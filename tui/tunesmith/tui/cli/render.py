@@ -179,6 +179,10 @@ def print_result(view: JobView) -> None:
     for set_name in dict.fromkeys(answer.set_name for answer in view.answers):
         console.print(answers_table(view, set_name))
     figures = result(view)
+    for checked in view.data:
+        console.print(
+            f"{checked.file}: {checked.rows_read} rows read, {checked.rows_kept} kept, {checked.rows_rejected} left out"
+        )
     held_out = figures["held_out"]
     if held_out:
         counts = "   ".join(
