@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -25,12 +27,12 @@ class ExportContext(Protocol):
     @property
     def vendor(self) -> Path: ...
     def run(self, command: list[str]) -> None: ...
-    def progress(self, done: float, total: float, unit: str) -> None: ...
 
 
 class Export(msgspec.Struct, frozen=True):
     """`write(context, variant, staged)` writes the file or folder `staged`, in a worker; publishing is the worker's.
 
+    `size(context, variant)` says beforehand about how many bytes that will be.
     `kl_limits` gives, by variant, the largest KL divergence from the merged model that verification accepts (nats a
     token); an export without limits is not run by a runtime of its own.
     """
@@ -41,6 +43,7 @@ class Export(msgspec.Struct, frozen=True):
     variants: tuple[str, ...]
     file_name: Callable[[str], str]
     write: Callable[[Any, str, Path], None]
+    size: Callable[[Any, str], int]
     kl_limits: Mapping[str, float] = {}
 
 
@@ -56,3 +59,18 @@ def find(target: str) -> tuple[Export, str]:
     if target not in known:
         raise RecipeError(f"exports has no target '{target}'", nearest(target, known))
     return cards()[key], variant
+
+
+def folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def weight_counts(folder: Path) -> int:
+    """How many weights the safetensors of `folder` hold, read from their headers alone."""
+    count = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            # The format: the header's length in 8 bytes, little-endian, then the header as JSON.
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        count += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    return count

@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tunesmith.recipes.exports import Export, ExportContext
+from tunesmith.recipes.exports import Export, ExportContext, folder_bytes
 
 
 def write(context: ExportContext, variant: str, staged: Path) -> None:
     shutil.copytree(context.adapter, staged)
+
+
+def size(context: ExportContext, variant: str) -> int:
+    return folder_bytes(context.adapter)
 
 
 CARD = Export(
@@ -19,4 +23,5 @@ CARD = Export(
     variants=("",),
     file_name=lambda variant: "adapter",
     write=write,
+    size=size,
 )

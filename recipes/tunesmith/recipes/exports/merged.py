@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tunesmith.recipes.exports import Export, ExportContext
+from tunesmith.recipes.exports import Export, ExportContext, folder_bytes
 
 
 def write(context: ExportContext, variant: str, staged: Path) -> None:
     # Evaluation and verification load the same folder, so it is merged once, before any export.
     shutil.copytree(context.merged, staged, copy_function=_link)
+
+
+def size(context: ExportContext, variant: str) -> int:
+    return folder_bytes(context.merged)
 
 
 def _link(source: str, target: str) -> None:
@@ -25,4 +29,5 @@ CARD = Export(
     variants=("",),
     file_name=lambda variant: "merged",
     write=write,
+    size=size,
 )

@@ -1,0 +1,56 @@
+"""The README.md beside the artifacts: what the model is, how it was made, and how to load each file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from tunesmith.daemon.api import events as e
+from tunesmith.recipes import exports, methods, tuners
+from tunesmith.recipes.spec import STARTER, JobSpec
+
+STARTER_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # what the starter is, by the name it is known by
+HOW_TO_LOAD = {
+    "adapter": "`PeftModel.from_pretrained(base, '{file}')` with peft",
+    "merged": "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers",
+    "gguf": "`llama-cli -m {file}` with llama.cpp",
+}
+
+
+def text(spec: JobSpec, verified: Sequence[e.Verified]) -> str:
+    base = STARTER_MODEL if spec.model.source == STARTER else spec.model.source
+    method = methods.cards()[spec.method["kind"]].title
+    tuner = tuners.cards()[spec.tuner["kind"]].title
+    data = "the starter data" if spec.data.train == STARTER else f"`{spec.data.train}`"
+    front = msgspec.yaml.encode({"base_model": base, "library_name": "transformers", "tags": ["tunesmith"]}).decode()
+    parts = [
+        f"---\n{front}---\n# {spec.name}\n",
+        f"`{base}`, tuned with {method} and {tuner} on {data}. `recipe.yaml` repeats the run.\n",
+        "## Files\n",
+        table(("file", "what it is", "to load it"), [file_row(target) for target in spec.exports]),
+        "\n`sha256sum -c SHA256SUMS` checks them all.\n",
+    ]
+    if verified:
+        rows = [
+            (v.key, f"{v.kl_divergence:.2e}", f"{v.top1_agreement:.1%}", str(v.tokens_compared), yes(v.passed))
+            for v in verified
+        ]
+        head = ("export", "KL divergence", "same top token", "tokens", "passed")
+        parts += ["\n## Compared with the merged model\n", table(head, rows)]
+    return "\n".join(parts)
+
+
+def file_row(target: str) -> tuple[str, str, str]:
+    card, variant = exports.find(target)
+    file = card.file_name(variant)
+    return f"`{file}`", card.blurb, HOW_TO_LOAD.get(card.key, "").format(file=file)
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = (head, ("---",) * len(head), *rows)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def yes(value: bool) -> str:
+    return "yes" if value else "no"

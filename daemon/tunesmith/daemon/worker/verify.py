@@ -1,0 +1,207 @@
+"""The verify stage: every export that has a runtime of its own is loaded there and compared with the merged model.
+
+Compared are the chat prompt (byte for byte), the token ids, the next-token distributions (KL divergence, top-1
+agreement) and greedy answers. What differs by more than the card allows fails the stage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tunesmith.daemon import publish
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker import export, load
+from tunesmith.daemon.worker.compare import GENERAL_TEXT, compare, merged_answer, merged_logits, passages
+from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.data.render import text_of
+from tunesmith.daemon.worker.data.rows import HeldOutRow, Message
+from tunesmith.daemon.worker.grade import grade
+from tunesmith.daemon.worker.llama import LONGEST_CONTEXT, Engine
+from tunesmith.recipes import exports
+from tunesmith.recipes.errors import ModelError, VerificationError
+
+GRADED = "gguf:q8_0"  # the one most people will run; all held-out questions are put to it
+SIDE_BY_SIDE = (HeldOutRow([{"role": "user", "content": "What is the capital of France?"}], "Paris"),)
+SIDE_BY_SIDE_HELD_OUT = 2
+SEVERAL_TURNS: list[Message] = [
+    {"role": "user", "content": "Hello, what is 12 + 30?  "},
+    {"role": "assistant", "content": "42 – naïvely 四十二 🙂"},
+    {"role": "user", "content": "\n\tThanks;\n\nand now in words?"},
+]
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """What the merged model says, computed once for all targets."""
+
+    tokenizer: Any
+    passages: list[list[int]]
+    texts: list[str]
+    logits: list[Any]
+    questions: list[HeldOutRow]
+    answers: list[str]
+
+
+def run(context: Context) -> None:
+    targets = [target for target in context.spec.exports if exports.find(target)[0].kl_limits]
+    if not targets:
+        context.notice("info", "No export is run by a runtime of its own, so there is nothing to compare.")
+        return
+    graded = GRADED if GRADED in targets else targets[-1]
+    rows = context.held_out[: context.spec.evaluation.answers]
+    total, done = 3 + len(targets) * 3 + len(rows), 0
+
+    def step(note: str) -> None:
+        nonlocal done
+        done += 1
+        context.progress(done, total, "checks", note)
+
+    context.progress(0, total, "checks", "merged")
+    reference = refer(context)
+    done += 2
+    step("merged")
+    results = []
+    for target in targets:
+        result = verify(context, target, reference, rows if target == graded else [], step)
+        context.emit(result)
+        results.append(result)
+    export.describe(context, tuple(results))
+    context.progress(total, total, "checks")
+    for result in results:
+        if not result.passed:
+            raise VerificationError(f"{result.key} differs from the trained model: {why(result)}", hint(result))
+
+
+def refer(context: Context) -> Reference:
+    """Passages, logits and answers of the merged model, in float32 whatever it is stored in."""
+    import torch
+
+    tokenizer = load.tokenizer(context.merged)
+    model = load.model(context.merged, "cpu", torch.float32).eval()
+    texts = [*(text_of(row.conversation(), tokenizer) for row in context.held_out), GENERAL_TEXT]
+    chosen = passages([tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts])
+    logits = []
+    for ids in chosen:
+        context.check_cancelled()
+        logits.append(merged_logits(model, ids))
+    questions = [*context.held_out[:SIDE_BY_SIDE_HELD_OUT], *SIDE_BY_SIDE]
+    prompts = [text_of(row.messages, tokenizer, prompt=True) for row in questions]
+    answers = []
+    for prompt in prompts:
+        context.check_cancelled()
+        answers.append(merged_answer(model, tokenizer, prompt, context.spec.evaluation.max_new_tokens))
+    return Reference(tokenizer, chosen, texts, logits, questions, answers)
+
+
+def verify(context: Context, target: str, reference: Reference, rows: list[HeldOutRow], step: Callable[[str], None]) -> e.Verified:
+    """`target` compared with `reference`; `rows` are put to it and graded."""
+    card, variant = exports.find(target)
+    path = context.artifacts / card.file_name(variant)
+    limit = card.kl_limits[variant]
+    publish.verify_file(path)
+    longest = max(len(ids) for ids in reference.passages)
+    with Engine(path, context_tokens=longest, logits_all=True) as engine:
+        ids_equal = all(
+            engine.tokenize(text) == reference.tokenizer(text, add_special_tokens=False)["input_ids"]
+            for text in [*reference.texts, *prompts(context, reference)]
+        )
+        step(target)
+        scores = compare(reference.logits, (engine.logits(ids) for ids in reference.passages), reference.passages)
+        step(target)
+    prompt_equal, answers, graded = True, [], []
+    most = context.spec.evaluation.max_new_tokens
+    with Engine(path, context_tokens=answer_context(context, reference, most)) as engine:
+        prompt_equal = all(same_prompt(engine, messages, reference) for messages in conversations(context, reference))
+        for row in reference.questions:
+            context.check_cancelled()
+            answers.append(one_line(ask(engine, row, reference.tokenizer, most)))
+        step(target)
+        for index, row in enumerate(rows):
+            answer = ask(engine, row, reference.tokenizer, most)
+            graded.append(grade(answer, row))
+            context.emit(answered(index, row, answer, graded[-1]))
+            step(target)
+    marks = [mark for mark in graded if mark is not None]
+    return e.Verified(
+        time=time.time(),
+        key=target,
+        passed=prompt_equal and ids_equal and scores.kl_divergence <= limit,
+        kl_divergence=scores.kl_divergence,
+        top1_agreement=scores.top1_agreement,
+        tokens_compared=scores.tokens_compared,
+        prompt_equal=prompt_equal,
+        token_ids_equal=ids_equal,
+        kl_limit=limit,
+        prompt="\n".join(one_line(row.question) for row in reference.questions),
+        merged_answer="\n".join(one_line(answer) for answer in reference.answers),
+        artifact_answer="\n".join(answers),
+        correct=sum(marks) if marks else None,
+        graded=len(marks) if marks else None,
+    )
+
+
+def conversations(context: Context, reference: Reference) -> list[list[Message]]:
+    return [*(row.messages for row in context.held_out), *(row.messages for row in SIDE_BY_SIDE), SEVERAL_TURNS]
+
+
+def prompts(context: Context, reference: Reference) -> list[str]:
+    return [text_of(messages, reference.tokenizer, prompt=True) for messages in conversations(context, reference)]
+
+
+def answer_context(context: Context, reference: Reference, most: int) -> int:
+    """Tokens that the longest prompt with its answer takes; a little more, as texts may tokenize otherwise."""
+    encode = reference.tokenizer
+    longest = max(len(encode(text, add_special_tokens=False)["input_ids"]) for text in prompts(context, reference))
+    return min(LONGEST_CONTEXT, longest + most + 64)
+
+
+def same_prompt(engine: Engine, messages: list[Message], reference: Reference) -> bool:
+    """Whether the template in the file renders as the tokenizer's does, byte for byte."""
+    plain = [{key: value for key, value in message.items() if key != "loss"} for message in messages]
+    try:
+        rendered = engine.render(plain)
+    except ModelError:
+        return False
+    return rendered.encode() == text_of(messages, reference.tokenizer, prompt=True).encode()
+
+
+def ask(engine: Engine, row: HeldOutRow, tokenizer: Any, max_tokens: int) -> str:
+    return engine.answer(engine.tokenize(text_of(row.messages, tokenizer, prompt=True)), max_tokens)
+
+
+def answered(index: int, row: HeldOutRow, answer: str, correct: bool | None) -> e.Answered:
+    return e.Answered(
+        time=time.time(),
+        subject="gguf",
+        row=index,
+        question=row.question,
+        answer=answer,
+        expected=row.answer,
+        correct=correct,
+    )
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def why(result: e.Verified) -> str:
+    """What failed, in words."""
+    reasons = (
+        (not result.prompt_equal, "its chat template renders another prompt"),
+        (not result.token_ids_equal, "it cuts text into other tokens"),
+        (
+            not result.kl_divergence <= result.kl_limit,
+            f"its KL divergence is {result.kl_divergence:.2g}, at most {result.kl_limit:g} is allowed",
+        ),
+    )
+    return "; ".join(text for holds, text in reasons if holds)
+
+
+def hint(result: e.Verified) -> str:
+    if not result.prompt_equal or not result.token_ids_equal:
+        return "Do not use the file. The base model's tokenizer files may be incomplete; copy them again."
+    return "Do not use the file. Run the job again; if it stays so, export a larger type such as gguf:f16."
