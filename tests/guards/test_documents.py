@@ -1,0 +1,108 @@
+"""The documents agree with the code and with each other: commands, recipe keys, defaults, links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import typer
+
+from tunesmith.recipes import spec
+
+ROOT = Path(__file__).parents[2]
+READMES = ("README.md", "README.zh.md")
+DOCUMENTS = (
+    *READMES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "recipes/README.md", "daemon/README.md", "tui/README.md",
+)  # fmt: skip
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def flattened(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def as_written(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case list():
+            return f"[{', '.join(value)}]"
+        case _:
+            return str(value)
+
+
+def command_table() -> dict[str, Any]:
+    from tunesmith.tui.cli.main import app
+
+    table: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return table
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_recipe_table_is_the_code_s(name: str) -> None:
+    rows = re.findall(r"^\| `([a-z_.]+)` \| `([^`]+)` \|", text_of(name), re.MULTILINE)
+    defaults = msgspec.to_builtins(spec.complete(spec.JobSpec()))
+    assert dict(rows) == {key: as_written(value) for key, value in flattened(defaults)}
+    assert len(rows) >= 30
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_recipe_in_the_readme_is_a_recipe(name: str) -> None:
+    (recipe,) = blocks(text_of(name), "yaml")
+    assert spec.parse(recipe, Path("/recipes")).data.train == "/recipes/conversations.jsonl"
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    shown = [blocks(text_of(name), "bash") for name in READMES]
+    assert len(shown[0]) >= 4
+    assert shown[0] == shown[1]
+
+
+def test_every_command_that_the_readme_shows_exists() -> None:
+    shown = re.findall(r"^tunesmith ([a-z]+)(?: ([a-z]+))?", "\n".join(blocks(text_of("README.md"), "bash")), re.MULTILINE)
+    assert len(shown) >= 8
+    table = command_table()
+    for command, below in shown:
+        assert command in table
+        inner = getattr(table[command], "commands", None)
+        assert inner is None or below in inner, f"{command} {below}"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_in_a_document_leads_somewhere(name: str) -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text_of(name)) if "://" not in link]
+    assert [link for link in links if not (ROOT / name).parent.joinpath(link).exists()] == []
+
+
+@pytest.mark.parametrize("part", ["recipes", "daemon", "tui"])
+def test_the_map_of_a_part_names_every_folder_and_file_at_its_top(part: str) -> None:
+    top = ROOT / part / "tunesmith" / part
+    mapped = text_of(f"{part}/README.md")
+    entries = [path for path in top.iterdir() if not path.name.startswith(("_", "."))]
+    assert len(entries) >= 5
+    missing = [path.name for path in entries if f"`{path.name}{'/' if path.is_dir() else ''}`" not in mapped]
+    assert missing == []
+    named = re.findall(r"^\| `([\w.]+/?)`", mapped, re.MULTILINE)
+    assert [name for name in named if not (top / name).exists()] == []
+
+
+def test_the_changelog_knows_this_version() -> None:
+    (version,) = re.findall(r'^version = "(.+)"', text_of("pyproject.toml"), re.MULTILINE)
+    assert f"## {version}" in text_of("CHANGELOG.md")
