@@ -118,6 +118,8 @@ class Client:
                         raise error_of(source.response.status_code, await source.response.aread())
                     async for message in source.aiter_sse():
                         last_contact = clock()
+                        if not message.data:  # httpx-sse makes a message of a heartbeat once an id was seen
+                            continue
                         numbered = Numbered(int(message.id), msgspec.json.decode(message.data, type=Event))
                         if numbered.number <= after:
                             continue
