@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -42,7 +43,7 @@ def as_written(value: Any) -> str:
             return "null"
         case bool():
             return str(value).lower()
-        case list():
+        case list() | tuple():
             return f"[{', '.join(value)}]"
         case _:
             return str(value)
@@ -92,15 +93,16 @@ def test_every_link_in_a_document_leads_somewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["recipes", "daemon", "tui"])
-def test_the_map_of_a_part_names_every_folder_and_file_at_its_top(part: str) -> None:
+def test_the_map_of_a_part_is_made_of_its_files_first_lines(part: str) -> None:
     top = ROOT / part / "tunesmith" / part
-    mapped = text_of(f"{part}/README.md")
-    entries = [path for path in top.iterdir() if not path.name.startswith(("_", "."))]
+    mapped = dict(re.findall(r"^\| `([\w.]+/?)` \| (.+) \|$", text_of(f"{part}/README.md"), re.MULTILINE))
+    entries = [path for path in top.iterdir() if path.name not in ("__pycache__", "__init__.py")]
     assert len(entries) >= 5
-    missing = [path.name for path in entries if f"`{path.name}{'/' if path.is_dir() else ''}`" not in mapped]
-    assert missing == []
-    named = re.findall(r"^\| `([\w.]+/?)`", mapped, re.MULTILINE)
-    assert [name for name in named if not (top / name).exists()] == []
+    names = {f"{path.name}/" for path in entries if any(path.glob("*.py"))} | {path.name for path in entries if path.is_file()}
+    assert set(mapped) == names
+    for path in entries:
+        if path.suffix == ".py":
+            assert mapped[path.name] == (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").splitlines()[0]
 
 
 def test_the_changelog_knows_this_version() -> None:
