@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -78,7 +79,7 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     server = Server(config)
     serving = asyncio.create_task(server.serve([listener]))
     others = [asyncio.create_task(scheduler.run()), asyncio.create_task(parts.chats.end_idle())]
-    told = asyncio.create_task(parts.stopping.wait())
+    told: asyncio.Task[Any] = asyncio.create_task(parts.stopping.wait())
     log.info("pid %d serves %s, up in %.2f s", os.getpid(), home.socket, time.monotonic() - began)
     done, _ = await asyncio.wait((told, serving, *others), return_when=asyncio.FIRST_COMPLETED)
     parts.stopping.set()
@@ -122,7 +123,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def listening(path: Path) -> Iterator[socket.socket]:
-    """A socket bound in a folder of ours; one left by a dead daemon is replaced, which only the lock's holder may do."""
+    """A socket bound in a folder of ours, in place of one left by a dead daemon: only the lock's holder may do that."""
     private_folder(path.parent)
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):

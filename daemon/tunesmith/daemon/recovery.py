@@ -1,4 +1,4 @@
-"""Who a worker process is: pid, start time and boot, on disk, so that a later daemon finds it and nobody else's is hit."""
+"""Who a worker process is: pid, start time and boot, on disk: a later daemon finds it, and nobody else's is hit."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-# psutil derives start times from the boot time, which clock corrections shift a little.
-START_TIME_TOLERANCE_S = 1.0
+# psutil derives start times from the kernel's boot time, whole seconds that a corrected clock shifts by one.
+START_TIME_TOLERANCE_S = 1.5
 
 
 class WorkerRecord(msgspec.Struct, frozen=True):

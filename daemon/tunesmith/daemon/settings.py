@@ -21,7 +21,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """`TUNESMITH_WORKER_MODULE`, `TUNESMITH_CHAT_MODULE`, `TUNESMITH_FREE_DISK_NEEDED`, `TUNESMITH_CANCEL_GRACE_S` ..."""
+    """`TUNESMITH_WORKER_MODULE`, `TUNESMITH_CHAT_MODULE`, `TUNESMITH_FREE_DISK_NEEDED` and so on."""
     given = {
         name: environment[key]
         for name in Settings.__struct_fields__

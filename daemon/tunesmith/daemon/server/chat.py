@@ -149,7 +149,7 @@ class Chats:
 
 def _event(line: bytes) -> ChatEvent:
     try:
-        return msgspec.json.decode(line, type=ChatEvent)  # type: ignore[arg-type, no-any-return]
+        return msgspec.json.decode(line, type=ChatEvent)  # type: ignore[no-any-return]
     except msgspec.DecodeError:
         return _died()
 

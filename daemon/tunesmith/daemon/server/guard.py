@@ -117,7 +117,7 @@ class OwnUserOnly(H11Protocol):
 def peer_uid(connection: socket.socket) -> int:
     """Who is at the other end of a Unix socket."""
     if sys.platform == "darwin":  # xucred: version, uid, ... at level SOL_LOCAL, LOCAL_PEERCRED
-        uid: int = struct.unpack_from("=II", connection.getsockopt(0, 1, 76))[1]
+        _, uid = struct.unpack_from("=II", connection.getsockopt(0, 1, 76))
     else:  # ucred: pid, uid, gid
-        uid = struct.unpack("=iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
-    return uid
+        _, uid, _ = struct.unpack("=iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid)

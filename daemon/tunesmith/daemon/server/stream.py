@@ -1,4 +1,4 @@
-"""A job's events as server-sent events: replay from the number after Last-Event-ID, then live, to the terminal event."""
+"""A job's events as server-sent events: replay of what follows Last-Event-ID, then live to the terminal event."""
 
 from __future__ import annotations
 

@@ -1,0 +1,96 @@
+"""A real daemon process over a home of its own, with the toy worker in the real one's place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+
+from tunesmith.daemon.api.client import Client
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.requests import Submit
+from tunesmith.daemon.api.view import JobView
+from tunesmith.recipes.spec import JobSpec
+
+FAKES = Path(__file__).parent
+
+
+class DaemonProcess:
+    def __init__(self, root: Path, **environment: str) -> None:
+        self.home = Home(root)
+        self.environment = {
+            **os.environ,
+            "TUNESMITH_HOME": str(root),
+            "TUNESMITH_WORKER_MODULE": "toy_worker",
+            "TUNESMITH_CHAT_MODULE": "toy_chat",
+            "TUNESMITH_CANCEL_GRACE_S": "0.5",
+            "TUNESMITH_FREE_DISK_NEEDED": "0",
+            "PYTHONPATH": str(FAKES),
+            **environment,
+        }
+        self.process: subprocess.Popen[str] | None = None
+        self.client = Client(self.home.socket)
+
+    def spawn(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tunesmith.daemon"],
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    async def start(self) -> float:
+        """Seconds until it answered."""
+        began = time.monotonic()
+        self.process = self.spawn()
+        while not await self.client.healthy():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() - began < 20
+            await asyncio.sleep(0.01)
+        return time.monotonic() - began
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.communicate(timeout=15)
+        return self.process.returncode
+
+    async def submit(self, how: str = "toy", key: str | None = None) -> JobView:
+        return await self.client.submit(Submit(key or uuid.uuid4().hex, JobSpec(name=how)))
+
+    async def until(self, job_id: int, *states: str, seconds: float = 20) -> JobView:
+        deadline = time.monotonic() + seconds
+        while (view := await self.client.job(job_id)).state not in states:
+            assert time.monotonic() < deadline, view
+            await asyncio.sleep(0.02)
+        return view
+
+    async def until_step(self, job_id: int, step: int) -> JobView:
+        deadline = time.monotonic() + 20
+        while (view := await self.client.job(job_id)).step is None or view.step.step < step:
+            assert time.monotonic() < deadline, view
+            await asyncio.sleep(0.02)
+        return view
+
+    def workers(self) -> list[psutil.Process]:
+        """Every living toy process of this home, gates and chat children too."""
+        mark = str(self.home.root)
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            line = " ".join(process.info["cmdline"] or [])
+            if mark in line and ("toy_" in line) and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+    async def tidy(self) -> None:
+        await self.client.close()
+        if self.process is not None and self.process.poll() is None:
+            self.end()
+        for process in self.workers():
+            process.kill()

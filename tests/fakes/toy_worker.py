@@ -1,0 +1,70 @@
+"""A worker that speaks the journal protocol and trains nothing; its job's name says how: `steps=20 step=0.005 deaf`.
+
+`deaf` ignores SIGTERM, `die=7` kills itself at step 7, `refuse` fails with a typed error, `child` leaves a process,
+`torn` writes half a line before it dies, `linger` stays after its last word.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from tunesmith.daemon.api import events as e
+from tunesmith.recipes.spec import JobSpec
+
+
+def main() -> int:
+    folder, attempt = Path(sys.argv[1]), int(sys.argv[2])
+    spec = msgspec.json.decode((folder / "spec.json").read_bytes(), type=JobSpec)
+    how = dict(part.partition("=")[::2] for part in spec.name.split())
+    steps, pause = int(how.get("steps", "5")), float(how.get("step", "0.005"))
+    journal = (folder / f"journal-{attempt}.jsonl").open("ab", buffering=0)
+    told: list[int] = []
+
+    def emit(event: e.Event) -> None:
+        journal.write(e.encode(event) + b"\n")
+
+    def on_term(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in how else on_term)
+    print(f"toy worker {os.getpid()} on {folder.name}", flush=True)
+    began = time.time()
+    if "child" in how:
+        child = subprocess.Popen(["sleep", "1000"])
+        (folder / "child.txt").write_text(str(child.pid))
+    emit(e.StageStarted(time=began, stage="train"))
+    if "refuse" in how:
+        emit(e.Failed(time=time.time(), code="data", message="Row 3 has no messages", hint="Mend it.", stage="train"))
+        return 0
+    for step in range(1, steps + 1):
+        if told:
+            emit(e.Cancelled(time=time.time()))
+            return 0
+        if how.get("die") == str(step):
+            if "torn" in how:
+                journal.write(b'{"type":"train_step","ste')
+            os.kill(os.getpid(), signal.SIGKILL)
+        emit(
+            e.TrainStep(
+                time=time.time(), step=step, total_steps=steps, epoch=1.0, loss=2.0 / step, learning_rate=1e-4,
+                gradient_norm=1.0, tokens_per_second=100.0, memory_bytes=1, eta_s=(steps - step) * pause,
+            )
+        )  # fmt: skip
+        time.sleep(pause)
+    emit(e.StageFinished(time=time.time(), stage="train", seconds=time.time() - began))
+    emit(e.Finished(time=time.time(), seconds=time.time() - began))
+    if "linger" in how:
+        time.sleep(1000)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
