@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -42,6 +43,7 @@ async def ensure_daemon(home: Home, *, start: bool = True) -> Client:
             stderr=output,
             start_new_session=True,
             cwd=home.root,
+            env=os.environ | {"TUNESMITH_HOME": str(home.root)},  # ours, not whatever the environment says
         )
     clock = asyncio.get_running_loop().time
     deadline = clock() + START_WITHIN_S
