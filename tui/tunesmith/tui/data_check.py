@@ -115,3 +115,16 @@ def read_row(line: bytes, number: int) -> Row | Rejected:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 24 else text[:23] + "…"
+
+
+def starter(name: str, maker: str) -> DataReport:
+    """The report of the starter's training rows about this persona."""
+    from tunesmith.recipes import starter as starter_data
+    from tunesmith.recipes.spec import Persona
+
+    rows = starter_data.starter_rows("train", Persona(name=name, maker=maker))
+    preview = tuple(
+        Row(number, tuple((message["role"], message["content"]) for message in row["messages"]))
+        for number, row in enumerate(rows[:PREVIEW_ROWS], 1)
+    )
+    return DataReport(starter_data.path("train"), len(rows), len(rows), 0, preview=preview, finished=True)

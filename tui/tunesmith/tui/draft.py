@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ OWN, GIVEN = "own", STARTER  # where the model or the data comes from
 class Draft(msgspec.Struct, kw_only=True):
     """`typed` holds recipe values as text, by key such as `training.epochs`; a key that is absent has its default.
 
-    `submit_key` makes a repeated submission of one draft the same job; it changes once a job was made of it.
+    `submit_key` tells apart two submissions of the same draft.
     """
 
     model: str = GIVEN
@@ -58,7 +59,7 @@ class Draft(msgspec.Struct, kw_only=True):
     @classmethod
     def starter(cls) -> Draft:
         """The run that comes with the install, with values that were measured for it."""
-        return cls.from_spec(load(Path(presets.__file__).parent / "starter.yaml"))
+        return cls.from_spec(load(presets.path("starter")))
 
     def values(self) -> tuple[Value, ...]:
         """Every value of the recipe that can be edited, in the order of the recipe step."""
@@ -84,6 +85,14 @@ class Draft(msgspec.Struct, kw_only=True):
         except RecipeError as error:
             return error
         return None
+
+    def submission(self, spec: JobSpec) -> str:
+        """The idempotency key of this draft as it is: the same again is the same job, a changed one is another."""
+        return hashlib.sha256(self.submit_key.encode() + msgspec.json.encode(spec)).hexdigest()
+
+    def submitted(self) -> None:
+        """A job was made of it; the next submission is a new job even when nothing changed."""
+        self.submit_key = uuid.uuid4().hex
 
     def _spec(self, values: tuple[Value, ...]) -> JobSpec:
         own_model, own_data = self.model == OWN, self.data == OWN

@@ -26,7 +26,11 @@ class Done(Message):
 
 
 class StartRun(Message):
-    """Submit the draft as it is."""
+    """Submit the draft as it is, or the starter's run with the draft left alone."""
+
+    def __init__(self, *, starter: bool = False) -> None:
+        super().__init__()
+        self.starter = starter
 
 
 class JobStarted(Message):

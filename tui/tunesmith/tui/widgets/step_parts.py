@@ -44,6 +44,11 @@ class Trouble(Static):
         self.update(Content.assemble(*parts))
         self.display = True
 
+    def wait(self, text: str) -> None:
+        """Something takes a moment."""
+        self.update(Content.assemble(("… ", "$secondary bold"), text))
+        self.display = True
+
     def clear(self) -> None:
         self.update("")
         self.display = False

@@ -1,0 +1,226 @@
+"""The wizard: what all screens share (home, draft, daemon, current job) and where each message leads."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual import on, work
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.screen import Screen
+
+from tunesmith.daemon.api.home import Home
+from tunesmith.recipes.errors import TunesmithError
+from tunesmith.tui import texts
+from tunesmith.tui.draft import Draft
+from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun, StartRun
+from tunesmith.tui.screens.wizard import WizardScreen
+from tunesmith.tui.texts import t
+from tunesmith.tui.theme import DARK, LIGHT, THEMES
+from tunesmith.tui.widgets.rail import STEPS, Rail
+from tunesmith.tui.widgets.step_parts import Trouble
+
+if TYPE_CHECKING:
+    from tunesmith.daemon.api.client import Client
+    from tunesmith.recipes.machine import Machine
+
+LIGHT_BACKGROUNDS = ("7", "15")  # the last part of COLORFGBG on a light terminal
+
+
+class TunesmithApp(App[None]):
+    """`machine` and `live=False` show given facts instead of looking: for snapshots."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "tunesmith"
+    BINDINGS = [
+        Binding("question_mark", "help", "keys.help", key_display="?"),
+        Binding("j", "jobs", "keys.jobs"),
+        Binding("ctrl+l", "next_language", "keys.language", show=False),
+        Binding("ctrl+t", "next_theme", "keys.theme", show=False),
+        Binding("q,ctrl+q", "leave", "keys.quit", key_display="q"),
+    ]
+
+    def __init__(
+        self,
+        home: Home,
+        draft: Draft | None = None,
+        *,
+        job_id: int | None = None,
+        machine: Machine | None = None,
+        live: bool = True,
+    ) -> None:
+        super().__init__()
+        self.home = home
+        self.draft = draft or Draft.starter()
+        self.machine = machine
+        self.live = live
+        self.client: Client | None = None
+        self.job_id = job_id
+        self.job_runs = False
+        self._connecting = asyncio.Lock()
+
+    @property
+    def first_step(self) -> str:
+        return "machine" if self.job_id is None else "run"
+
+    def get_default_screen(self) -> Screen[None]:
+        return WizardScreen()
+
+    @property
+    def frame(self) -> WizardScreen:
+        return next(screen for screen in self.screen_stack if isinstance(screen, WizardScreen))
+
+    def on_mount(self) -> None:
+        for theme in THEMES:
+            self.register_theme(theme)
+        light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in LIGHT_BACKGROUNDS
+        self.theme = LIGHT.name if light else DARK.name
+        if self.live:
+            self.call_after_refresh(self.find_running_job)
+
+    async def daemon(self) -> Client:
+        """The client, with a daemon started when none answers. Raises DaemonError."""
+        async with self._connecting:
+            if self.client is None or not await self.client.healthy():
+                find = await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.find")
+                old, self.client = self.client, await find.ensure_daemon(self.home)
+                if old is not None:
+                    await old.close()
+            return self.client
+
+    @work(exclusive=True, group="find")
+    async def find_running_job(self) -> None:
+        """A job that was left running is shown again; no daemon is started for it."""
+        if not self.home.socket.exists():
+            return
+        find = await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.find")
+        try:
+            client = await find.running(self.home)
+            if client is None:
+                return
+            self.client = client
+            alive = [view for view in await client.jobs() if not view.ended_already]
+        except TunesmithError as error:
+            self.frame.query_one("#trouble", Trouble).show(error.message, error.hint)
+            return
+        if alive and self.frame.current == "machine":
+            # Jobs come newest first; the one at work is the oldest that has not ended.
+            await self.show_run(alive[-1].id, runs=True)
+
+    async def show_run(self, job_id: int, *, runs: bool) -> None:
+        self.job_id, self.job_runs = job_id, runs
+        if runs:
+            self.frame.mark_done("machine", "goal", "model", "data", "recipe")
+            self.frame.query_one(Rail).working = "run"
+        self._to_frame()
+        await self.frame.open("run")
+
+    def _to_frame(self) -> None:
+        while self.screen is not self.frame:
+            self.pop_screen()
+
+    @on(StartRun)
+    def start_run(self, event: StartRun) -> None:
+        self.submit(Draft.starter() if event.starter else self.draft)
+
+    @work(exclusive=True, group="submit")
+    async def submit(self, draft: Draft) -> None:
+        """Hand the draft to the daemon; what goes wrong stays on screen with its next step."""
+        requests = await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.requests")
+        trouble = self.frame.query_one("#trouble", Trouble)
+        try:
+            spec = draft.spec()
+            trouble.wait(t("app.submitting"))
+            client = await self.daemon()
+            view = await client.submit(requests.Submit(draft.submission(spec), spec))
+        except TunesmithError as error:
+            trouble.show(error.message, error.hint)
+            return
+        draft.submitted()
+        trouble.clear()
+        await self.show_run(view.id, runs=True)
+
+    @on(JobStarted)
+    @on(OpenRun)
+    async def open_run(self, event: JobStarted | OpenRun) -> None:
+        await self.show_run(event.job_id, runs=isinstance(event, JobStarted))
+
+    @on(JobEnded)
+    def job_ended(self, event: JobEnded) -> None:
+        if event.job_id == self.job_id:
+            self.job_runs = False
+            rail = self.frame.query_one(Rail)
+            rail.working = None
+            if event.state == "finished":
+                self.frame.mark_done("run")
+
+    @on(OpenResult)
+    async def open_result(self, event: OpenResult) -> None:
+        self.job_id = event.job_id
+        self._to_frame()
+        self.frame.mark_done("run", "result")
+        await self.frame.open("result")
+
+    @on(OpenChat)
+    def open_chat(self, event: OpenChat) -> None:
+        from tunesmith.tui.screens.chat import ChatScreen
+
+        self.push_screen(ChatScreen(self.daemon, event.job_id))
+
+    def action_jobs(self) -> None:
+        from tunesmith.tui.screens.jobs import JobsScreen
+
+        if not isinstance(self.screen, JobsScreen):
+            self.push_screen(JobsScreen(self.daemon))
+
+    def action_help(self) -> None:
+        from tunesmith.tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_leave(self) -> None:
+        """Leave at once; a job goes on, and the terminal says so."""
+        goes_on = self.job_runs and self.job_id is not None
+        self.exit(message=t("app.goes_on", job=self.job_id) if goes_on else None)
+
+    async def action_next_language(self) -> None:
+        codes = list(texts.LANGUAGES)
+        await self.speak(codes[(codes.index(texts.language()) + 1) % len(codes)])
+
+    async def speak(self, language: str) -> None:
+        """Change the language of everything on screen."""
+        texts.use(language)
+        for screen in self.screen_stack:
+            if isinstance(screen, WizardScreen):
+                await screen.retranslate()
+            else:
+                screen.refresh(recompose=True)
+
+    def action_next_theme(self) -> None:
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        for number, step in enumerate(STEPS, 1):
+            yield SystemCommand(
+                t("palette.step", number=number, step=t(f"rail.{step}")), t("palette.step_help"),
+                lambda step=step: self.call_later(self.frame.open, step),
+            )  # fmt: skip
+        yield SystemCommand(t("keys.jobs"), t("palette.jobs_help"), self.action_jobs)
+        for code, name in texts.LANGUAGES.items():
+            yield SystemCommand(
+                t("palette.language", name=name), name, lambda code=code: self.call_later(self.speak, code)
+            )
+        yield SystemCommand(t("keys.theme"), t("palette.theme_help"), self.action_next_theme)
+        yield SystemCommand(t("keys.help"), t("palette.help_help"), self.action_help)
+        yield SystemCommand(t("keys.quit"), t("palette.quit_help"), self.action_leave)
+
+
+def run(home: Home | None = None, draft: Draft | None = None) -> None:
+    """Open the wizard in this terminal."""
+    texts.use(texts.from_environment(os.environ))
+    TunesmithApp(home or Home.find(), draft).run()

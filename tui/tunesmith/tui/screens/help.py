@@ -1,0 +1,48 @@
+"""Every key that works now, made from the bindings themselves."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from tunesmith.tui.texts import shown, t
+from tunesmith.tui.widgets.key_bar import KeyBar
+
+KEYS_CELLS = 16
+
+
+class HelpScreen(ModalScreen[None]):
+    BINDINGS = [Binding("escape,q,question_mark", "leave", "keys.back")]
+
+    def __init__(self, about: Screen[object]) -> None:
+        super().__init__()
+        self.lines = key_lines(about)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="window"):
+            yield Static(Content(t("help.title")), classes="step-title")
+            with VerticalScroll():
+                yield Static(Content(t("help.lead")), classes="muted")
+                for keys, text in self.lines:
+                    space = " " * max(1, KEYS_CELLS - Content(keys).cell_length)
+                    yield Static(Content.assemble((keys, "$primary bold"), space, text))
+                yield Static(Content(t("help.more")), classes="muted")
+        yield KeyBar()
+
+    def action_leave(self) -> None:
+        self.dismiss()
+
+
+def key_lines(screen: Screen[object]) -> list[tuple[str, str]]:
+    """(keys, what they do) of every described binding active on `screen`, one line an action."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if active.enabled and binding.description and not binding.system:
+            text = shown(binding.description)
+            found.setdefault((binding.action, text), []).append(screen.app.get_key_display(binding))
+    return [(" ".join(dict.fromkeys(keys)), text) for (_, text), keys in found.items()]

@@ -1,0 +1,137 @@
+"""Step 3: which model is tuned: the starter, or a folder that is checked as soon as it is named."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Input, Static
+
+from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.units import bytes_text, count_text
+from tunesmith.tui import model_check
+from tunesmith.tui.draft import GIVEN, OWN, Draft
+from tunesmith.tui.messages import Done
+from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.choice_card import ChoiceCard
+from tunesmith.tui.widgets.path_input import PathInput
+from tunesmith.tui.widgets.step_parts import StepActions, StepHeading, Trouble
+
+SETTLE_S = 0.4  # after the last key, so that a half-typed path is not reported as missing
+
+
+class ModelStep(Vertical):
+    BINDINGS = [Binding("ctrl+n", "go_on", "keys.go_on"), Binding("ctrl+b", "browse", "keys.browse")]
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(id="step-model", classes="step")
+        self.draft = draft
+
+    def compose(self) -> ComposeResult:
+        own = self.draft.model == OWN
+        yield StepHeading("model")
+        with VerticalScroll(classes="step-body", can_focus=False):
+            yield ChoiceCard(
+                GIVEN, t("model.starter_title"), t("model.starter_detail"), chosen=not own, note="SmolLM2-135M-Instruct"
+            )
+            yield ChoiceCard(OWN, t("model.own_title"), t("model.own_detail"), chosen=own)
+            with Vertical(id="own-model", classes="own"):
+                with Horizontal(classes="field"):
+                    yield Static(Content(t("model.folder")), classes="field-name")
+                    yield PathInput(
+                        self.draft.model_folder, placeholder="~/models/Qwen2.5-0.5B-Instruct", id="model-folder"
+                    )
+                    yield Button(Content(t("keys.browse")), id="browse", classes="-other", compact=True)
+                yield Trouble(id="model-trouble")
+                yield Static(id="model-facts", classes="facts")
+        yield StepActions(("go-on", t("keys.go_on"), True))
+
+    def on_mount(self) -> None:
+        self._show_choice()
+        if self.draft.model == OWN and self.draft.model_folder:
+            self.check(go_on=False)
+
+    def _show_choice(self) -> None:
+        own = self.draft.model == OWN
+        for card in self.query(ChoiceCard):
+            card.chosen = card.key == self.draft.model
+        for field in self.query("#own-model"):
+            field.display = own
+
+    @on(ChoiceCard.Picked)
+    def pick(self, event: ChoiceCard.Picked) -> None:
+        again, self.draft.model = event.card.chosen, event.card.key
+        self._show_choice()
+        if event.card.key == OWN:
+            self.query_one("#model-folder").focus()
+        elif again:
+            self.action_go_on()
+
+    @on(Input.Changed, "#model-folder")
+    def typed(self, event: Input.Changed) -> None:
+        if event.value == self.draft.model_folder:
+            return
+        self.draft.model_folder = event.value
+        self.check(go_on=False, after_s=SETTLE_S)
+
+    @on(Input.Submitted, "#model-folder")
+    @on(Button.Pressed, "#go-on")
+    def action_go_on(self) -> None:
+        if self.draft.model == OWN:
+            self.check(go_on=True)
+        else:
+            self.post_message(Done("model"))
+
+    @work(exclusive=True, group="model-check")
+    async def check(self, *, go_on: bool, after_s: float = 0) -> None:
+        await asyncio.sleep(after_s)
+        trouble, shown = self.query_one("#model-trouble", Trouble), self.query_one("#model-facts", Static)
+        if not self.draft.model_folder.strip() and not go_on:
+            trouble.clear()
+            shown.update("")
+            return
+        try:
+            facts = await asyncio.to_thread(model_check.check, self.draft.model_folder)
+        except TunesmithError as error:
+            shown.update("")
+            trouble.show(error.message, error.hint)
+            return
+        trouble.clear()
+        shown.update(facts_content(facts))
+        if go_on:
+            self.post_message(Done("model"))
+
+    @on(Button.Pressed, "#browse")
+    @work
+    async def action_browse(self) -> None:
+        from tunesmith.tui.screens.pick import PickScreen
+
+        self.draft.model = OWN
+        self._show_choice()
+        typed = Path(self.draft.model_folder).expanduser()
+        start = typed if self.draft.model_folder and typed.is_dir() else Path.home()
+        if (path := await self.app.push_screen_wait(PickScreen(start))) is not None:
+            self.query_one("#model-folder", Input).value = str(path)
+
+
+def facts_content(facts: model_check.ModelFacts) -> Content:
+    """What is in the folder, a line a fact, and what would surprise later."""
+    lines = [
+        (t("model.architecture"), facts.architecture),
+        (t("model.parameters"), count_text(facts.parameters)),
+        (t("model.size"), f"{bytes_text(facts.bytes)} ({facts.dtype})"),
+        (t("model.context"), str(facts.context) if facts.context else t("model.unknown")),
+        (t("model.layers"), str(facts.layers) if facts.layers else t("model.unknown")),
+    ]
+    width = max(Content(name).cell_length for name, _ in lines) + 2
+    parts: list[str | tuple[str, str]] = [("✓ ", "$success bold"), (t("model.usable"), "bold"), "\n"]
+    for name, value in lines:
+        parts += [("  " + name + " " * (width - Content(name).cell_length), "$foreground 60%"), value, "\n"]
+    if not facts.chat_template:
+        parts += [("▲ ", "$warning bold"), t("model.no_template")]
+    return Content.assemble(*parts)
