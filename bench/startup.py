@@ -83,18 +83,11 @@ async def daemon_up(home: Path) -> tuple[float, int]:
     async with await ensure_daemon(Home(home)) as client:
         status = await client.status()
         seconds = time.perf_counter() - began
-        resident = psutil.Process(status.pid).memory_info().rss
+        process = psutil.Process(status.pid)
+        resident = process.memory_info().rss
         await client.stop()
-    process_gone(status.pid)
+    process.wait(timeout=5)
     return seconds, resident
-
-
-def process_gone(pid: int) -> None:
-    for _ in range(100):
-        if not psutil.pid_exists(pid):
-            return
-        time.sleep(0.05)
-    raise SystemExit(f"the daemon {pid} did not stop within 5 s")
 
 
 def main() -> None:
