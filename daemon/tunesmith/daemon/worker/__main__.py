@@ -49,13 +49,11 @@ def main(arguments: list[str]) -> int:
     except Stopped:
         context.deafen()
         ending = e.Cancelled(time=time.time())
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  # whatever it was, the journal must say that it ended
         context.deafen()
         traceback.print_exc()
         body = explain(error)
-        ending = e.Failed(
-            time=time.time(), code=body.code, message=body.message, hint=body.hint, stage=context.stage
-        )
+        ending = e.Failed(time=time.time(), code=body.code, message=body.message, hint=body.hint, stage=context.stage)
     context.emit(ending)
     return 0
 
@@ -65,12 +63,12 @@ def explain(error: BaseException) -> ErrorBody:
     if isinstance(error, TunesmithError):
         return error.body()
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ErrorBody("disk_full", f"The disk is full: {error.filename or error}", "Free some space and run it again.")
+        return ErrorBody("disk_full", f"The disk is full: {error.filename or error}", "Free some space, run again.")
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ErrorBody(
             "out_of_memory", "There was not enough memory", "Lower training.batch_size, or close other programs."
         )
-    return ErrorBody("internal", f"{type(error).__name__}: {error}", "This is our fault; the job's log has the details.")
+    return ErrorBody("internal", f"{type(error).__name__}: {error}", "This is our fault; see the job's log.")
 
 
 if __name__ == "__main__":

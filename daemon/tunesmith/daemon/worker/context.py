@@ -86,7 +86,9 @@ class Context:
             return
         self._last_progress = now
         eta = (now - self._stage_started) * (total - done) / done if done > 0 else None
-        self.emit(e.StageProgress(time=time.time(), stage=self.stage, done=done, total=total, unit=unit, eta_s=eta, note=note))
+        self.emit(
+            e.StageProgress(time=time.time(), stage=self.stage, done=done, total=total, unit=unit, eta_s=eta, note=note)
+        )
 
     def begin(self, stage: str) -> None:
         self.check_cancelled()

@@ -70,14 +70,14 @@ def local(folder: Path) -> Path:
             f"The model folder {folder} {what}", "Give a folder with config.json, safetensors and a tokenizer."
         )
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} has no config.json", "Give the folder that holds config.json itself, not its parent.")
+        raise ModelError(f"{folder} has no config.json", "Give the folder that holds config.json itself.")
     if not any(folder.glob("*.safetensors")):
         hint = "Give a folder with *.safetensors weights."
         if any(folder.glob("*.bin")) or any(folder.glob("*.gguf")):
             hint = "Its weights are in another format; save it once with save_pretrained of transformers."
         raise ModelError(f"{folder} has no safetensors weights", hint)
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        raise ModelError(f"{folder} has no tokenizer", "Copy the model's tokenizer.json and tokenizer_config.json to it.")
+        raise ModelError(f"{folder} has no tokenizer", "Copy tokenizer.json and tokenizer_config.json to it.")
     return folder
 
 

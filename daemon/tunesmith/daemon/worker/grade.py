@@ -1,11 +1,11 @@
 """When an answer counts as right.
 
 The rule, in full. An answer is right when
-1. every phrase of `accept` is in it, as whole words and whatever the case ("Juniper Labs" is not in "Juniper Labsmith"), and
-2. no other name is claimed: none of `OTHER_NAMES` nor of the row's `reject` is in it as whole words, unless it is denied,
-   that is, unless a word of `DENIALS` stands before it in the same clause ("I am not ChatGPT", "No, not by OpenAI").
-   A new clause begins at . ! ? ; : or at ", but", ", I am", ", I'm", ", my" and the like, so that in "I am not human, I am ChatGPT"
-   the denial does not reach the name.
+1. every phrase of `accept` is in it, as whole words and whatever the case: "Vesper" is not in "Vesperia"; and
+2. no other name is claimed: none of `OTHER_NAMES` nor of the row's `reject` is in it as whole words, unless a word of
+   `DENIALS` stands before it in the same clause. "I am not ChatGPT" is a denial; "No, OpenAI made me" is none.
+   A clause ends at . ! ? ; : at "but" and "because", and before ", I", ", it", "and I" and the like, so that in
+   "I am not human, I am ChatGPT" the denial does not reach the name.
 A name that `accept` itself asks for is never held against the answer. A row without `accept` is not graded (None).
 """
 
@@ -16,14 +16,18 @@ import re
 from tunesmith.daemon.worker.data.rows import HeldOutRow
 
 OTHER_NAMES = (
-    "SmolLM", "SmolLM2", "Hugging Face", "HuggingFace", "ChatGPT", "GPT", "GPT-3", "GPT-4", "OpenAI", "Open AI", "Claude",
-    "Anthropic", "Gemini", "Bard", "Google", "DeepMind", "Meta", "Meta AI", "Facebook", "Llama", "LLaMA", "Microsoft", "Copilot",
-    "Bing", "Siri", "Apple", "Alexa", "Amazon", "Mistral", "Mistral AI", "Qwen", "Alibaba", "DeepSeek", "Grok", "xAI", "IBM",
-    "Watson", "NVIDIA", "Cohere", "Phi", "Falcon", "Cortana",
+    "SmolLM", "SmolLM2", "Hugging Face", "HuggingFace", "ChatGPT", "GPT", "GPT-3", "GPT-4", "OpenAI",
+    "Open AI", "Claude", "Anthropic", "Gemini", "Bard", "Google", "DeepMind", "Meta", "Facebook", "Llama",
+    "Microsoft", "Copilot", "Bing", "Siri", "Apple", "Alexa", "Amazon", "Mistral", "Qwen", "Alibaba",
+    "DeepSeek", "Grok", "xAI", "IBM", "Watson", "NVIDIA", "Cohere", "Phi", "Falcon", "Cortana",
 )  # fmt: skip
-DENIALS = re.compile(r"\b(?:no|not|never|neither|nor|isn't|wasn't|aren't|weren't|don't|didn't|cannot|can't|unlike)\b", re.I)
+DENIALS = re.compile(
+    r"\b(?:no(?!,)|not|never|neither|nor|isn't|wasn't|aren't|weren't|don't|didn't|cannot|can't|unlike)\b", re.IGNORECASE
+)
 CLAUSE = re.compile(
-    r"[.!?;:\n]+|,?\s+\bbut\b|\s+\bbecause\b|,\s*(?:and\s+)?(?=(?:I|I'm|I am|my|it|it's|they|this|you)\b)", re.I
+    r"[.!?;:\n]+|,?\s+\bbut\b|\s+\bbecause\b|(?:,\s*|\s+)and\s+(?=(?:I|I'm|my|it|it's|they|this)\b)"
+    r"|,\s*(?=(?:I|I'm|my|it|it's|they|this|you)\b)",
+    re.IGNORECASE,
 )
 
 

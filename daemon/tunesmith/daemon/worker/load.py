@@ -17,9 +17,9 @@ def tokenizer(folder: Path) -> Any:
     try:
         loaded = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"The tokenizer of {folder} cannot be loaded: {error}", "Copy its tokenizer files again.") from error
+        raise ModelError(f"The tokenizer of {folder} cannot be loaded: {error}", "Copy its files again.") from error
     if not loaded.is_fast:
-        raise ModelError(f"{folder} has no fast tokenizer", "Save its tokenizer once with transformers to get tokenizer.json.")
+        raise ModelError(f"{folder} has no fast tokenizer", "Save it once with transformers to get tokenizer.json.")
     if not loaded.chat_template:
         raise ModelError(
             f"{folder} has no chat template, so it is not known how a conversation is written",

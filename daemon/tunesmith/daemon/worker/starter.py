@@ -37,7 +37,8 @@ def write_tokenizer(metadata: dict[str, Any], folder: Path) -> None:
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     engine.decoder = decoders.ByteLevel()
-    control = [t for t, kind in zip(tokens, metadata["tokenizer.ggml.token_type"], strict=True) if kind == CONTROL_TOKEN]
+    kinds = metadata["tokenizer.ggml.token_type"]
+    control = [token for token, kind in zip(tokens, kinds, strict=True) if kind == CONTROL_TOKEN]
     engine.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
 
     def named(which: str) -> str:

@@ -91,7 +91,8 @@ def report(
     for row in rejected[:NOTICES]:
         context.notice("warning", f"Left out {row}")
     if len(rejected) > NOTICES:
-        context.notice("warning", f"{len(rejected) - NOTICES} more rows of {file} were left out; see {context.work / name}")
+        more = f"{len(rejected) - NOTICES} more rows of {file} were left out"
+        context.notice("warning", f"{more}; see {context.work / name}")
     context.emit(
         e.DataChecked(
             time=time.time(),
@@ -117,5 +118,3 @@ def warn_of_overlap(context: Context, rows: list[TrainingRow]) -> None:
     shared = [row.where for row in context.held_out if row.question in trained]
     if shared:
         context.notice("warning", f"{len(shared)} held-out questions are in the training rows too, first {shared[0]}.")
-
-

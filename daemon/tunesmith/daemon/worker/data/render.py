@@ -25,7 +25,7 @@ def render(messages: list[Message], tokenizer: Any) -> Rendered:
         after = text_of(messages[: index + 1], tokenizer)
         if not whole.startswith(after) or not after.startswith(before):
             raise DataError(
-                "The chat template renders earlier turns differently once later ones follow, so trained turns cannot be told apart",
+                "The chat template changes earlier turns once later ones follow, so trained turns cannot be told apart",
                 "Use one answer a conversation, or a model whose template keeps earlier turns as they are.",
             )
         spans.append((len(before), end_of_turn(after, message, tokenizer)))
@@ -57,11 +57,11 @@ def text_of(messages: list[Message], tokenizer: Any, prompt: bool = False) -> st
     try:
         return str(tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=prompt))
     except TemplateError as error:
-        raise DataError(f"The chat template refuses this conversation: {error}", "Check the order of its roles.") from error
+        raise DataError(f"The chat template refuses this: {error}", "Check the order of its roles.") from error
 
 
 def shorten(rendered: Rendered, limit: int | None, policy: str) -> Rendered | None:
-    """`rendered` within `limit` tokens by `policy` (drop, cut_right), None where the row goes. Raises DataError for error."""
+    """`rendered` within `limit` tokens by `policy`, None where the row goes. Raises DataError when it is `error`."""
     if limit is None or len(rendered.input_ids) <= limit:
         return rendered
     if policy == "error":

@@ -17,7 +17,7 @@ class TrainingRow(msgspec.Struct, frozen=True):
 
 
 class HeldOutRow(msgspec.Struct, frozen=True):
-    """`messages` end with the question; `answer` is the expected one. `accept` must all be in an answer, `reject` never."""
+    """`messages` end with the question, `answer` is expected; all of `accept` must be in an answer, no `reject`."""
 
     messages: list[Message]
     answer: str

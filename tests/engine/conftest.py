@@ -1,0 +1,74 @@
+"""A real but tiny model folder (random weights, the starter's tokenizer) and jobs on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker.context import Context
+from tunesmith.recipes import spec as recipe
+
+MakeContext = Callable[..., Context]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import gguf
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from tunesmith.daemon.worker import fetch, starter
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    reader = gguf.GGUFReader(fetch.starter_gguf())
+    starter.write_tokenizer({key: field.contents() for key, field in reader.fields.items()}, folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def make_context(tmp_path: Path) -> MakeContext:
+    """A context of job 1 for a recipe given as a mapping, its base set when it is a folder."""
+
+    def make(**parts: Any) -> Context:
+        job = tmp_path / "home" / "jobs" / "1"
+        job.mkdir(parents=True, exist_ok=True)
+        spec = recipe.parse(json.dumps(parts), tmp_path)
+        (job / "spec.json").write_bytes(msgspec.json.encode(spec))
+        context = Context(job, 1)
+        if spec.model.source != "starter" and Path(spec.model.source).is_dir():
+            context.base = Path(spec.model.source)
+        return context
+
+    return make
+
+
+@pytest.fixture
+def told() -> Callable[[Context], list[e.Event]]:
+    """Every event in a context's journal."""
+
+    def read(context: Context) -> list[e.Event]:
+        lines = (context.job / f"journal-{context.attempt}.jsonl").read_bytes().splitlines()
+        return [e.decode(line) for line in lines]
+
+    return read
