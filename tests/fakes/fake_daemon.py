@@ -165,7 +165,8 @@ async def stream(job_id: int, after: int) -> AsyncIterator[bytes]:
             yield b"id: %d\ndata: %s\n\n" % (numbered.number, e.encode(numbered.event))
             if isinstance(numbered.event, e.TERMINAL):
                 return
-        await asyncio.sleep(0.005)
+        yield b": heartbeat\n\n"
+        await asyncio.sleep(0.01)
 
 
 async def answer(asked: Chat) -> AsyncIterator[bytes]:

@@ -53,7 +53,7 @@ def test_every_command_has_help_with_an_example_and_a_json_option(command: tuple
 
 
 def seconds(source: str) -> float:
-    """Processor time of the program's help: it does nothing but compute, and a busy machine stretches wall time only."""
+    """Processor time of the program's help: it only computes, and a busy machine stretches wall time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", source, "--help"], capture_output=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
