@@ -16,9 +16,8 @@ from tunesmith.recipes import spec
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh.md")
-DOCUMENTS = (
-    *READMES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "recipes/README.md", "daemon/README.md", "tui/README.md",
-)  # fmt: skip
+PARTS = ("recipes", "daemon", "tui")
+DOCUMENTS = (*READMES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"{part}/README.md" for part in PARTS))
 
 
 def text_of(name: str) -> str:
@@ -77,7 +76,8 @@ def test_both_readmes_show_the_same_commands() -> None:
 
 
 def test_every_command_that_the_readme_shows_exists() -> None:
-    shown = re.findall(r"^tunesmith ([a-z]+)(?: ([a-z]+))?", "\n".join(blocks(text_of("README.md"), "bash")), re.MULTILINE)
+    commands = "\n".join(blocks(text_of("README.md"), "bash"))
+    shown = re.findall(r"^tunesmith ([a-z]+)(?: ([a-z]+))?", commands, re.MULTILINE)
     assert len(shown) >= 8
     table = command_table()
     for command, below in shown:
@@ -92,14 +92,14 @@ def test_every_link_in_a_document_leads_somewhere(name: str) -> None:
     assert [link for link in links if not (ROOT / name).parent.joinpath(link).exists()] == []
 
 
-@pytest.mark.parametrize("part", ["recipes", "daemon", "tui"])
+@pytest.mark.parametrize("part", PARTS)
 def test_the_map_of_a_part_is_made_of_its_files_first_lines(part: str) -> None:
     top = ROOT / part / "tunesmith" / part
     mapped = dict(re.findall(r"^\| `([\w.]+/?)` \| (.+) \|$", text_of(f"{part}/README.md"), re.MULTILINE))
     entries = [path for path in top.iterdir() if path.name not in ("__pycache__", "__init__.py")]
     assert len(entries) >= 5
-    names = {f"{path.name}/" for path in entries if any(path.glob("*.py"))} | {path.name for path in entries if path.is_file()}
-    assert set(mapped) == names
+    folders = {f"{path.name}/" for path in entries if any(path.glob("*.py"))}
+    assert set(mapped) == folders | {path.name for path in entries if path.is_file()}
     for path in entries:
         if path.suffix == ".py":
             assert mapped[path.name] == (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").splitlines()[0]

@@ -18,7 +18,9 @@ HOSTS = tuple(".".join(parts) for parts in (
     ("pypi", "org"), ("pythonhosted", "org"), ("download", "pytorch", "org"), ("anaconda", "org"), ("pypi", "tuna"),
     ("mirrors", "aliyun"),
 ))  # fmt: skip
-MACHINE_PATHS = tuple("/" + "/".join(parts) for parts in (("work", "main"), ("work", "dev"), ("work", "shared"), ("opt", "pypi"), ("root", "")))
+MACHINE_PATHS = tuple("/" + "/".join(parts) for parts in (
+    ("work", "main"), ("work", "dev"), ("work", "shared"), ("opt", "pypi"), ("root", ""),
+))  # fmt: skip
 
 
 @cache

@@ -54,7 +54,7 @@ def test_two_cards_of_one_key_are_refused_by_file(folder: Path) -> None:
 
 
 def test_every_knob_accepts_its_own_default() -> None:
-    knobs = [card.knobs for card in (*tuners.cards().values(), *methods.cards().values())]
+    knobs = [card.knobs for card in tuners.cards().values()] + [card.knobs for card in methods.cards().values()]
     assert len(knobs) >= 2
     for fields in knobs:
         assert fill("card", fields, {}) == {field.name: field.default for field in fields}

@@ -71,6 +71,8 @@ def test_missing_values_are_filled_in_and_unknown_names_refused() -> None:
 
 def test_the_schema_says_range_default_and_help() -> None:
     described = schema(ALL)
-    assert described["rank"] == {"type": "integer", "minimum": 1, "maximum": 1024, "default": 8, "description": "Width."}
+    assert described["rank"] == {
+        "type": "integer", "minimum": 1, "maximum": 1024, "default": 8, "description": "Width.",
+    }  # fmt: skip
     assert described["kind"]["enum"] == ["cosine", "linear"]
     assert list(described) == [field.name for field in ALL]

@@ -25,7 +25,9 @@ def test_this_machine_has_a_processor_memory_and_disk(tmp_path: Path) -> None:
     assert found.disk_free_bytes > 0
 
 
-@pytest.mark.parametrize(("text", "cores"), [("200000 100000", 2.0), ("50000 100000", 0.5), ("max 100000", None), ("", None)])
+@pytest.mark.parametrize(
+    ("text", "cores"), [("200000 100000", 2.0), ("50000 100000", 0.5), ("max 100000", None), ("", None)]
+)
 def test_a_cpu_quota_is_read_as_cores(text: str, cores: float | None) -> None:
     assert cpu.parse_cpu_max(text) == cores
 

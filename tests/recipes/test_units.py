@@ -17,12 +17,16 @@ def test_bytes(count: float, text: str) -> None:
     assert bytes_text(count) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(-3, "0:00"), (0.4, "0:00"), (75, "1:15"), (3600, "1:00:00"), (3700, "1:01:40")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-3, "0:00"), (0.4, "0:00"), (75, "1:15"), (3600, "1:00:00"), (3700, "1:01:40")]
+)
 def test_durations(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
 
 
-@pytest.mark.parametrize(("count", "text"), [(7, "7"), (999, "999"), (1500, "1.5k"), (1_234_567, "1.2M"), (8.03e9, "8.0B")])
+@pytest.mark.parametrize(
+    ("count", "text"), [(7, "7"), (999, "999"), (1500, "1.5k"), (1_234_567, "1.2M"), (8.03e9, "8.0B")]
+)
 def test_counts(count: float, text: str) -> None:
     assert count_text(count) == text
 
