@@ -8,6 +8,7 @@ import fcntl
 import logging
 import logging.handlers
 import os
+import resource
 import signal
 import socket
 import stat
@@ -32,6 +33,7 @@ from tunesmith.daemon.supervisor import Supervisor
 from tunesmith.recipes.errors import DaemonError, TunesmithError
 
 LOG_BYTES = 2_000_000
+DESCRIPTORS = 4096
 CONNECTIONS = 1200  # a thousand followers and room for requests
 LOCK_PATIENCE_S = 1.0  # a daemon that was told to stop needs about half a second
 STOP_PATIENCE_S = 2
@@ -51,6 +53,7 @@ def main() -> int:
     home = Home.find()
     try:
         private_folder(home.root)
+        _allow_descriptors()
         with locked(home.lock):
             _log_to(home.log)
             with listening(home.socket) as listener:
@@ -140,6 +143,14 @@ def listening(path: Path) -> Iterator[socket.socket]:
     finally:
         listener.close()
         path.unlink(missing_ok=True)
+
+
+def _allow_descriptors() -> None:
+    """macOS starts a shell with 256, fewer than the connections we take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _log_to(path: Path) -> None:

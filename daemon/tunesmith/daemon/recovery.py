@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 
 # psutil derives start times from the kernel's boot time, whole seconds that a corrected clock shifts by one.
 START_TIME_TOLERANCE_S = 1.5
+log = logging.getLogger("tunesmith.recovery")
 
 
 class WorkerRecord(msgspec.Struct, frozen=True):
@@ -49,6 +51,9 @@ def lives(record: WorkerRecord) -> bool:
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+    except OSError as error:  # no descriptors left, for one: nothing is known, so nobody is declared dead
+        log.error("cannot look at process %d: %s", record.pid, error)
+        return True
 
 
 def kill_group(record: WorkerRecord) -> None:

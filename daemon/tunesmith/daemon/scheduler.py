@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 
 from tunesmith.daemon import recovery
@@ -11,8 +12,9 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import CANCELLED, CANCELLING, QUEUED, RUNNING
 from tunesmith.daemon.store import Store
 from tunesmith.daemon.supervisor import Supervisor
-from tunesmith.recipes.errors import JobError
+from tunesmith.recipes.errors import JobError, MachineError
 
+RETRY_S = 5.0
 log = logging.getLogger("tunesmith.scheduler")
 
 
@@ -34,10 +36,15 @@ class Scheduler:
         while True:
             self._wake.clear()
             queued = [view.id for view in self._store.living() if view.state == QUEUED]
-            if queued:
-                await self._supervisor.run(queued[0])
-            else:
+            if not queued:
                 await self._wake.wait()
+                continue
+            try:
+                await self._supervisor.run(queued[0])
+            except (MachineError, OSError, sqlite3.OperationalError) as error:
+                # Before its worker was let go, or it would be running: a full disk, say. It stays in the queue.
+                log.error("job %d cannot start yet: %s", queued[0], error)
+                await asyncio.sleep(RETRY_S)
 
     async def _take_back(self, job_id: int, attempt: int) -> None:
         record = recovery.load(self._store.home.job(job_id) / f"worker-{attempt}.json")

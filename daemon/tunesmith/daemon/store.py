@@ -23,6 +23,7 @@ from tunesmith.recipes.errors import DaemonError, JobError, MachineError
 from tunesmith.recipes.spec import JobSpec, to_yaml
 
 QUEUE_LIMIT = 200  # jobs waiting: days of work already; more is a runaway script
+RECENT = 500  # events of a living job kept at hand for those who follow it, about 100 kB
 log = logging.getLogger("tunesmith.store")
 Result = TypeVar("Result")
 
@@ -36,6 +37,8 @@ class Store:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._views: dict[int, JobView] = {}
         self._keys: dict[str, int] = {}
+        self._offsets: dict[int, int] = {}
+        self._recent: dict[int, list[tuple[int, bytes]]] = {}
         self._grown: dict[int, asyncio.Event] = {}
 
     @classmethod
@@ -82,6 +85,9 @@ class Store:
 
     async def events(self, job_id: int, after: int, limit: int = 500) -> list[tuple[int, bytes]]:
         """Numbers and JSON of the events above `after`, in order."""
+        recent = self._recent.get(job_id)
+        if recent and recent[0][0] <= after + 1:  # a thousand followers do not each ask the disk
+            return recent[after + 1 - recent[0][0] :][:limit]
         return await self._run(
             lambda: self._connection.execute(
                 "SELECT number, body FROM events WHERE job = ? AND number > ? ORDER BY number LIMIT ?",
@@ -99,9 +105,9 @@ class Store:
             return False
         return True
 
-    async def offset(self, job_id: int) -> int:
+    def offset(self, job_id: int) -> int:
         """How many bytes of the journal of the present attempt are in the database."""
-        return await self._run(self._one, "SELECT journal_offset FROM jobs WHERE id = ?", job_id)
+        return self._offsets.get(job_id, 0)
 
     # What changes it
 
@@ -133,8 +139,9 @@ class Store:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 2000"):
             self._connection.execute(f"PRAGMA {pragma}")
         migrations.apply(self._connection, self.home.database)
-        for job_id, key in self._connection.execute("SELECT id, key FROM jobs").fetchall():
+        for job_id, key, offset in self._connection.execute("SELECT id, key, journal_offset FROM jobs").fetchall():
             self._keys[key] = job_id
+            self._offsets[job_id] = offset
             view = self._read_view(job_id)
             self._views[job_id] = _short(view) if view.ended_already else view
 
@@ -221,7 +228,11 @@ class Store:
                 "UPDATE jobs SET state = ?, journal_offset = COALESCE(?, journal_offset), view = ? WHERE id = ?",
                 (view.state, offset, msgspec.json.encode(view) if view.ended_already else None, job_id),
             )
+        if offset is not None:
+            self._offsets[job_id] = offset
         if kept:
+            rows = [(one.number, e.encode(one.event)) for one in kept]
+            self._recent[job_id] = [*self._recent.get(job_id, ()), *rows][-RECENT:]
             self._publish(view)
         return [one.event for one in kept]
 
@@ -230,10 +241,13 @@ class Store:
             self._connection.execute(
                 "UPDATE jobs SET attempt = attempt + 1, journal_offset = 0 WHERE id = ?", (job_id,)
             )
+        self._offsets[job_id] = 0
         return self._one("SELECT attempt FROM jobs WHERE id = ?", job_id)
 
     def _publish(self, view: JobView) -> None:
         self._views[view.id] = _short(view) if view.ended_already else view
+        if view.ended_already:
+            self._recent.pop(view.id, None)
         # From this thread and not after an await: a caller that went away must not leave others asleep.
         self._loop.call_soon_threadsafe(self._wake, view.id)
 

@@ -23,7 +23,7 @@ from tunesmith.recipes.errors import MachineError
 
 POLL_S = 0.1  # a person sees a step at once; looking costs one stat
 COMMIT_EVERY_S = 0.2  # FULL commits cost several milliseconds of disk each; training wants that disk
-DISK_RETRY_S = 1.0
+RETRY_S = 1.0
 # Waits for a line before it becomes the worker: a daemon that dies before it has written down whom it started
 # leaves no worker behind (the pipe closes, `read` fails).
 GATE = 'read -r go || exit 0; exec "$@" </dev/null'
@@ -108,9 +108,15 @@ class Supervisor:
                 os.killpg(record.group, signal.SIGKILL)
 
     async def _drain(self, job_id: int, path: Path) -> bool:
-        """Store what is new in the journal; False when there was nothing. Waits out a full disk."""
-        offset = await self._store.offset(job_id)
-        piece = journal.read(path, offset)
+        """Store what is new in the journal; False when there was nothing. Waits out what ails the disk."""
+        offset = self._store.offset(job_id)
+        while True:
+            try:
+                piece = journal.read(path, offset)
+                break
+            except OSError as error:
+                log.error("job %d: its journal cannot be read yet: %s", job_id, error)
+                await asyncio.sleep(RETRY_S)
         if piece.offset == offset:
             return False
         await self._append(job_id, *piece.events, offset=piece.offset)
@@ -141,7 +147,7 @@ class Supervisor:
                 return
             except (MachineError, sqlite3.OperationalError) as error:
                 log.error("job %d: events not stored yet: %s", job_id, error)
-                await asyncio.sleep(DISK_RETRY_S)
+                await asyncio.sleep(RETRY_S)
 
     async def interrupted(self, job_id: int, attempt: int) -> None:
         """A worker that ended while no daemon was there: store its last words, or say that it had none."""

@@ -33,10 +33,11 @@ class Child:
         self.turn = asyncio.Lock()
         self.users = 0
         self.last_used = time.monotonic()
+        self._killed = False
 
     @property
     def lives(self) -> bool:
-        return self.process.returncode is None
+        return self.process.returncode is None and not self._killed
 
     async def answer(self, chat: Chat) -> AsyncGenerator[ChatEvent, None]:
         """Left before its end (the reader went away), it kills the child: nothing else stops a generation."""
@@ -58,6 +59,7 @@ class Child:
 
     def kill(self) -> None:
         if self.lives:
+            self._killed = True
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -72,14 +74,20 @@ class Chats:
     async def answer(self, job_id: int, chat: Chat) -> AsyncGenerator[ChatEvent, None]:
         """Raises JobError at once, before the first event, when the job has no such model."""
         gguf, arguments = self._model(job_id, chat.base)
-        child = await self._child(job_id, gguf, arguments)
-        child.users += 1
-        try:
-            async with child.turn, contextlib.aclosing(child.answer(chat)) as events:
-                async for event in events:
-                    yield event
-        finally:
-            child.users -= 1
+        answered = False
+        while not answered:
+            child = await self._child(job_id, gguf, arguments)
+            child.users += 1
+            try:
+                async with child.turn:
+                    if not child.lives:  # whoever was before us hung up, which killed it
+                        continue
+                    answered = True
+                    async with contextlib.aclosing(child.answer(chat)) as events:
+                        async for event in events:
+                            yield event
+            finally:
+                child.users -= 1
 
     def check(self, job_id: int, base: bool) -> None:
         """Raises JobError when the job has no model to chat with yet."""
