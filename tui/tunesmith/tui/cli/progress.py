@@ -90,13 +90,13 @@ def stage_detail(view: JobView, stage: StageView) -> str:
         counted = bytes_text if stage.unit == "bytes" else count_text
         unit = "" if stage.unit == "bytes" else f" {stage.unit}"
         parts.append(f"{counted(stage.done)}/{counted(stage.total)}{unit}")
-    if stage.name == "train" and view.step is not None:
-        step = view.step
+    step = view.step if stage.name == "train" else None
+    if step is not None:
         parts += [f"loss {step.loss:.3f}", f"{step.tokens_per_second:.0f} tokens/s", bytes_text(step.memory_bytes)]
-    eta = view.step.eta_s if stage.name == "train" and view.step is not None else stage.eta_s
+    eta = stage.eta_s if step is None else step.eta_s
     if eta is not None:
         parts.append(f"{duration_text(eta)} left")
-    if stage.note:
+    if stage.note and step is None:
         parts.append(stage.note)
     return ", ".join(parts)
 
@@ -119,4 +119,6 @@ def picture(view: JobView) -> RenderableType:
             detail = duration_text(stage.seconds)
         table.add_row(Text(mark, style), Text(stage.name, style), bar, Text(detail))
     head = Text(f"run {view.id} {view.name}: {view.state}, {duration_text(run_seconds(view))}", "bold")
+    if view.ended_already:
+        return Group(head, table)
     return Group(head, table, Text("ctrl-c leaves; the run goes on", "dim"))

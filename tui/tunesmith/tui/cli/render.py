@@ -120,7 +120,8 @@ def job_text(view: JobView) -> Text:
     for stage in view.stages:
         took = duration_text(stage.seconds) if stage.seconds is not None else ""
         done = f"{stage.fraction:.0%}" if stage.state == "running" and stage.total else ""
-        text.append(f"  {stage.name:<9} {stage.state:<8} {took}{done} {stage.note}".rstrip() + "\n")
+        state = "stopped" if stage.state == "running" and view.ended_already else stage.state
+        text.append(f"  {stage.name:<9} {state:<8} {took}{done} {stage.note}".rstrip() + "\n")
     if view.step is not None:
         step = view.step
         text.append(f"  step {step.step}/{step.total_steps}, loss {step.loss:.3f}, ")
