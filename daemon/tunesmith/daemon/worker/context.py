@@ -52,7 +52,7 @@ class Context:
         self._base: Path | None = None
         self._journal = os.open(self.job / f"journal-{attempt}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._stage_started = self._last_progress = 0.0
-        self._cancelled = self._busy = False
+        self.cancelled = self._busy = False
 
     @property
     def base(self) -> Path:
@@ -115,12 +115,12 @@ class Context:
 
     def check_cancelled(self) -> None:
         """Raises Stopped once a person cancelled."""
-        if self._cancelled:
+        if self.cancelled:
             raise Stopped
 
     def cancel(self, number: int, frame: FrameType | None) -> None:
         """Handler of SIGTERM: stop at once, unless an event is being written, which is then the last."""
-        first, self._cancelled = not self._cancelled, True
+        first, self.cancelled = not self.cancelled, True
         if first and not self._busy:
             raise Stopped
 
