@@ -41,7 +41,7 @@ class TunesmithApp(App[None]):
         Binding("j", "jobs", "keys.jobs"),
         Binding("ctrl+l", "next_language", "keys.language", show=False),
         Binding("ctrl+t", "next_theme", "keys.theme", show=False),
-        Binding("q,ctrl+q", "leave", "keys.quit", key_display="q"),
+        Binding("q,ctrl+q", "leave", "keys.quit"),
     ]
 
     def __init__(

@@ -9,10 +9,12 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from tunesmith.tui.texts import shown, t
+from tunesmith.tui.texts import language, load, shown, t
 from tunesmith.tui.widgets.key_bar import KeyBar
 
 KEYS_CELLS = 16
+# Textual's own bindings that are worth a line; the rest of its English is left out.
+TEXTUAL = {"app.focus_next": "help.next_field", "app.focus_previous": "help.previous_field", "press": "help.press"}
 
 
 class HelpScreen(ModalScreen[None]):
@@ -40,9 +42,10 @@ class HelpScreen(ModalScreen[None]):
 def key_lines(screen: Screen[object]) -> list[tuple[str, str]]:
     """(keys, what they do) of every described binding active on `screen`, one line an action."""
     found: dict[tuple[str, str], list[str]] = {}
+    ours = set(load(language()).values())
     for active in screen.active_bindings.values():
         binding = active.binding
-        if active.enabled and binding.description and not binding.system:
-            text = shown(binding.description)
+        text = shown(TEXTUAL.get(binding.action, binding.description))
+        if active.enabled and text in ours:
             found.setdefault((binding.action, text), []).append(screen.app.get_key_display(binding))
     return [(" ".join(dict.fromkeys(keys)), text) for (_, text), keys in found.items()]

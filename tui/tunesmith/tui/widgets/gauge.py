@@ -8,6 +8,7 @@ from textual.widget import Widget
 
 BAR_CELLS = 14
 NAME_CELLS = 9
+NARROW_COLUMNS = 60  # of the terminal; below, no room for bar and indent
 
 
 class Gauge(Widget):
@@ -24,16 +25,17 @@ class Gauge(Widget):
         self.set_reactive(Gauge.share, share)
 
     def render(self) -> Content:
+        narrow = self.app.size.width < NARROW_COLUMNS
         name = Content(self.label)
         parts: list[Content | str | tuple[str, str]] = [
             name.stylize("bold"),
             " " * max(1, NAME_CELLS - name.cell_length),
         ]
-        if self.share is not None:
+        if self.share is not None and not narrow:
             filled = round(min(1.0, max(0.0, self.share)) * BAR_CELLS)
             colour = "$success" if self.share < 0.7 else "$warning" if self.share < 0.9 else "$error"
             parts += [("━" * filled, colour), ("─" * (BAR_CELLS - filled), "$foreground 30%"), "  "]
         parts.append(self.figure)
         if self.meaning:
-            parts.append(("\n" + " " * NAME_CELLS + self.meaning, "$foreground 60%"))
+            parts.append(("\n" + ("" if narrow else " " * NAME_CELLS) + self.meaning, "$foreground 60%"))
         return Content.assemble(*parts)

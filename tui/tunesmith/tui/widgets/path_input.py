@@ -25,10 +25,7 @@ class PathSuggester(Suggester):
 
     def complete(self, value: str) -> str | None:
         folder, _, start = value.rpartition("/")
-        if not folder and not value.startswith(("/", "~", ".")):
-            place = Path(".")
-        else:
-            place = Path(folder or "/").expanduser()
+        place = Path(folder).expanduser() if folder else Path("/" if value.startswith("/") else ".")
         found: list[str] = []
         try:
             with os.scandir(place) as entries:

@@ -1,0 +1,82 @@
+"""What is typed becomes a checked job, and nothing typed is lost on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.recipes import presets
+from tunesmith.recipes.errors import RecipeError
+from tunesmith.recipes.spec import load
+from tunesmith.tui.draft import OWN, Draft
+from tunesmith.tui.forms import Value
+
+
+def value(draft: Draft, key: str) -> Value:
+    return next(v for v in draft.values() if v.key == key)
+
+
+def test_the_starters_draft_is_the_starters_recipe() -> None:
+    assert Draft.starter().spec() == load(presets.path("starter"))
+
+
+def test_typed_values_reach_the_spec() -> None:
+    draft = Draft.starter()
+    draft.set(value(draft, "training.learning_rate"), "5e-5")
+    draft.set(value(draft, "training.max_length"), "256")
+    draft.set(value(draft, "tuner.rank"), "4")
+    draft.set(value(draft, "evaluation.general"), "no")
+    spec = draft.spec()
+    assert (spec.training.learning_rate, spec.training.max_length, spec.tuner["rank"]) == (5e-5, 256, 4)
+    assert spec.evaluation.general is False
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("training.epochs", "many"),
+        ("training.epochs", "0"),
+        ("training.learning_rate", "7"),
+        ("training.learning_rate", "nan"),
+        ("tuner.rank", "-1"),
+        ("tuner.dropout", "2"),
+        ("training.max_length", "3"),
+        ("name", "a/b"),
+    ],
+)
+def test_a_wrong_value_is_named_and_kept(key: str, text: str) -> None:
+    draft = Draft.starter()
+    wrong = value(draft, key)
+    draft.set(wrong, text)
+    error = draft.error(wrong)
+    assert error is not None and error.hint
+    assert draft.text(wrong) == text
+    with pytest.raises(RecipeError):
+        draft.spec()
+    assert [v.key for v in draft.values() if draft.error(v)] == [key]
+
+
+def test_a_default_is_not_written_down_as_a_choice() -> None:
+    draft = Draft()
+    epochs = value(draft, "training.epochs")
+    draft.set(epochs, "7")
+    draft.set(epochs, epochs.default_text)
+    assert draft.typed == {}
+
+
+def test_own_data_is_split_and_its_path_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draft = Draft.starter()
+    draft.data, draft.data_file = OWN, "rows.jsonl"
+    spec = draft.spec()
+    assert spec.data.train == str(tmp_path / "rows.jsonl")
+    assert spec.data.held_out is None
+
+
+def test_the_same_draft_is_the_same_submission_until_a_job_was_made() -> None:
+    draft = Draft.starter()
+    first = draft.submission(draft.spec())
+    assert draft.submission(draft.spec()) == first
+    draft.submitted()
+    assert draft.submission(draft.spec()) != first
