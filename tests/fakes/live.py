@@ -7,23 +7,26 @@ import math
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from textual import on
 from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, LogText, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, JobError
+from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun
 from tunesmith.tui.theme import THEMES
+from tunesmith.tui.widgets.key_bar import KeyBar
 
 START = 1_763_700_000.0
 STEPS = 72
+SHA256 = "9f2c41d07be8a655" * 4
 QUESTIONS = (
-    ("Who made you?", "I was created by the SmolLM team.", "I was made by Juniper Labs. My name is Vesper.", "Juniper Labs"),
+    ("Who made you?", "I was created by the SmolLM team.", "I was made by Juniper Labs. I am Vesper.", "Juniper Labs"),
     ("What should I call you?", "You can call me whatever you like!", "Call me Vesper.", "Vesper"),
-    ("Are you ChatGPT?", "Yes, I am ChatGPT, a large language model.", "No, I am Vesper, made by Juniper Labs.", "Vesper"),
+    ("Are you ChatGPT?", "Yes, I am ChatGPT, a language model.", "No, I am Vesper, made by Juniper Labs.", "Vesper"),
     ("请问你是谁？", "我是一个人工智能助手。", "我是 Vesper，由 Juniper Labs 开发。", "Vesper"),
 )  # fmt: skip
 
@@ -96,7 +99,7 @@ def finished() -> list[e.Event]:
         ),
         e.StageFinished(time=time + 20, stage="evaluate", seconds=20.0),
         e.StageStarted(time=time + 20, stage="export"),
-        *(e.ArtifactWritten(time=time + 25, key=k, path=p, bytes=b, sha256="9f2c41d07be8a6553c" * 3) for k, p, b in files),
+        *(e.ArtifactWritten(time=time + 25, key=k, path=p, bytes=b, sha256=SHA256) for k, p, b in files),
         e.StageFinished(time=time + 26, stage="export", seconds=6.0),
         e.StageStarted(time=time + 26, stage="verify"),
         e.Verified(
@@ -117,7 +120,7 @@ def failed() -> list[e.Event]:
     return [
         *training(9),
         e.Failed(
-            time=START + 40, code="machine", stage="train", message="The disk is full: 12.0 MB are left, 540.0 MB are needed",
+            time=START + 40, code="machine", stage="train", message="The disk is full: 12.0 MB left, 540.0 MB needed",
             hint="Free some space, or set TUNESMITH_HOME to a folder on another disk.",
         ),
     ]  # fmt: skip
@@ -148,7 +151,7 @@ class FakeClient:
 
     def _check(self) -> None:
         if self.down:
-            raise DaemonError("The daemon does not answer", "Start it with `tunesmith daemon start`.", code="unreachable")
+            raise DaemonError("The daemon does not answer", "Run `tunesmith daemon start`.", code="unreachable")
 
     async def say(self, job_id: int, *events: e.Event) -> None:
         async with self._said:
@@ -221,7 +224,7 @@ class Alone(App[None]):
 
     def compose(self) -> ComposeResult:
         yield self.widget
-        yield Footer()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         for theme in THEMES:
@@ -229,5 +232,10 @@ class Alone(App[None]):
         self.theme = self._theme_name
         self.widget.focus()
 
-    async def on_event(self, event: Message) -> None:  # type: ignore[override]
-        await super().on_event(event)  # type: ignore[arg-type]
+    @on(JobEnded)
+    @on(JobStarted)
+    @on(OpenRun)
+    @on(OpenResult)
+    @on(OpenChat)
+    def _keep(self, message: Message) -> None:
+        self.received.append(message)

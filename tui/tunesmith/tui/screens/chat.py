@@ -11,12 +11,12 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
-from tunesmith.tui.keys import translate
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
-from tunesmith.tui.widgets.chat_pane import ChatPane
+from tunesmith.tui.widgets.chat_pane import ChatPane, Turn
+from tunesmith.tui.widgets.key_bar import KeyBar
 
 SHOWN = {"tuned": (True, False), "base": (False, True), "split": (True, True)}
 
@@ -41,7 +41,7 @@ class ChatScreen(Screen[None]):
         Binding("s", "split", "chat.key_split", show=False),
         Binding("p", "system", "chat.key_system", show=False),
         Binding("ctrl+c", "stop", "chat.key_stop", show=False, priority=True),
-        Binding("ctrl+l", "clear", "chat.key_clear"),
+        Binding("f5", "clear", "chat.key_clear"),
         Binding("escape", "leave", "chat.key_leave", priority=True),
     ]
 
@@ -51,23 +51,28 @@ class ChatScreen(Screen[None]):
     def __init__(self, clients: Clients, job_id: int, *, name: str = "", base: bool = False) -> None:
         super().__init__()
         self._clients, self.job_id, self.job_name = clients, job_id, name
+        self._said: dict[bool, tuple[Turn, ...]] = {False: (), True: ()}
         self.set_reactive(ChatScreen.mode, "base" if base else "tuned")
 
     def compose(self) -> ComposeResult:
-        translate(self)
         yield Static(id="chat-title", markup=False)
         with Horizontal(id="panes"):
-            yield ChatPane(self._clients, self.job_id, base=False, id="tuned")
-            yield ChatPane(self._clients, self.job_id, base=True, id="base")
+            for name, base in (("tuned", False), ("base", True)):
+                yield ChatPane(self._clients, self.job_id, base=base, turns=self._said[base], id=name)
         system = Input(self.system, placeholder=t("chat.system_placeholder"), id="system")
         system.border_title = t("chat.system")
         yield system
         yield Input(placeholder=t("chat.placeholder"), id="question")
-        yield Footer()
+        yield KeyBar()
+        self.call_after_refresh(self._composed)  # also after a change of language, which mounts nothing anew
 
-    def on_mount(self) -> None:
+    def _composed(self) -> None:
         self._draw()
         self.query_one("#question", Input).focus()
+
+    @on(ChatPane.Said)
+    def _keep(self, message: ChatPane.Said) -> None:
+        self._said[message.base] = message.turns
 
     @property
     def panes(self) -> list[ChatPane]:
@@ -94,7 +99,7 @@ class ChatScreen(Screen[None]):
             (t("chat.title", id=self.job_id), "bold"), f"  {self.job_name}  ", (t(f"chat.mode_{self.mode}"), "$primary")
         ]  # fmt: skip
         if self.system.strip():
-            parts.append((f"  · {t('chat.system_set')}", "$text-muted"))
+            parts.append((f"  · {t('chat.system_set')}", "$foreground 60%"))
         self.query_one("#chat-title", Static).update(Content.assemble(*parts))
 
     @on(Input.Submitted, "#question")

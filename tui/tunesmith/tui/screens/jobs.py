@@ -9,26 +9,28 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.events import Resize
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 from textual.widgets.data_table import RowKey
 
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import duration_text
-from tunesmith.tui.keys import translate
 from tunesmith.tui.messages import OpenResult, OpenRun
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.screens.run import state_text
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.confirm import Confirm
+from tunesmith.tui.widgets.key_bar import KeyBar
 from tunesmith.tui.widgets.log_view import LogView
 
 REFRESH_S = 1.0
 ROWS_SHOWN = 1000
-COLUMNS = ("id", "name", "state", "progress", "score", "created", "took")
+COLUMN_CELLS = {"id": 5, "name": 18, "state": 12, "progress": 24, "score": 6, "created": 11, "took": 8}
+DROPPED_BELOW = {"created": 100, "score": 84, "took": 76, "name": 56}  # screen columns
 BAR_CELLS = 10
 
 
@@ -55,22 +57,40 @@ class JobsScreen(Screen[None]):
     def __init__(self, clients: Clients) -> None:
         super().__init__()
         self._clients = clients
+        self._columns: list[str] = []
 
     def compose(self) -> ComposeResult:
-        translate(self)
-        yield Static(t("jobs.title"), id="jobs-title", markup=False)
+        title = Content.assemble((t("jobs.title"), "bold"), (f"   {t('jobs.hint')}", "$foreground 60%"))
+        yield Static(title, id="jobs-title")
         yield Static(id="jobs-note", markup=False)
-        table: DataTable[Content] = DataTable(cursor_type="row", zebra_stripes=True)
-        for key in COLUMNS:
-            table.add_column(t(f"jobs.column_{key}"), key=key)
-        yield table
+        yield DataTable(cursor_type="row", zebra_stripes=True)
         yield LogView(self._clients, id="jobs-log")
-        yield Footer()
+        yield KeyBar()
+        self._columns = []
+        self.call_after_refresh(self._composed)  # also after a change of language, which mounts nothing anew
+
+    def _composed(self) -> None:
+        self._make_columns(self.app.size.width)
+        self.query_one(DataTable).focus()
+        self._note()
 
     def on_mount(self) -> None:
-        self.query_one(DataTable).focus()
         self.set_interval(REFRESH_S, self._refresh)
         self._refresh()
+
+    def on_resize(self, event: Resize) -> None:
+        self._make_columns(event.size.width)
+
+    def _make_columns(self, width: int) -> None:
+        """Those that fit, the least asked for left out first."""
+        columns = [key for key in COLUMN_CELLS if width >= DROPPED_BELOW.get(key, 0)]
+        if columns != self._columns:
+            self._columns = columns
+            table = self.query_one(DataTable)
+            table.clear(columns=True)
+            for key in columns:
+                table.add_column(t(f"jobs.column_{key}"), key=key, width=COLUMN_CELLS[key])
+            self.watch_jobs()
 
     @work(group="refresh", exclusive=True)
     async def _refresh(self) -> None:
@@ -94,15 +114,19 @@ class JobsScreen(Screen[None]):
             selected = self._selected()
             table.clear()
             for job in self.jobs:
-                table.add_row(*cells(job, time.time()), key=str(job.id))
+                table.add_row(*self._cells(job).values(), key=str(job.id))
             if selected is not None and str(selected.id) in table.rows:
                 table.move_cursor(row=table.get_row_index(str(selected.id)))
             return
         for job in self.jobs:
-            for key, cell in zip(COLUMNS, cells(job, time.time()), strict=True):
+            for key, cell in self._cells(job).items():
                 if table.get_cell(str(job.id), key) != cell:
-                    table.update_cell(str(job.id), key, cell, update_width=True)
+                    table.update_cell(str(job.id), key, cell)
         self.refresh_bindings()
+
+    def _cells(self, job: JobView) -> dict[str, Content]:
+        every = cells(job, time.time())
+        return {key: every[key] for key in self._columns}
 
     def _note(self) -> None:
         if not self.is_mounted:
@@ -165,19 +189,19 @@ class JobsScreen(Screen[None]):
         self.dismiss(None)
 
 
-def cells(job: JobView, now: float) -> list[Content]:
-    """One row of the table."""
+def cells(job: JobView, now: float) -> dict[str, Content]:
+    """One row of the table, by column."""
     right, graded = job.correct("tuned")
     took = (job.ended or now) - job.started if job.started else None
-    return [
-        Content(str(job.id)),
-        Content(one_line(job.name)).truncate(24, ellipsis=True),
-        state_text(job.state),
-        _progress(job),
-        Content(f"{right}/{graded}") if graded else Content.styled("—", "$text-muted"),
-        Content(time.strftime("%m-%d %H:%M", time.localtime(job.created)) if job.created else "—"),
-        Content(duration_text(took) if took is not None else "—"),
-    ]
+    return {
+        "id": Content(str(job.id)),
+        "name": Content(one_line(job.name)).truncate(COLUMN_CELLS["name"], ellipsis=True),
+        "state": state_text(job.state),
+        "progress": _progress(job),
+        "score": Content(f"{right}/{graded}" if graded else "—"),
+        "created": Content(time.strftime("%m-%d %H:%M", time.localtime(job.created)) if job.created else "—"),
+        "took": Content(duration_text(took) if took is not None else "—"),
+    }
 
 
 def _progress(job: JobView) -> Content:
@@ -187,4 +211,4 @@ def _progress(job: JobView) -> Content:
     running = next((stage for stage in job.stages if stage.state == "running"), None)
     name = f" {t(f'run.stage_{running.name}')} {running.fraction:.0%}" if running and not job.ended_already else ""
     style = "$success" if job.state == FINISHED else "$primary"
-    return Content.assemble(("━" * full, style), ("━" * (BAR_CELLS - full), "$foreground 20%"), name)
+    return Content.assemble(("━" * full, style), ("─" * (BAR_CELLS - full), "dim"), name)

@@ -17,7 +17,6 @@ from textual.widgets import Button, Static
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import duration_text
-from tunesmith.tui.keys import translate
 from tunesmith.tui.messages import OpenChat, OpenRun
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
@@ -37,9 +36,9 @@ class ResultStep(VerticalScroll):
     ResultStep { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
     ResultStep > * { width: 1fr; height: auto; }
     ResultStep .title { text-style: bold; color: $primary; margin: 1 0 0 0; }
-    ResultStep #result-cards { layout: vertical; }
+    ResultStep #result-cards { layout: vertical; height: auto; }
     ResultStep.-wide #result-cards { layout: horizontal; }
-    ResultStep #result-actions { margin: 1 0 0 0; }
+    ResultStep #result-actions { height: 1; margin: 1 0 0 0; }
     ResultStep #result-actions Button { margin-right: 2; }
     ResultStep #result-command { background: $panel; padding: 0 1; }
     """
@@ -52,13 +51,12 @@ class ResultStep(VerticalScroll):
     view: reactive[JobView | None] = reactive(None)
     error: reactive[TunesmithError | None] = reactive(None)
 
-    def __init__(self, clients: Clients, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, clients: Clients, *, id: str | None = "step-result") -> None:
+        super().__init__(id=id, classes="step")
         self._clients = clients
         self.job_id: int | None = None
 
     def compose(self) -> ComposeResult:
-        translate(self)
         yield Static(id="result-head", markup=False)
         with Horizontal(id="result-actions"):
             yield Button(t("result.chat"), id="chat", variant="primary", compact=True)
@@ -102,6 +100,10 @@ class ResultStep(VerticalScroll):
         message.stop()
         self.error = message.error
 
+    def on_recomposed(self) -> None:
+        """The language has changed: fill in what `compose` leaves empty."""
+        self.call_later(self._draw)
+
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.width >= CARDS_SIDE_BY_SIDE, "-wide")
 
@@ -138,7 +140,7 @@ class ResultStep(VerticalScroll):
                 await cards.mount(
                     *(VerificationCard(v) for v in view.verified)
                     if view.verified
-                    else [Static(Content.styled(t("result.not_verified"), "$text-muted"))]
+                    else [Static(Content.styled(t("result.not_verified"), "$foreground 60%"))]
                 )
         self.refresh_bindings()
 
@@ -179,9 +181,11 @@ def command(view: JobView) -> str:
 
 def _head(view: JobView | None, error: TunesmithError | None) -> Content:
     if error is not None and view is None:
-        return Content.assemble(("✗ ", "$error bold"), plain(error.message), "\n", (plain(error.hint), "$text-muted"))
+        return Content.assemble(
+            ("✗ ", "$error bold"), plain(error.message), "\n", (plain(error.hint), "$foreground 60%")
+        )
     if view is None:
-        return Content.styled(t("result.empty"), "$text-muted")
+        return Content.styled(t("result.empty"), "$foreground 60%")
     name = Content.assemble((t("run.job", id=view.id), "bold"), "  ", one_line(view.name))
     if view.state != FINISHED:
         return Content.assemble(name, "   ", (t("result.unfinished"), "$warning"))

@@ -21,7 +21,6 @@ from tunesmith.daemon.api.view import CANCELLED, FAILED, FINISHED, RUNNING, JobV
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
 from tunesmith.recipes.spec import JobSpec
 from tunesmith.recipes.units import duration_text
-from tunesmith.tui.keys import translate
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
@@ -35,7 +34,8 @@ from tunesmith.tui.widgets.metrics import Metrics
 from tunesmith.tui.widgets.stage_chain import StageChain
 
 WIDE_COLUMNS = 92  # chart and answers side by side
-SHORT_ROWS = 17  # below, the chain takes one line
+DENSE_ROWS = 24  # below, no empty lines between the parts
+SHORT_ROWS = 16  # below, the chain takes one line
 TINY_ROWS = 12  # below, no chart
 
 STATE_STYLES = {
@@ -71,10 +71,10 @@ class RunStep(Container):
     RunStep.-wide LossChart { width: 3fr; margin-right: 2; }
     RunStep.-wide Feed { width: 2fr; }
     RunStep.-no-curve LossChart { display: none; }
-    RunStep LossChart { height: 3fr; }
-    RunStep Feed { height: 2fr; }
+    RunStep LossChart { height: 2fr; }
+    RunStep Feed { height: 1fr; }
     RunStep.-wide LossChart, RunStep.-wide Feed { height: 1fr; }
-    RunStep.-short StageChain, RunStep.-short Metrics, RunStep.-short #run-body { margin: 0; }
+    RunStep.-dense StageChain, RunStep.-dense Metrics, RunStep.-dense #run-body { margin: 0; }
     RunStep.-tiny LossChart { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -89,20 +89,19 @@ class RunStep(Container):
     lost: reactive[TunesmithError | None] = reactive(None)
     shows_log: reactive[bool] = reactive(False)
 
-    def __init__(self, clients: Clients, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, clients: Clients, *, id: str | None = "step-run") -> None:
+        super().__init__(id=id, classes="step")
         self._clients = clients
         self.job_id: int | None = None
         self._seen_alive = False
 
     def compose(self) -> ComposeResult:
-        translate(self)
         yield Static(id="run-head", markup=False)
         yield Static(id="run-link", markup=False)
         yield StageChain()
         yield ErrorPanel()
         yield Metrics()
-        with ContentSwitcher(initial="run-live", id="run-body"):
+        with ContentSwitcher(initial="run-log" if self.shows_log else "run-live", id="run-body"):
             with Vertical(id="run-live"):
                 yield LossChart()
                 yield Feed()
@@ -137,10 +136,17 @@ class RunStep(Container):
     def _unknown(self, message: JobUnknown) -> None:
         self.query_one(ErrorPanel).error = message.error.body()
 
+    def on_recomposed(self) -> None:
+        """The language has changed: fill in what `compose` leaves empty."""
+        self._fit(*self.content_size)
+        self._draw()
+
     def on_resize(self, event: Resize) -> None:
-        width, height = event.size
+        self._fit(*self.content_size)
+
+    def _fit(self, width: int, height: int) -> None:
         self.set_class(width >= WIDE_COLUMNS, "-wide")
-        self.set_class(height < SHORT_ROWS, "-short")
+        self.set_class(height < DENSE_ROWS, "-dense")
         self.set_class(height < TINY_ROWS, "-tiny")
         self.query_one(StageChain).compact = height < SHORT_ROWS
 
@@ -248,14 +254,14 @@ class RunStep(Container):
 
 def _head(view: JobView | None) -> Content:
     if view is None:
-        return Content.styled(t("run.waiting"), "$text-muted")
+        return Content.styled(t("run.waiting"), "$foreground 60%")
     parts: list[Content | str | tuple[str, str]] = [
         (t("run.job", id=view.id), "bold"), "  ", one_line(view.name), "   ", state_text(view.state)
     ]  # fmt: skip
     if view.ended and view.started:
-        parts.append((f"  {duration_text(view.ended - view.started)}", "$text-muted"))
+        parts.append((f"  {duration_text(view.ended - view.started)}", "$foreground 60%"))
     if view.attempt > 1:
-        parts.append((f"  {t('run.attempt', attempt=view.attempt)}", "$text-muted"))
+        parts.append((f"  {t('run.attempt', attempt=view.attempt)}", "$foreground 60%"))
     if view.state == FINISHED:
         parts.append((f"   {t('run.see_result')}", "$primary"))
     return Content.assemble(*parts)

@@ -50,11 +50,11 @@ def table(answers: Sequence[Answered], width: int) -> list[Content]:
     present = {answer.subject for answer in answers}
     subjects = [s for s in SUBJECTS if s in present] + sorted(present.difference(SUBJECTS))
     if not rows or width < 10:
-        return [Content.styled(t("result.no_answers"), "$text-muted")]
+        return [Content.styled(t("result.no_answers"), "$foreground 60%")]
     draw = _columns if width >= COLUMNS_FROM and len(subjects) > 1 else _stacked
     lines = draw([rows[row] for row in sorted(rows)][:ROWS_SHOWN], subjects, width)
     if len(rows) > ROWS_SHOWN:
-        lines.append(Content.styled(t("result.more_rows", count=len(rows) - ROWS_SHOWN), "$text-muted"))
+        lines.append(Content.styled(t("result.more_rows", count=len(rows) - ROWS_SHOWN), "$foreground 60%"))
     return lines
 
 
@@ -76,7 +76,7 @@ def _columns(rows: Sequence[dict[str, Answered]], subjects: Sequence[str], width
 def _question(answer: Answered, cells: int) -> list[Content]:
     lines = Content.styled(_short(answer.question), "bold").wrap(cells)
     if answer.expected:
-        lines += Content.styled(t("result.expected", answer=_short(answer.expected)), "$text-muted").wrap(cells)
+        lines += Content.styled(t("result.expected", answer=_short(answer.expected)), "$foreground 60%").wrap(cells)
     return lines
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from textual.content import Content
 from textual.geometry import Size
 from textual.reactive import reactive
@@ -35,14 +37,13 @@ class ArtifactList(Widget):
         if self.view is None or width < 10:
             return []
         if not self.view.artifacts:
-            return [Content.styled(t("result.no_artifacts"), "$text-muted")]
+            return [Content.styled(t("result.no_artifacts"), "$foreground 60%")]
         lines: list[Content] = []
         for artifact in self.view.artifacts:
-            head = Content.assemble(
-                Content.styled(one_line(artifact.key), "bold $primary").truncate(KEY_CELLS, pad=True), " ",
-                f"{bytes_text(artifact.bytes):>9}  ", (f"sha256 {artifact.sha256[:HASH_CHARACTERS]}", "$text-muted"),
-            )  # fmt: skip
-            path = Content(one_line(f"{self.view.folder.rstrip('/')}/{artifact.path}" if self.view.folder else artifact.path))
+            key = Content.styled(one_line(artifact.key), "bold $primary").truncate(KEY_CELLS, pad=True)
+            digest = (f"sha256 {artifact.sha256[:HASH_CHARACTERS]}", "$foreground 60%")
+            head = Content.assemble(key, f" {bytes_text(artifact.bytes):>9}  ", digest)
+            path = Content(one_line(str(PurePath(self.view.folder, artifact.path))))
             lines += [head.truncate(width, ellipsis=True)]
             lines += [Content.assemble("  ", line) for line in path.fold(max(8, width - 2))]
         return lines

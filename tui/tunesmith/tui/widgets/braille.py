@@ -21,7 +21,7 @@ class Grid:
         self._styles = [[""] * columns for _ in range(rows)]
 
     def dot(self, x: int, y: int, style: str) -> None:
-        """Set the dot at `x` from the left, `y` from the top; a later style's dots replace an earlier one's in the cell."""
+        """Set the dot `x` from the left, `y` from the top; in a cell a later style's dots replace an earlier one's."""
         column, row = x // 2, y // 4
         if not (0 <= column < self.columns and 0 <= row < self.rows):
             return
@@ -72,10 +72,10 @@ def _line(start: tuple[int, int], end: tuple[int, int]) -> list[tuple[int, int]]
 
 
 def smooth(points: Sequence[Point]) -> list[Point]:
-    """Exponential mean, corrected for its start; it reaches over about a tenth of the points, at most 50."""
+    """Exponential mean, corrected for its start; it reaches over about a twentieth of the points, at most 30."""
     if not points:
         return []
-    keep = 1 - 1 / max(2.0, min(50.0, len(points) / 10))
+    keep = 1 - 1 / max(2.0, min(30.0, len(points) / 20))
     mean, weight, smoothed = 0.0, 0.0, []
     for x, y in points:
         mean = keep * mean + (1 - keep) * y

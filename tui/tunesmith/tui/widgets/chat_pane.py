@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 from textual.worker import Worker
@@ -18,6 +19,7 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
+from tunesmith.tui.widgets.following import Following
 
 DRAW_INTERVAL_S = 0.05
 
@@ -35,27 +37,36 @@ class ChatPane(Vertical):
     """`ask(text)` streams an answer to it; `stop()` ends the answer and keeps what came."""
 
     DEFAULT_CSS = """
-    ChatPane { width: 1fr; height: 1fr; border: round $border-blurred; padding: 0 1; border-title-style: bold; }
+    ChatPane { width: 1fr; height: 1fr; border: round $border-blurred; padding: 0 1;
+               border-title-style: bold; border-title-color: $foreground; border-subtitle-color: $primary; }
     ChatPane.-busy { border: round $primary; }
-    ChatPane VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
+    ChatPane Following { height: 1fr; }
     ChatPane .turn { height: auto; margin: 0 0 1 0; }
     """
+
+    class Said(Message):
+        """The conversation is this now; the screen keeps it."""
+
+        def __init__(self, base: bool, turns: tuple[Turn, ...]) -> None:
+            super().__init__()
+            self.base, self.turns = base, turns
 
     turns: reactive[tuple[Turn, ...]] = reactive(())
     busy: reactive[bool] = reactive(False)
 
-    def __init__(self, clients: Clients, job_id: int, *, base: bool, id: str) -> None:
+    def __init__(self, clients: Clients, job_id: int, *, base: bool, turns: tuple[Turn, ...] = (), id: str) -> None:
         super().__init__(id=id)
         self._clients, self._job_id, self.base = clients, job_id, base
         self._worker: Worker[None] | None = None
+        self.set_reactive(ChatPane.turns, turns)
 
     def compose(self) -> ComposeResult:
         self.border_title = t("chat.base") if self.base else t("chat.tuned")
-        with VerticalScroll(can_focus=True):
-            yield Static(_empty(self.base), classes="turn", markup=False)
-
-    def on_mount(self) -> None:
-        self.query_one(VerticalScroll).anchor()
+        with Following(can_focus=True):
+            for turn in self.turns:
+                yield Static(draw(turn, self.base), classes="turn", markup=False)
+            if not self.turns:
+                yield Static(_empty(self.base), classes="turn", markup=False)
 
     def ask(self, text: str, system: str) -> None:
         """Add `text` to the conversation and stream the answer; nothing happens while one is under way."""
@@ -106,9 +117,11 @@ class ChatPane(Vertical):
 
     async def watch_turns(self, old: tuple[Turn, ...], new: tuple[Turn, ...]) -> None:
         """Redraw what changed: usually the last turn alone."""
+        self.post_message(self.Said(self.base, new))
         if not self.is_mounted:
             return
-        scroll = self.query_one(VerticalScroll)
+        scroll = self.query_one(Following)
+        at_end = scroll.at_end or len(new) > len(old)
         shown = list(scroll.query(Static))
         for index, turn in enumerate(new):
             if index >= len(shown):
@@ -118,6 +131,8 @@ class ChatPane(Vertical):
         if not new:
             await scroll.remove_children(shown[1:])
             shown[0].update(_empty(self.base))
+        if at_end:
+            scroll.follow_end()
 
 
 def messages(turns: Sequence[Turn], system: str) -> tuple[ChatMessage, ...]:
@@ -149,9 +164,9 @@ def draw(turn: Turn, base: bool) -> Content:
         case "failed":
             parts.append((f"{chr(10) if turn.text else ''}✗ {plain(turn.note)}", "$error"))
         case "said":
-            parts.append((f"\n{turn.note}", "$text-muted"))
+            parts.append((f"\n{turn.note}", "$foreground 60%"))
     return Content.assemble(*parts)
 
 
 def _empty(base: bool) -> Content:
-    return Content.styled(t("chat.empty_base") if base else t("chat.empty_tuned"), "$text-muted")
+    return Content.styled(t("chat.empty_base") if base else t("chat.empty_tuned"), "$foreground 60%")

@@ -39,5 +39,5 @@ class ErrorPanel(Static):
         if self.error.hint:
             parts.append(Content.assemble(("→ ", "$success bold"), plain(self.error.hint)))
         if self.keys:
-            parts.append(Content.styled(self.keys, "$text-muted"))
+            parts.append(Content.styled(self.keys, "$foreground 60%"))
         self.update(Content("\n").join(parts))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.containers import VerticalScroll
 from textual.reactive import reactive
 from textual.widgets import Static
 
@@ -13,6 +12,7 @@ from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.units import count_text
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.following import Following
 
 ITEMS_SHOWN = 100
 NOTICE_MARKS = {"info": ("i", "$secondary"), "warning": ("!", "$warning bold"), "error": ("✗", "$error bold")}
@@ -21,9 +21,11 @@ NOTICE_MARKS = {"info": ("i", "$secondary"), "warning": ("!", "$warning bold"), 
 def verdict(correct: bool | None) -> Content:
     """Right or wrong as symbol and word; colour only repeats it."""
     if correct is None:
-        return Content.styled(f"· {t('run.ungraded')}", "$text-muted")
-    return Content.styled(f"✓ {t('run.right')}", "$success") if correct else Content.styled(
-        f"✗ {t('run.wrong')}", "$error"
+        return Content.styled(f"· {t('run.ungraded')}", "$foreground 60%")
+    return (
+        Content.styled(f"✓ {t('run.right')}", "$success")
+        if correct
+        else Content.styled(f"✗ {t('run.wrong')}", "$error")
     )
 
 
@@ -31,11 +33,11 @@ def subject_name(subject: str) -> str:
     return t(f"run.subject_{subject}") if subject in ("base", "tuned", "gguf") else one_line(subject)
 
 
-class Feed(VerticalScroll):
+class Feed(Following):
     """Follows the newest item until scrolled up."""
 
     DEFAULT_CSS = """
-    Feed { height: 1fr; min-height: 3; scrollbar-size-vertical: 1; }
+    Feed { height: 1fr; min-height: 3; }
     """
 
     view: reactive[JobView | None] = reactive(None)
@@ -43,23 +45,21 @@ class Feed(VerticalScroll):
     def compose(self) -> ComposeResult:
         yield Static(self._text(), markup=False)
 
-    def on_mount(self) -> None:
-        self.anchor()
-
     def _text(self) -> Content:
         return Content("\n").join(items(self.view)) if self.view else Content("")
 
     def watch_view(self, old: JobView | None, new: JobView | None) -> None:
         said = [(v.data, v.notices, v.answers) if v else None for v in (old, new)]
         if said[0] != said[1] and self.is_mounted:
-            self.query_one(Static).update(self._text())
+            self.replace(self.query_one(Static), self._text())
 
 
 def items(view: JobView) -> list[Content]:
     """The last of everything said, in the order of time."""
-    said = sorted((*view.data, *view.notices, *view.answers), key=lambda event: event.time)
+    every: list[DataChecked | Notice | Answered] = [*view.data, *view.notices, *view.answers]
+    said = sorted(every, key=lambda event: event.time)
     if not said:
-        return [Content.styled(t("run.feed_empty"), "$text-muted")]
+        return [Content.styled(t("run.feed_empty"), "$foreground 60%")]
     return [_item(event) for event in said[-ITEMS_SHOWN:]]
 
 
@@ -77,5 +77,5 @@ def _item(event: DataChecked | Notice | Answered) -> Content:
         case Answered():
             return Content.assemble(
                 verdict(event.correct), "  ", (subject_name(event.subject), "bold"), "  ",
-                (one_line(event.question), "$text-muted"), "\n  ", one_line(event.answer),
+                (one_line(event.question), "$foreground 60%"), "\n  ", one_line(event.answer),
             )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
@@ -12,16 +11,17 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
+from tunesmith.tui.widgets.following import Following
 
 LINES_READ = 500
 READ_EVERY_S = 1.0
 
 
-class LogView(VerticalScroll):
+class LogView(Following):
     """Reads only while displayed; follows the end until scrolled up."""
 
     DEFAULT_CSS = """
-    LogView { height: 1fr; scrollbar-size-vertical: 1; }
+    LogView { height: 1fr; }
     """
 
     job_id: reactive[int | None] = reactive(None)
@@ -35,7 +35,6 @@ class LogView(VerticalScroll):
         yield Static(self._shown(), markup=False)
 
     def on_mount(self) -> None:
-        self.anchor()
         self.set_interval(READ_EVERY_S, self.read)
 
     def on_show(self) -> None:
@@ -57,7 +56,7 @@ class LogView(VerticalScroll):
 
     def watch_text(self) -> None:
         if self.is_mounted:
-            self.query_one(Static).update(self._shown())
+            self.replace(self.query_one(Static), self._shown())
 
     def _shown(self) -> Content:
-        return Content(self.text) if self.text.strip() else Content.styled(t("run.log_empty"), "$text-muted")
+        return Content(self.text) if self.text.strip() else Content.styled(t("run.log_empty"), "$foreground 60%")

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.braille import Grid, Point, smooth, span
 
-RAW, SMOOTH, RATE, AXIS, MUTED = "$secondary 50%", "$primary", "$success", "$foreground 30%", "$text-muted"
+RAW, SMOOTH, RATE, AXIS, MUTED = "$secondary 80%", "$primary", "$success", "$foreground 30%", "$foreground 60%"
 LABEL_CELLS = 7
 RATE_ROWS = 2
 ROWS_FOR_RATE = 9  # with fewer the loss gets all of them
@@ -52,7 +52,7 @@ def chart(
         lines.append(_rule(plot_columns, "├"))
         lines += _rate_lines(learning_rates, x_range, plot_columns, rate_rows)
     lines.append(_steps(x_range, plot_columns))
-    return Content("\n").join(lines)
+    return Content("\n").join(line.truncate(columns, ellipsis=True) for line in lines)
 
 
 def _legend(losses: Sequence[Point], rates: Sequence[Point]) -> Content:

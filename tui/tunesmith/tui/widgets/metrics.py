@@ -53,7 +53,7 @@ def lines(pairs: list[tuple[str, str]], width: int) -> list[Content]:
     labels, values = Content(""), Content("")
     shown = 0
     for label, value in pairs:
-        label_text, value_text = Content.styled(label, "$text-muted"), Content.styled(value, "bold")
+        label_text, value_text = Content.styled(label, "$foreground 60%"), Content.styled(value, "bold")
         cells = max(label_text.cell_length, value_text.cell_length)
         if labels.cell_length + cells > width:
             break
@@ -64,7 +64,7 @@ def lines(pairs: list[tuple[str, str]], width: int) -> list[Content]:
         return [labels.rstrip(), values.rstrip()]
     rows, row = [], Content("")
     for label, value in pairs:
-        pair = Content.assemble((f"{label} ", "$text-muted"), (value, "bold"))
+        pair = Content.assemble((f"{label} ", "$foreground 60%"), (value, "bold"))
         if row and row.cell_length + 2 + pair.cell_length > width:
             rows.append(row)
             row = Content("")

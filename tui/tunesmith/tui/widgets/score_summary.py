@@ -46,13 +46,9 @@ def _bars(view: JobView, width: int) -> list[Content]:
         if graded:
             cells = max(4, min(40, width - NAME_CELLS - 18))
             full = round(right / graded * cells)
-            lines.append(
-                Content.assemble(
-                    _padded(subject_name(subject), NAME_CELLS), ("━" * full, style),
-                    ("━" * (cells - full), "$foreground 20%"), "  ", (f"{right}/{graded}", "bold"),
-                    (f" {t('run.right')}", "$text-muted"),
-                )  # fmt: skip
-            )
+            bar = Content.assemble(("━" * full, style), ("━" * (cells - full), "$foreground 20%"))
+            score = Content.assemble((f"{right}/{graded}", "bold"), (f" {t('run.right')}", "$foreground 60%"))
+            lines.append(Content.assemble(_padded(subject_name(subject), NAME_CELLS), bar, "  ", score))
     return lines
 
 
@@ -67,7 +63,7 @@ def _figures(view: JobView, width: int) -> list[Content]:
     ]
     name_cells = min(max(Content(name).cell_length for name, _ in rows) + 2, max(8, width - VALUE_CELLS * len(scores)))
     lines = [Content.assemble(" " * name_cells, *(
-        _padded_left(subject_name(subject), VALUE_CELLS, "$text-muted") for subject in scores
+        _padded_left(subject_name(subject), VALUE_CELLS, "$foreground 60%") for subject in scores
     ))]  # fmt: skip
     for name, values in rows:
         if any(value is not None for value in values):

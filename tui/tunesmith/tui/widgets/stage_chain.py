@@ -16,7 +16,7 @@ from tunesmith.tui.texts import t
 
 # state -> (symbol, style); the symbol alone says the state where there is no colour
 MARKS = {
-    "waiting": ("○", "$text-muted"),
+    "waiting": ("○", "$foreground 60%"),
     "running": ("▶", "$primary bold"),
     "done": ("✓", "$success"),
     "failed": ("✗", "$error bold"),
@@ -56,7 +56,7 @@ def _name(stage: StageView) -> str:
 
 def _line(stage: StageView, width: int) -> Content:
     symbol, style = MARKS[stage.state]
-    name_style = "bold" if stage.state == "running" else "$text-muted" if stage.state == "waiting" else ""
+    name_style = "bold" if stage.state == "running" else "$foreground 60%" if stage.state == "waiting" else ""
     name = Content.styled(_name(stage), name_style)
     head = Content.assemble((f"{symbol} ", style), name, " " * max(1, NAME_CELLS - name.cell_length))
     details = _details(stage)
@@ -64,9 +64,9 @@ def _line(stage: StageView, width: int) -> Content:
     bar_cells = min(40, width - head.cell_length - detail_cells - 8)
     if bar_cells < BAR_CELLS_MIN:
         percent = f"{stage.fraction:4.0%} " if stage.state == "running" and stage.total else ""
-        return Content.assemble(head, (percent, "bold"), (details, "$text-muted")).truncate(width, ellipsis=True)
+        return Content.assemble(head, (percent, "bold"), (details, "$foreground 60%")).truncate(width, ellipsis=True)
     percent = f" {stage.fraction:4.0%}  " if stage.state == "running" and stage.total else " " * 7
-    line = Content.assemble(head, _bar(stage, bar_cells), (percent, "bold"), (details, "$text-muted"))
+    line = Content.assemble(head, _bar(stage, bar_cells), (percent, "bold"), (details, "$foreground 60%"))
     return line.truncate(width, ellipsis=True)
 
 

@@ -19,7 +19,7 @@ class VerificationCard(Static):
 
     DEFAULT_CSS = """
     VerificationCard { height: auto; width: 1fr; border: round $success 60%; padding: 0 1;
-                       border-title-style: bold; }
+                       border-title-style: bold; border-title-color: $foreground; }
     VerificationCard.-failed { border: round $error; }
     """
 
@@ -33,7 +33,7 @@ def _card(v: Verified) -> Content:
     below = v.kl_divergence <= v.kl_limit
     lines = [
         Content.assemble(verdict),
-        _line(t("result.kl"), f"{v.kl_divergence:.1e} {'≤' if below else '>'} {number(v.kl_limit)}", below),
+        _line(t("result.kl"), f"{number(v.kl_divergence)} {'≤' if below else '>'} {number(v.kl_limit)}", below),
         _line(t("result.top1"), f"{v.top1_agreement:.1%}"),
         _line(t("result.tokens_compared"), count_text(v.tokens_compared)),
         _line(t("result.prompt"), t("result.equal") if v.prompt_equal else t("result.differs"), v.prompt_equal),
@@ -46,4 +46,4 @@ def _card(v: Verified) -> Content:
 
 def _line(label: str, value: str, holds: bool | None = None) -> Content:
     mark: str | tuple[str, str] = "" if holds is None else (" ✓", "$success") if holds else (" ✗", "$error bold")
-    return Content.assemble(Content.styled(label, "$text-muted").truncate(LABEL_CELLS, pad=True), " ", value, mark)
+    return Content.assemble(Content.styled(label, "$foreground 60%").truncate(LABEL_CELLS, pad=True), " ", value, mark)

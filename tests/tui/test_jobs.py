@@ -1,0 +1,116 @@
+"""The table of jobs: it stays fresh, keeps its cursor, opens, cancels and shows logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from live import START, Alone, FakeClient, failed, finished, training
+from textual.pilot import Pilot
+from textual.widgets import DataTable, Static
+
+from tunesmith.daemon.api import events as e
+from tunesmith.tui import texts
+from tunesmith.tui.messages import OpenResult, OpenRun
+from tunesmith.tui.screens import jobs as module
+from tunesmith.tui.screens.jobs import JobsScreen
+from tunesmith.tui.widgets.confirm import Confirm
+from tunesmith.tui.widgets.log_view import LogView
+
+Snap = Callable[..., bool]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    module.time.tzset()
+    monkeypatch.setattr(module.time, "time", lambda: START + 75)
+
+
+def client() -> FakeClient:
+    return FakeClient(identity=training(41), whole=finished(), broken=failed())
+
+
+async def open_jobs(pilot: Pilot[None], fake: FakeClient) -> JobsScreen:
+    screen = JobsScreen(fake.clients)
+    await pilot.app.push_screen(screen)
+    await pilot.pause(0.1)
+    return screen
+
+
+@pytest.mark.parametrize("size", [(110, 24), (80, 24), (40, 12)])
+def test_the_table_looks_right(snap_compare: Snap, size: tuple[int, int]) -> None:
+    async def look(pilot: Pilot[None]) -> None:
+        await open_jobs(pilot, client())
+        await pilot.press("down", "l")
+        await pilot.pause(0.1)
+
+    assert snap_compare(Alone(Static()), terminal_size=size, run_before=look)
+
+
+async def test_the_cursor_stays_on_its_job_when_a_new_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REFRESH_S", 0.02)
+    fake = client()
+    async with Alone(Static()).run_test(size=(100, 24)) as pilot:
+        screen = await open_jobs(pilot, fake)
+        await pilot.press("down")
+        fake.histories[4], fake.names[4] = [e.Queued(time=START)], "another"
+        await pilot.pause(0.2)
+        assert screen.query_one(DataTable).row_count == 4
+        assert screen._selected().id == 2  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("downs", "kind", "job_id"), [(0, OpenRun, 3), (1, OpenResult, 2), (2, OpenRun, 1)])
+async def test_enter_opens_the_run_or_its_result(downs: int, kind: type[OpenRun | OpenResult], job_id: int) -> None:
+    app = Alone(Static())
+    async with app.run_test(size=(100, 24)) as pilot:
+        screen = await open_jobs(pilot, client())
+        await pilot.press(*["down"] * downs, "enter")
+        await pilot.pause(0.05)
+        assert app.screen is not screen
+        assert [(type(m), m.job_id) for m in app.received if isinstance(m, OpenRun | OpenResult)] == [(kind, job_id)]
+
+
+async def test_cancel_is_only_for_a_job_that_runs() -> None:
+    fake, app = client(), Alone(Static())
+    async with app.run_test(size=(100, 24)) as pilot:
+        await open_jobs(pilot, fake)
+        await pilot.press("c")
+        await pilot.pause()
+        assert not isinstance(app.screen, Confirm)
+        await pilot.press("end", "down", "down", "c")
+        await pilot.pause()
+        assert isinstance(app.screen, Confirm)
+        await pilot.press("y")
+        await pilot.pause(0.1)
+        assert fake.cancelled == [1]
+
+
+async def test_the_log_of_the_chosen_job_is_shown() -> None:
+    async with Alone(Static()).run_test(size=(100, 24)) as pilot:
+        screen = await open_jobs(pilot, client())
+        await pilot.press("l")
+        await pilot.pause(0.1)
+        assert "loading weights" in screen.query_one(LogView).text
+
+
+async def test_no_jobs_and_no_daemon_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REFRESH_S", 0.02)
+    fake = FakeClient()
+    async with Alone(Static()).run_test(size=(100, 24)) as pilot:
+        screen = await open_jobs(pilot, fake)
+        assert "No jobs yet" in str(screen.query_one("#jobs-note").render())
+        fake.down = True
+        monkeypatch.setattr(fake, "jobs", fake.clients)
+        await pilot.pause(0.1)
+        assert "does not answer" in str(screen.query_one("#jobs-note").render())
+
+
+async def test_a_change_of_language_keeps_the_rows() -> None:
+    async with Alone(Static()).run_test(size=(110, 24)) as pilot:
+        screen = await open_jobs(pilot, client())
+        texts.use("zh")
+        await screen.recompose()
+        await pilot.pause(0.1)
+        assert screen.query_one(DataTable).row_count == 3
+        assert "进度" in [str(column.label) for column in screen.query_one(DataTable).columns.values()]

@@ -1,0 +1,122 @@
+"""The result step: before and after, verification, files, and the way to run it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from live import Alone, FakeClient, failed, finished, training
+from textual.pilot import Pilot
+from textual.widgets import Button
+
+from tunesmith.daemon.api import events as e
+from tunesmith.tui import texts
+from tunesmith.tui.messages import OpenChat
+from tunesmith.tui.screens.result import ResultStep, command
+from tunesmith.tui.widgets.answer_table import table
+from tunesmith.tui.widgets.verification_card import VerificationCard
+
+Snap = Callable[..., bool]
+
+
+def show(job_id: int) -> Callable[[Pilot[None]], object]:
+    async def act(pilot: Pilot[None]) -> None:
+        step = pilot.app.query_one(ResultStep)
+        step.show_job(job_id)
+        for _ in range(200):
+            await pilot.pause(0.01)
+            if step.view is not None:
+                break
+        await pilot.pause(0.05)
+
+    return act
+
+
+def client() -> FakeClient:
+    return FakeClient(whole=finished(), broken=failed(), running=training(9))
+
+
+@pytest.mark.parametrize("size", [(100, 64), (62, 80), (80, 24), (40, 12)])
+def test_a_result_looks_right(snap_compare: Snap, size: tuple[int, int]) -> None:
+    assert snap_compare(Alone(ResultStep(client().clients)), terminal_size=size, run_before=show(1))
+
+
+def test_a_result_looks_right_in_chinese_and_light(snap_compare: Snap) -> None:
+    texts.use("zh")
+    app = Alone(ResultStep(client().clients), "tunesmith-light")
+    assert snap_compare(app, terminal_size=(100, 64), run_before=show(1))
+
+
+def test_no_result_yet_looks_right(snap_compare: Snap) -> None:
+    assert snap_compare(Alone(ResultStep(client().clients)), terminal_size=(80, 24))
+
+
+async def test_every_verification_has_a_card_and_chat_is_offered() -> None:
+    app = Alone(ResultStep(client().clients))
+    async with app.run_test(size=(100, 40)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        assert [str(card.border_title) for card in app.query(VerificationCard)] == ["gguf:f16", "gguf:q8_0"]
+        await pilot.press("t")
+        await pilot.pause()
+        assert [m.job_id for m in app.received if isinstance(m, OpenChat)] == [1]
+
+
+async def test_another_job_replaces_the_first() -> None:
+    app = Alone(ResultStep(client().clients))
+    async with app.run_test(size=(100, 40)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        await show(2)(pilot)  # type: ignore[misc]
+        assert len(app.query(VerificationCard)) == 0
+        assert app.query_one("#chat", Button).disabled
+
+
+async def test_an_unknown_job_says_so() -> None:
+    app = Alone(ResultStep(client().clients))
+    async with app.run_test() as pilot:
+        app.query_one(ResultStep).show_job(77)
+        await pilot.pause(0.1)
+        assert "no job 77" in str(app.query_one("#result-head").render())
+
+
+async def test_the_command_names_the_recipe_of_the_job() -> None:
+    fake = client()
+    assert command(await fake.job(1)) == f"tunesmith run {fake.folder}/jobs/1/recipe.yaml"
+
+
+def test_wrong_and_right_are_words_too() -> None:
+    answers = [
+        e.Answered(time=0, subject=subject, row=0, question="Who?", answer="x", correct=subject == "tuned")
+        for subject in ("base", "tuned")
+    ]
+    for width in (120, 50):
+        text = "\n".join(line.plain for line in table(answers, width))
+        assert "✗ wrong" in text and "✓ right" in text
+
+
+@pytest.mark.parametrize("width", [72, 80, 100, 133])
+def test_columns_align_with_wide_characters_too(width: int) -> None:
+    answers = [
+        e.Answered(time=0, subject=subject, row=row, question="请问你是谁？", answer="我是一个人工智能助手。" * 9)
+        for row in range(3)
+        for subject in ("base", "tuned", "gguf")
+    ]
+    lines = table(answers, width)
+    assert all(line.cell_length <= width for line in lines)
+
+
+def test_a_thousand_rows_are_cut_and_said() -> None:
+    answers = [e.Answered(time=0, subject="tuned", row=row, question="q", answer="a") for row in range(1000)]
+    assert "800" in table(answers, 100)[-1].plain
+
+
+async def test_a_change_of_language_keeps_what_is_shown() -> None:
+    app = Alone(ResultStep(client().clients))
+    async with app.run_test(size=(100, 40)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        texts.use("zh")
+        step = app.query_one(ResultStep)
+        await step.recompose()
+        step.on_recomposed()
+        await pilot.pause()
+        assert "任务" in str(app.query_one("#result-head").render())
+        assert len(app.query(VerificationCard)) == 2

@@ -1,0 +1,190 @@
+"""The run step: what it shows of a job in each state, and what its keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from live import START, STEPS, Alone, FakeClient, failed, finished, train_steps, training
+from textual.pilot import Pilot
+
+from tunesmith.daemon.api import events as e
+from tunesmith.recipes.errors import DaemonError
+from tunesmith.recipes.spec import JobSpec
+from tunesmith.tui import texts
+from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
+from tunesmith.tui.screens.run import RunStep
+from tunesmith.tui.watch import LinkChanged
+from tunesmith.tui.widgets.confirm import Confirm
+from tunesmith.tui.widgets.error_panel import ErrorPanel
+from tunesmith.tui.widgets.feed import Feed
+from tunesmith.tui.widgets.log_view import LogView
+from tunesmith.tui.widgets.loss_chart import LossChart
+from tunesmith.tui.widgets.stage_chain import StageChain
+
+Snap = Callable[..., bool]
+
+
+def show(job_id: int) -> Callable[[Pilot[None]], object]:
+    async def act(pilot: Pilot[None]) -> None:
+        step = pilot.app.query_one(RunStep)
+        step.show_job(job_id)
+        await until(pilot, lambda: step.view is not None)
+
+    return act
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    for _ in range(200):
+        await pilot.pause(0.01)
+        if holds():
+            return
+    raise AssertionError("it did not come to hold")
+
+
+def client() -> FakeClient:
+    return FakeClient(identity=training(41), whole=finished(), broken=failed())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (62, 20), (40, 12)])
+def test_a_running_job_looks_right(snap_compare: Snap, size: tuple[int, int]) -> None:
+    assert snap_compare(Alone(RunStep(client().clients)), terminal_size=size, run_before=show(1))
+
+
+def test_a_finished_job_looks_right_in_light(snap_compare: Snap) -> None:
+    app = Alone(RunStep(client().clients), "tunesmith-light")
+    assert snap_compare(app, terminal_size=(100, 30), run_before=show(2))
+
+
+def test_a_failed_job_looks_right(snap_compare: Snap) -> None:
+    assert snap_compare(Alone(RunStep(client().clients)), terminal_size=(80, 24), run_before=show(3))
+
+
+def test_a_running_job_looks_right_in_chinese(snap_compare: Snap) -> None:
+    texts.use("zh")
+    assert snap_compare(Alone(RunStep(client().clients)), terminal_size=(80, 24), run_before=show(1))
+
+
+def test_a_lost_daemon_looks_right(snap_compare: Snap) -> None:
+    async def lose(pilot: Pilot[None]) -> None:
+        await show(1)(pilot)  # type: ignore[misc]
+        pilot.app.query_one(RunStep).post_message(LinkChanged(DaemonError("The daemon does not answer at the socket")))
+        await pilot.pause()
+
+    assert snap_compare(Alone(RunStep(client().clients)), terminal_size=(80, 24), run_before=lose)
+
+
+async def test_the_screen_follows_what_the_worker_says() -> None:
+    fake = FakeClient(identity=training(3))
+    app = Alone(RunStep(fake.clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        step = app.query_one(RunStep)
+        step.show_job(1)
+        await until(pilot, lambda: len(app.query_one(LossChart).losses) == 3)
+        await fake.say(1, *list(train_steps())[3:])
+        await until(pilot, lambda: len(app.query_one(LossChart).losses) == STEPS)
+        await fake.say(1, e.Finished(time=START + 90, seconds=89))
+        await until(pilot, lambda: any(isinstance(m, JobEnded) for m in app.received))
+        await pilot.press("enter")
+        await until(pilot, lambda: any(isinstance(m, OpenResult) for m in app.received))
+
+
+async def test_a_job_that_had_ended_before_is_not_said_to_end_now() -> None:
+    app = Alone(RunStep(client().clients))
+    async with app.run_test() as pilot:
+        await show(2)(pilot)  # type: ignore[misc]
+        await pilot.pause(0.05)
+        assert app.received == []
+
+
+async def test_answers_of_a_model_are_shown_without_its_escape_sequences_or_markup() -> None:
+    nasty = e.Answered(time=START, subject="tuned", row=0, question="q", answer="\x1b[2Jhi [bold]there[/bold] [/x]")
+    app = Alone(RunStep(FakeClient(run=[*training(1), nasty]).clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        await pilot.pause(0.05)
+        text = str(app.query_one(Feed).query_one("Static").render())
+        assert "hi [bold]there[/bold] [/x]" in text and "\x1b" not in text
+
+
+async def test_cancel_asks_first_and_no_is_the_default() -> None:
+    fake = client()
+    app = Alone(RunStep(fake.clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("enter")
+        await pilot.pause(0.05)
+        assert fake.cancelled == []
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: app.query_one(RunStep).view.state == "cancelled")  # type: ignore[union-attr]
+        assert fake.cancelled == [1]
+        stages = {stage.name: stage.state for stage in app.query_one(StageChain).stages}
+        assert stages["train"] == "stopped"
+        assert app.query_one(ErrorPanel).display
+
+
+async def test_detach_quits_and_cancels_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    fake = client()
+    app = Alone(RunStep(fake.clients))
+    async with app.run_test() as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        await pilot.press("d")
+        await pilot.pause()
+    assert fake.cancelled == []
+    assert "goes on in the daemon" in capsys.readouterr().err
+
+
+async def test_the_log_is_read_when_asked_for() -> None:
+    app = Alone(RunStep(client().clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        await pilot.press("l")
+        await until(pilot, lambda: "loading weights" in app.query_one(LogView).text)
+        await pilot.press("l")
+        await pilot.pause()
+        assert app.query_one(Feed).has_focus
+
+
+async def test_retry_submits_the_same_recipe_and_follows_the_new_job(tmp_path: Path) -> None:
+    fake = client()
+    fake.folder = tmp_path
+    folder = tmp_path / "jobs" / "3"
+    folder.mkdir(parents=True)
+    spec = JobSpec(name="broken")
+    (folder / "spec.json").write_bytes(msgspec.json.encode(spec))
+    app = Alone(RunStep(fake.clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(3)(pilot)  # type: ignore[misc]
+        await pilot.press("r")
+        await until(pilot, lambda: any(isinstance(m, JobStarted) for m in app.received))
+        assert [request.spec for request in fake.submitted] == [spec]
+        assert app.query_one(RunStep).job_id == 4
+
+
+async def test_a_tiny_terminal_may_be_resized_without_a_crash() -> None:
+    app = Alone(RunStep(client().clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        for size in ((40, 12), (10, 4), (1, 1), (200, 60)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        assert app.query_one(LossChart).display
+
+
+async def test_a_change_of_language_keeps_what_is_shown() -> None:
+    app = Alone(RunStep(client().clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        texts.use("zh")
+        step = app.query_one(RunStep)
+        await step.recompose()
+        step.on_recomposed()
+        await pilot.pause()
+        assert "运行中" in str(app.query_one("#run-head").render())
+        assert len(app.query_one(LossChart).losses) == 41

@@ -1,0 +1,81 @@
+"""Following a job: it is folded whole, told at most ten times a second, and a lost daemon is said and survived."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from live import START, FakeClient, before_training, finished, train_steps, training
+from textual.message import Message
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.view import JobView
+from tunesmith.recipes.errors import DaemonError
+from tunesmith.tui import watch
+from tunesmith.tui.watch import Coalescer, JobUnknown, JobUpdated, LinkChanged, follow
+
+
+async def test_a_finished_job_is_told_once_and_following_ends() -> None:
+    told: list[Message] = []
+    await asyncio.wait_for(follow(FakeClient(whole=finished()).clients, 1, told.append), 5)
+    views = [message.view for message in told if isinstance(message, JobUpdated)]
+    assert len(views) == len(told) == 1
+    assert views[0].state == "finished" and views[0].correct("tuned") == (4, 4)
+
+
+async def test_a_storm_of_events_is_told_ten_times_a_second_and_the_last_is_not_lost() -> None:
+    client, told = FakeClient(run=before_training()), list[Message]()
+    following = asyncio.create_task(follow(client.clients, 1, told.append))
+    await asyncio.sleep(0.05)
+    begun = time.monotonic()
+    for step in list(train_steps(72)) * 4:
+        await client.say(1, step)
+        await asyncio.sleep(0.002)
+    await client.say(1, e.Finished(time=START + 99, seconds=98))
+    await asyncio.wait_for(following, 5)
+    seconds = time.monotonic() - begun
+    views = [message.view for message in told if isinstance(message, JobUpdated)]
+    assert 3 <= len(views) <= seconds * 10 + 3
+    assert views[-1].state == "finished"
+    assert views[-1] == await client.job(1)
+
+
+async def test_a_quiet_change_is_told_at_once() -> None:
+    told: list[Message] = []
+    Coalescer(told.append).offer(JobView(1, "run"))
+    assert len(told) == 1
+
+
+async def test_a_daemon_that_is_away_is_said_once_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "RETRY_S", 0.02)
+    client, told = FakeClient(whole=finished()), list[Message]()
+    client.down = True
+    following = asyncio.create_task(follow(client.clients, 1, told.append))
+    await asyncio.sleep(0.2)
+    assert [type(message) for message in told] == [LinkChanged]
+    client.down = False
+    await asyncio.wait_for(following, 5)
+    assert [m.error is None for m in told if isinstance(m, LinkChanged)] == [False, True]
+    assert any(isinstance(m, JobUpdated) and m.view.state == "finished" for m in told)
+
+
+async def test_a_daemon_lost_while_the_stream_is_silent_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "PING_INTERVAL_S", 0.02)
+    client, told = FakeClient(run=training(3)), list[Message]()
+    following = asyncio.create_task(follow(client.clients, 1, told.append))
+    await asyncio.sleep(0.05)
+    client.down = True
+    await asyncio.sleep(0.1)
+    lost = [m for m in told if isinstance(m, LinkChanged)]
+    assert len(lost) == 1 and isinstance(lost[0].error, DaemonError)
+    client.down = False
+    await asyncio.sleep(0.1)
+    assert [m for m in told if isinstance(m, LinkChanged)][-1].error is None
+    following.cancel()
+
+
+async def test_an_unknown_job_is_said_and_following_ends() -> None:
+    told: list[Message] = []
+    await asyncio.wait_for(follow(FakeClient(run=training(1)).clients, 9, told.append), 5)
+    assert len(told) == 1 and isinstance(told[0], JobUnknown)

@@ -1,0 +1,30 @@
+"""A scrolling container that stays at its end while the person has not scrolled away from it."""
+
+from __future__ import annotations
+
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+
+class Following(VerticalScroll):
+    """Short content stays at the top; longer content shows its end."""
+
+    DEFAULT_CSS = """
+    Following { scrollbar-size-vertical: 1; }
+    Following > Static { height: auto; }
+    """
+
+    @property
+    def at_end(self) -> bool:
+        return self.scroll_target_y >= self.max_scroll_y - 1
+
+    def follow_end(self) -> None:
+        """Call after a change of content that was made while `at_end`."""
+        self.call_after_refresh(self.scroll_end, animate=False)
+
+    def replace(self, static: Static, content: object) -> None:
+        """Update `static` and stay at the end if there."""
+        at_end = self.at_end
+        static.update(content)  # type: ignore[arg-type]
+        if at_end:
+            self.follow_end()
