@@ -32,6 +32,11 @@ def test_with_json_the_answer_comes_with_its_figures(tunesmith: Any) -> None:
     assert answer["tokens_per_second"] == 50.0 and answer["finish_reason"] == "stop" and answer["run"] == 1
 
 
+def test_a_terminal_without_the_answers_letters_is_no_crash(tunesmith: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert tunesmith("chat", "1", "-m", "你好").code == 0
+
+
 def test_a_conversation_remembers_and_forgets(tunesmith: Any) -> None:
     said = tunesmith("chat", "1", text="one\ntwo\n/reset\nthree\n").out.splitlines()
     assert said == ["tuned heard 1: one", "tuned heard 3: two", "tuned heard 1: three"]

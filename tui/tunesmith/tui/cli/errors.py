@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -15,6 +16,9 @@ DETACHED = "detached"  # code of the error that leaves a job running behind an i
 def guarded(app: typer.Typer, arguments: list[str]) -> int:
     """Run the command and return its exit code: 0, 1 for the person's error, 2 for ours and for wrong usage."""
     as_json = "--json" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no Chinese must not end a command
     try:
         result = typer.main.get_command(app)(args=arguments, prog_name="tunesmith", standalone_mode=False)
         sys.stdout.flush()
