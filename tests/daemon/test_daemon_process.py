@@ -95,6 +95,17 @@ async def test_stop_by_request_ends_open_streams_too(daemon: DaemonProcess) -> N
     assert daemon.process.returncode == 0 and not daemon.home.socket.exists()
 
 
+async def test_after_a_stop_the_next_one_is_another(daemon: DaemonProcess) -> None:
+    await daemon.client.stop()
+    assert not daemon.home.socket.exists()
+    following = DaemonProcess(daemon.home.root)
+    await following.start()
+    assert daemon.process is not None and following.process is not None
+    assert (await following.client.status()).pid == following.process.pid
+    assert await asyncio.to_thread(daemon.process.wait, 3) == 0
+    await following.tidy()
+
+
 async def test_a_newer_database_is_left_alone(daemon: DaemonProcess) -> None:
     daemon.end()
     connection = sqlite3.connect(daemon.home.database)

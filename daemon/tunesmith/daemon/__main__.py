@@ -35,7 +35,7 @@ from tunesmith.recipes.errors import DaemonError, TunesmithError
 LOG_BYTES = 2_000_000
 DESCRIPTORS = 4096
 CONNECTIONS = 1200  # a thousand followers and room for requests
-LOCK_PATIENCE_S = 1.0  # a daemon that was told to stop needs about half a second
+LOCK_PATIENCE_S = 5.0  # for one without a socket: it starts, and is found, or ends, within STOP_PATIENCE_S
 STOP_PATIENCE_S = 2
 log = logging.getLogger("tunesmith.daemon")
 
@@ -54,7 +54,7 @@ def main() -> int:
     try:
         private_folder(home.root)
         _allow_descriptors()
-        with locked(home.lock):
+        with locked(home):
             _log_to(home.log)
             with listening(home.socket) as listener:
                 asyncio.run(serve(home, settings.read(os.environ), listener, began))
@@ -74,7 +74,7 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     scheduler = Scheduler(store, Supervisor(store, chosen))
     parts = Parts(home, chosen, store, scheduler, Chats(home, chosen), asyncio.Event(), began)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, parts.stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, parts.stop)
     config = uvicorn.Config(
         build(parts), http=OwnUserOnly, ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=STOP_PATIENCE_S,
@@ -85,7 +85,7 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     told: asyncio.Task[Any] = asyncio.create_task(parts.stopping.wait())
     log.info("pid %d serves %s, up in %.2f s", os.getpid(), home.socket, time.monotonic() - began)
     done, _ = await asyncio.wait((told, serving, *others), return_when=asyncio.FIRST_COMPLETED)
-    parts.stopping.set()
+    parts.stop()
     server.should_exit = True
     await asyncio.wait((serving,))
     for task in others:
@@ -99,9 +99,9 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(home: Home) -> Iterator[None]:
     """Holds the lock of the home, our pid in it. Raises DaemonError when another daemon has it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         until = time.monotonic() + LOCK_PATIENCE_S
         while True:
@@ -109,10 +109,10 @@ def locked(path: Path) -> Iterator[None]:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
-                if time.monotonic() > until:
+                if home.socket.exists() or time.monotonic() > until:
                     pid = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
                     raise DaemonError(
-                        f"A daemon is running already for {path.parent}: pid {pid}",
+                        f"A daemon is running already for {home.root}: pid {pid}",
                         "Use that one, or stop it with `tunesmith daemon stop`.",
                         "daemon_running",
                     ) from error

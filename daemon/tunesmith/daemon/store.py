@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -184,17 +185,20 @@ class Store:
         if sum(view.state == QUEUED for view in self._views.values()) >= QUEUE_LIMIT:
             raise JobError(f"{QUEUE_LIMIT} jobs are waiting already", "Wait, or cancel some.", "queue_full")
         queued = e.Queued(time=time.time())
-        with self._transaction():
-            job_id = self._next_id()
-            folder = self.home.job(job_id)
-            private_folder(folder)
-            write_whole(folder / "spec.json", msgspec.json.format(msgspec.json.encode(spec)))
-            write_whole(folder / "recipe.yaml", to_yaml(spec).encode())
-            self._connection.execute(
-                "INSERT INTO jobs (id, key, name, state, created) VALUES (?, ?, ?, ?, ?)",
-                (job_id, key, spec.name, QUEUED, queued.time),
-            )
-            self._connection.execute("INSERT INTO events VALUES (?, 1, ?)", (job_id, e.encode(queued)))
+        job_id = self._next_id()
+        folder = private_folder(self.home.job(job_id))
+        try:
+            with self._transaction():
+                write_whole(folder / "spec.json", msgspec.json.format(msgspec.json.encode(spec)))
+                write_whole(folder / "recipe.yaml", to_yaml(spec).encode())
+                self._connection.execute(
+                    "INSERT INTO jobs (id, key, name, state, created) VALUES (?, ?, ?, ?, ?)",
+                    (job_id, key, spec.name, QUEUED, queued.time),
+                )
+                self._connection.execute("INSERT INTO events VALUES (?, 1, ?)", (job_id, e.encode(queued)))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)  # made a moment ago, by us
+            raise
         view = fold(JobView(job_id, spec.name, folder=str(folder)), e.Numbered(1, queued))
         self._keys[key] = job_id
         self._publish(view)

@@ -16,7 +16,7 @@ from tunesmith.daemon.store import Store
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """`started` is on the monotonic clock; setting `stopping` ends the daemon and every stream."""
+    """`started` is on the monotonic clock; `stopping`, once set, ends the daemon and every stream."""
 
     home: Home
     settings: Settings
@@ -25,6 +25,11 @@ class Parts:
     chats: Chats
     stopping: asyncio.Event
     started: float
+
+    def stop(self) -> None:
+        """The socket goes first: whoever looks for a daemon from now on shall not find the one that ends."""
+        self.home.socket.unlink(missing_ok=True)
+        self.stopping.set()
 
 
 def parts_of(request: Request) -> Parts:

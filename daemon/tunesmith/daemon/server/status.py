@@ -36,5 +36,5 @@ async def daemon(request: Request) -> Response:
 
 async def stop(request: Request) -> Response:
     """Workers keep running; the next daemon adopts them."""
-    parts_of(request).stopping.set()
+    parts_of(request).stop()
     return reply({"ok": True})
