@@ -15,7 +15,7 @@ import msgspec
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import export, load
-from tunesmith.daemon.worker.compare import GENERAL_TEXT, compare, merged_answer, merged_logits, passages
+from tunesmith.daemon.worker.compare import GENERAL_TEXT, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.render import text_of
 from tunesmith.daemon.worker.data.rows import HeldOutRow, Message
@@ -89,14 +89,14 @@ def refer(context: Context) -> Reference:
         logits.append(merged_logits(model, ids))
     questions = [*context.held_out[:SIDE_BY_SIDE_HELD_OUT], *SIDE_BY_SIDE]
     prompts = [text_of(row.messages, tokenizer, prompt=True) for row in questions]
-    answers = []
-    for prompt in prompts:
-        context.check_cancelled()
-        answers.append(merged_answer(model, tokenizer, prompt, context.spec.evaluation.max_new_tokens))
+    context.check_cancelled()
+    answers = merged_answers(model, tokenizer, prompts, context.spec.evaluation.max_new_tokens)
     return Reference(tokenizer, chosen, texts, logits, questions, answers)
 
 
-def verify(context: Context, target: str, reference: Reference, rows: list[HeldOutRow], step: Callable[[str], None]) -> e.Verified:
+def verify(
+    context: Context, target: str, reference: Reference, rows: list[HeldOutRow], step: Callable[[str], None]
+) -> e.Verified:
     """`target` compared with `reference`; `rows` are put to it and graded."""
     card, variant = exports.find(target)
     path = context.artifacts / card.file_name(variant)
