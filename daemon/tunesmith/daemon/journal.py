@@ -47,8 +47,9 @@ def _event(line: bytes, at: int) -> e.Event:
         return _unreadable(at, str(error))
     if not isinstance(event, WORKER_EVENTS):
         return _unreadable(at, "not for a worker to say")
-    stage = getattr(event, "stage", "")
-    return event if not stage or stage in e.STAGES else _unreadable(at, f"no stage is called {stage!r}")
+    if isinstance(event, e.StageStarted | e.StageProgress | e.StageFinished) and event.stage not in e.STAGES:
+        return _unreadable(at, f"no stage is called {event.stage!r}")
+    return event
 
 
 def _unreadable(at: int, why: str) -> e.Notice:
