@@ -69,9 +69,8 @@ async def until_training(client: Client, job_id: int) -> JobView:
 
 
 async def until_ended(client: Client, job_id: int) -> JobView:
-    async for view in client.watch(job_id):
-        pass
-    return view
+    views = [view async for view in client.watch(job_id)]
+    return views[-1]
 
 
 async def test_training_survives_kill_9_of_the_daemon_and_is_adopted_by_the_next(home: Home) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tunesmith.daemon.worker import load
-from tunesmith.daemon.worker.data.render import render
-from tunesmith.daemon.worker.data.rows import Rendered
+from tunesmith.daemon.worker.data.render import Rendered, render
 from tunesmith.recipes.errors import DataError
 
 CONVERSATION: list[dict[str, Any]] = [

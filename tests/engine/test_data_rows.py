@@ -12,9 +12,9 @@ import pytest
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
-from tunesmith.daemon.worker.data.read import held_out_row, read, training_row
-from tunesmith.daemon.worker.data.rows import TrainingRow
 from tunesmith.daemon.worker.data.split import split
+from tunesmith.recipes.data.reading import held_out_row, read, training_row
+from tunesmith.recipes.data.rows import TrainingRow
 from tunesmith.recipes.errors import DataError
 
 Told = Callable[[Context], list[e.Event]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.daemon.worker.data.rows import HeldOutRow
 from tunesmith.daemon.worker.grade import grade
+from tunesmith.recipes.data.rows import HeldOutRow
 
 ROW = HeldOutRow([{"role": "user", "content": "Who are you?"}], "I'm Vesper.", ("Vesper", "Juniper Labs"))
 

@@ -20,7 +20,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import evaluate, load
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.data import prepare
-from tunesmith.daemon.worker.data.rows import Rendered
+from tunesmith.daemon.worker.data.render import Rendered
 from tunesmith.daemon.worker.train import merge, run
 from tunesmith.daemon.worker.train.report import Divergence
 from tunesmith.recipes import spec as recipe

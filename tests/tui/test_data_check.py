@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.daemon.worker.data import read as worker
+from tunesmith.recipes.data.reading import REASONS
 from tunesmith.recipes.errors import DataError
-from tunesmith.tui.data_check import Rejected, check, read_row
+from tunesmith.tui.data_check import check
+from tunesmith.tui.texts import load
 
 GOOD = b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}'
 LINES = [
@@ -35,15 +36,18 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
-def test_wizard_and_worker_agree_on_every_row(line: bytes) -> None:
-    try:
-        worker.training_row(worker.decode(line), "")
-    except worker.BadRow:
-        kept = False
-    else:
-        kept = True
-    assert isinstance(read_row(line, 1), Rejected) is not kept
+def test_every_bad_row_is_named_with_its_line_and_none_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b"\n".join(LINES))
+    *_, report = check(str(file))
+    assert report.rows_read == len(LINES) == report.rows_kept + report.rows_rejected
+    assert [row.line for row in report.preview] == [1, 11], "only the two that can be trained on are kept"
+    assert all(row.reason for row in report.rejected)
+
+
+@pytest.mark.parametrize("code", REASONS)
+def test_every_reason_reads_the_same_in_wizard_and_worker(code: str) -> None:
+    assert load("en")[f"data.{code}"] == REASONS[code]
 
 
 def test_a_file_with_broken_lines_is_counted_line_by_line(tmp_path: Path) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from tunesmith.recipes.data.reading import BadRow, parsed, training_row
+from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import DataError
 from tunesmith.tui.texts import t
 
-ROLES = ("system", "user", "assistant", "tool")
 PREVIEW_ROWS = 50  # kept for the preview; the rest is counted only
 REJECTED_KEPT = 200  # line numbers kept with their reason
 REPORT_EVERY = 2000  # rows between two reports while a large file is read
@@ -57,64 +57,26 @@ def check(text: str) -> Iterator[DataReport]:
     rejected: list[Rejected] = []
     read = rows_kept = 0
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if not line.strip():
-                    continue
-                read += 1
-                row = read_row(line, number)
-                if isinstance(row, Rejected):
-                    if len(rejected) < REJECTED_KEPT:
-                        rejected.append(row)
-                else:
-                    rows_kept += 1
-                    if len(kept) < PREVIEW_ROWS:
-                        kept.append(row)
-                if read % REPORT_EVERY == 0:
-                    yield DataReport(path, read, rows_kept, read - rows_kept, tuple(rejected), tuple(kept))
-    except OSError as error:
-        raise DataError(t("data.unreadable", path=path, error=error.strerror), t("data.unreadable_hint")) from error
+        for read, (number, _, row) in enumerate(parsed(path, training_row), 1):
+            if isinstance(row, BadRow):
+                if len(rejected) < REJECTED_KEPT:
+                    rejected.append(Rejected(number, t(f"data.{row.code}", **row.values)))
+            else:
+                rows_kept += 1
+                if len(kept) < PREVIEW_ROWS:
+                    kept.append(Row(number, shown(row.messages)))
+            if read % REPORT_EVERY == 0:
+                yield DataReport(path, read, rows_kept, read - rows_kept, tuple(rejected), tuple(kept))
+    except DataError as error:
+        raise DataError(t("data.unreadable", path=path, error=error.message), t("data.unreadable_hint")) from error
     if not read:
         raise DataError(t("data.empty_file", path=path), t("data.empty_file_hint"))
     yield DataReport(path, read, rows_kept, read - rows_kept, tuple(rejected), tuple(kept), finished=True)
 
 
-def read_row(line: bytes, number: int) -> Row | Rejected:
-    """One line as a conversation, or why it is none; the same rules as the worker's reader (a test compares them)."""
-    try:
-        row = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        return Rejected(number, t("data.not_utf8", byte=error.start))
-    except (json.JSONDecodeError, RecursionError) as error:
-        return Rejected(number, t("data.not_json", error=error))
-    messages = row.get("messages") if isinstance(row, dict) else None
-    if not isinstance(messages, list) or not messages:
-        return Rejected(number, t("data.no_messages"))
-    read: list[tuple[str, str]] = []
-    trains = False
-    for place, message in enumerate(messages, 1):
-        if not isinstance(message, dict):
-            return Rejected(number, t("data.no_object", place=place))
-        role, content, loss = message.get("role"), message.get("content"), message.get("loss", True)
-        if role not in ROLES:
-            return Rejected(number, t("data.bad_role", place=place, role=_short(role), roles=", ".join(ROLES)))
-        if not isinstance(content, str) or (role == "assistant" and not content.strip()):
-            return Rejected(number, t("data.no_content", place=place, role=role))
-        if any("\ud800" <= character <= "\udfff" for character in content):
-            return Rejected(number, t("data.surrogate", place=place))
-        if role == "system" and place > 1:
-            return Rejected(number, t("data.late_system", place=place))
-        if not isinstance(loss, bool):
-            return Rejected(number, t("data.bad_loss", place=place))
-        trains = trains or (role == "assistant" and loss)
-        read.append((role, content))
-    return Row(number, tuple(read)) if trains else Rejected(number, t("data.no_assistant"))
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 24 else text[:23] + "…"
+def shown(messages: list[Message]) -> tuple[tuple[str, str], ...]:
+    """(role, content) of each message, for the preview."""
+    return tuple((str(message["role"]), str(message["content"])) for message in messages)
 
 
 def starter(name: str, maker: str) -> DataReport:
@@ -124,7 +86,7 @@ def starter(name: str, maker: str) -> DataReport:
 
     rows = starter_data.starter_rows("train", Persona(name=name, maker=maker))
     preview = tuple(
-        Row(number, tuple((message["role"], message["content"]) for message in row["messages"]))
+        Row(number, shown(row["messages"]))
         for number, row in enumerate(rows[:PREVIEW_ROWS], 1)
     )
     return DataReport(starter_data.path("train"), len(rows), len(rows), 0, preview=preview, finished=True)

@@ -15,7 +15,8 @@ import msgspec
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.worker.data.rows import HeldOutRow, Rendered
+from tunesmith.daemon.worker.data.render import Rendered
+from tunesmith.recipes.data.rows import HeldOutRow
 from tunesmith.recipes.errors import JobError, ModelError, TunesmithError
 from tunesmith.recipes.spec import JobSpec
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.data.read import held_out_row
-from tunesmith.daemon.worker.data.render import NOT_TRAINED, render, text_of
-from tunesmith.daemon.worker.data.rows import HeldOutRow, Rendered
+from tunesmith.daemon.worker.data.render import NOT_TRAINED, Rendered, render, text_of
 from tunesmith.daemon.worker.grade import grade
+from tunesmith.recipes.data.reading import held_out_row
+from tunesmith.recipes.data.rows import HeldOutRow
 from tunesmith.recipes.starter import starter_rows
 
 BATCH = 16  # rows scored or answered at once

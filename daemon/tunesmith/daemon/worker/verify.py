@@ -18,10 +18,10 @@ from tunesmith.daemon.worker import export, load
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.render import text_of
-from tunesmith.daemon.worker.data.rows import HeldOutRow, Message
 from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.llama import LONGEST_CONTEXT, Engine
 from tunesmith.recipes import exports
+from tunesmith.recipes.data.rows import HeldOutRow, Message
 from tunesmith.recipes.errors import ModelError, VerificationError
 
 GRADED = "gguf:q8_0"  # the one most people will run; all held-out questions are put to it

@@ -10,11 +10,11 @@ import msgspec
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import load
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.data.read import held_out_row, read, training_row
-from tunesmith.daemon.worker.data.render import render, shorten
-from tunesmith.daemon.worker.data.rows import HeldOutRow, RejectedRow, Rendered, TrainingRow
+from tunesmith.daemon.worker.data.render import Rendered, render, shorten
 from tunesmith.daemon.worker.data.split import split
 from tunesmith.recipes import starter
+from tunesmith.recipes.data.reading import held_out_row, read, training_row
+from tunesmith.recipes.data.rows import HeldOutRow, RejectedRow, TrainingRow
 from tunesmith.recipes.errors import DataError
 from tunesmith.recipes.spec import STARTER
 

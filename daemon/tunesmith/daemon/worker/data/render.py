@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.daemon.worker.data.rows import Message, Rendered
+import msgspec
+
+from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import DataError
 
 NOT_TRAINED = -100  # what torch's cross entropy ignores
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """Tokens of a conversation; `labels` are -100 where nothing is trained."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+    @property
+    def trained(self) -> int:
+        return sum(label != NOT_TRAINED for label in self.labels)
 
 
 def render(messages: list[Message], tokenizer: Any) -> Rendered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from tunesmith.daemon.worker.data.rows import HeldOutRow, TrainingRow
+from tunesmith.recipes.data.rows import HeldOutRow, TrainingRow
 
 FEWEST, MOST = 8, 500  # fewer says nothing about the model, more takes longer than it tells
 

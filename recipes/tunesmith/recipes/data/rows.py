@@ -43,14 +43,3 @@ class RejectedRow(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"
-
-
-class Rendered(msgspec.Struct, frozen=True):
-    """Tokens of a conversation; `labels` are -100 where nothing is trained."""
-
-    input_ids: list[int]
-    labels: list[int]
-
-    @property
-    def trained(self) -> int:
-        return sum(label != -100 for label in self.labels)
