@@ -319,10 +319,10 @@ set_up() {
     say ""
     say "  note: torch came with CUDA, which this machine cannot use; it works, and takes some 5 GB more"
   fi
-  link_command
   echo "$print" >"$stamps/stamp"
   if [ -n "$extra" ]; then echo "$print" >"$stamps/stamp$extra"; fi
   done_step
+  link_command
   say "Tunesmith is set up: run tunesmith, or tunesmith quickstart."
 }
 
