@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -109,8 +110,9 @@ async def test_an_empty_data_file(daemon: DaemonProcess, tmp_path: Path, text: s
     assert (status, body.code) == (422, "data_empty")
 
 
-@pytest.mark.parametrize("name", ["none.jsonl", ".", "a" * 5000])
+@pytest.mark.parametrize("name", ["none.jsonl", ".", "pipe", "a" * 3000], ids=["none", "folder", "pipe", "long"])
 async def test_a_data_file_that_cannot_be_read(daemon: DaemonProcess, tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
     status, body = await refusal(daemon, JobSpec(data=DataSpec(train=str(tmp_path / name))))
     assert status == 422 and body.code in ("data_missing", "data_unreadable")
 

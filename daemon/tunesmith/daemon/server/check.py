@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import stat
 from pathlib import Path
 
 from tunesmith.daemon.api.home import Home
@@ -61,12 +61,14 @@ def _check_model(folder: Path) -> None:
 def _check_data(path: Path) -> None:
     hint = "Give a JSONL file with one {\"messages\": [...]} a line, or 'starter'."
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
+            raise DataError(f"{path} is not a file", hint, "data_unreadable")
         with path.open("rb") as file:
             start = file.read(LOOK_BYTES)
-            size = os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
         raise DataError(f"There is no data file {path}", hint, "data_missing") from error
     except OSError as error:
         raise DataError(f"Cannot read the data file {path}: {error.strerror}", hint, "data_unreadable") from error
     if not start.strip():
-        raise DataError(f"The data file {path} is empty ({size} bytes)", hint, "data_empty")
+        raise DataError(f"The data file {path} is empty ({found.st_size} bytes)", hint, "data_empty")
