@@ -9,7 +9,7 @@ import psutil
 import pytest
 from daemon_process import DaemonProcess
 
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed, ChatMessage
+from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, ChatFailed, ChatMessage
 from tunesmith.recipes.errors import TunesmithError
 
 
@@ -51,6 +51,20 @@ async def test_hanging_up_stops_the_generation(daemon: DaemonProcess) -> None:
         await asyncio.sleep(0.02)
     assert not psutil.pid_exists(pids(folder)[0])
     assert isinstance([event async for event in daemon.client.chat(1, ask("again"))][-1], ChatDone)
+
+
+async def test_whoever_waits_behind_one_that_hangs_up_still_gets_an_answer(daemon: DaemonProcess) -> None:
+    await with_gguf(daemon)
+    first = daemon.client.chat(1, ask("go slowly"))
+    await anext(first)
+
+    async def second() -> list[ChatEvent]:
+        return [event async for event in daemon.client.chat(1, ask("me too"))]
+
+    waiting = asyncio.create_task(second())
+    await asyncio.sleep(0.2)
+    await first.aclose()  # type: ignore[attr-defined]
+    assert isinstance((await waiting)[-1], ChatDone)
 
 
 async def test_a_child_that_dies_is_said_and_replaced(daemon: DaemonProcess) -> None:
