@@ -361,7 +361,7 @@ pytest_in() {
 pytest_side_by_side() (
   OMP_NUM_THREADS=$("$venv/bin/python" -c "import os; print(max(1, (os.cpu_count() or 1) // $1))")
   export OMP_NUM_THREADS
-  pytest_in tests -n "$1" --dist loadfile --ignore tests/e2e -m "not alone" --durations 10
+  pytest_in tests -n "$1" --dist loadfile --ignore tests/e2e --durations 10
 )
 
 run_tests() {
@@ -374,7 +374,6 @@ run_tests() {
   check mypy "$venv/bin/mypy"
   check lint-imports "$venv/bin/lint-imports"
   check "tests, $processes at a time" pytest_side_by_side "$processes"
-  check "tests that need the machine alone" pytest_in tests -m alone --ignore tests/e2e
   if [ -d tests/e2e ]; then check "end-to-end tests, one at a time" pytest_in tests/e2e --durations 10; fi
   say ""
   if [ -n "$failures" ]; then

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def test_the_layers_point_one_way() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([str(linter)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_part_of_the_daemon_is_left_out_of_the_contracts() -> None:
+    folder = ROOT / "daemon/tunesmith/daemon"
+    parts = {path.stem for path in folder.iterdir() if path.suffix == ".py" or any(path.glob("*.py"))} - {"__init__"}
+    assert len(parts) >= 8
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    _, terminal_side, daemon_side = contracts
+    assert set(terminal_side["forbidden_modules"]) == {f"tunesmith.daemon.{part}" for part in parts - {"api"}}
+    assert set(daemon_side["source_modules"]) == {f"tunesmith.daemon.{part}" for part in parts - {"worker"}}
 
 
 @pytest.mark.parametrize("module", ENTRANCES)
