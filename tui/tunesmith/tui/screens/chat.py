@@ -32,6 +32,7 @@ class ChatScreen(Screen[None]):
     ChatScreen #question { border: round $primary 60%; height: 3; }
     ChatScreen #question:focus { border: round $primary; }
     """
+    AUTO_FOCUS = "#question"
     # Letters belong to the question; so each key has a function key beside it that works while typing.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "base", "chat.key_base"),
@@ -96,7 +97,8 @@ class ChatScreen(Screen[None]):
         for pane in self.query(ChatPane):
             pane.display = pane in self.panes
         parts: list[Content | str | tuple[str, str]] = [
-            (t("chat.title", id=self.job_id), "bold"), f"  {self.job_name}  ", (t(f"chat.mode_{self.mode}"), "$primary")
+            (t("chat.title", id=self.job_id), "bold"), f"  {self.job_name}".rstrip(), "  ",
+            (t(f"chat.mode_{self.mode}"), "$primary")
         ]  # fmt: skip
         if self.system.strip():
             parts.append((f"  · {t('chat.system_set')}", "$foreground 60%"))

@@ -59,8 +59,8 @@ class ResultStep(VerticalScroll):
     def compose(self) -> ComposeResult:
         yield Static(id="result-head", markup=False)
         with Horizontal(id="result-actions"):
-            yield Button(t("result.chat"), id="chat", variant="primary", compact=True)
-            yield Button(t("result.copy"), id="copy", compact=True)
+            yield Button(t("result.chat"), id="chat", classes="-main", compact=True)
+            yield Button(t("result.copy"), id="copy", classes="-other", compact=True)
         yield Static(t("result.scores"), classes="title")
         yield ScoreSummary()
         yield Static(t("result.verification"), classes="title")

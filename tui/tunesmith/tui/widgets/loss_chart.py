@@ -112,12 +112,17 @@ def _steps(x_range: Point, columns: int) -> Content:
     )  # fmt: skip
 
 
+def scientific(value: float) -> str:
+    """`3.1e-6`."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
 def number(value: float) -> str:
     """Three digits: `1.23`, `0.041`, `2.0e-4`."""
     if value == 0:
         return "0"
     size = abs(value)
     if size < 0.001 or size >= 100000:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
+        return scientific(value)
     return f"{value:.3f}" if size < 1 else f"{value:.2f}" if size < 100 else f"{value:.0f}"

@@ -9,7 +9,7 @@ from tunesmith.daemon.api.events import Verified
 from tunesmith.recipes.units import count_text
 from tunesmith.tui.plain import one_line
 from tunesmith.tui.texts import t
-from tunesmith.tui.widgets.loss_chart import number
+from tunesmith.tui.widgets.loss_chart import scientific
 
 LABEL_CELLS = 16
 
@@ -33,7 +33,7 @@ def _card(v: Verified) -> Content:
     below = v.kl_divergence <= v.kl_limit
     lines = [
         Content.assemble(verdict),
-        _line(t("result.kl"), f"{number(v.kl_divergence)} {'≤' if below else '>'} {number(v.kl_limit)}", below),
+        _line(t("result.kl"), f"{scientific(v.kl_divergence)} {'≤' if below else '>'} {scientific(v.kl_limit)}", below),
         _line(t("result.top1"), f"{v.top1_agreement:.1%}"),
         _line(t("result.tokens_compared"), count_text(v.tokens_compared)),
         _line(t("result.prompt"), t("result.equal") if v.prompt_equal else t("result.differs"), v.prompt_equal),
