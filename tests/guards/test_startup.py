@@ -1,4 +1,4 @@
-"""bench/startup.py measures all four start-up figures; whether they meet their bars is for an idle machine to say."""
+"""bench/startup.py measures all its start-up figures; whether they meet their bars is for an idle machine to say."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def test_the_start_up_bench_measures_all_its_figures() -> None:
     assert done.returncode == 0, done.stderr
     figures = [json.loads(line) for line in done.stdout.splitlines()]
     assert {figure["figure"] for figure in figures} == {
-        "help_over_empty_typer", "daemon_up", "daemon_idle", "wizard_first_paint",
+        "help_over_empty_typer", "daemon_up", "daemon_idle", "wizard_first_paint", "wizard_first_paint_processor",
     }  # fmt: skip
-    assert all(figure["value"] > 0 for figure in figures)
+    # A difference of two medians may fall below zero; times and sizes may not.
+    assert all(figure["value"] > 0 for figure in figures if figure["figure"] != "help_over_empty_typer")
