@@ -289,3 +289,22 @@ async def test_a_chosen_card_is_kept(tmp_path: Path) -> None:
         assert [card.key for card in app.frame.query("#step-model ChoiceCard").results(ChoiceCard) if card.chosen] == [
             "own"
         ]
+
+
+async def test_a_job_left_running_is_shown_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.daemon.api import find
+
+    daemon = Daemon()
+    monkeypatch.setattr(daemon, "jobs", lambda: done([JobView(9, "later"), JobView(7, "now", "running")]), False)
+    monkeypatch.setattr(find, "running", lambda home: done(daemon))
+    app = TunesmithApp(Home(tmp_path / "home"), machine=MACHINE)
+    app.home.socket.parent.mkdir(parents=True)
+    app.home.socket.touch()
+    async with app.run_test() as pilot:
+        await pilot.pause(1)
+        assert (step(app), app.job_id) == ("run", 7)
+        await pilot.press("q")
+
+
+async def done(value: object) -> object:
+    return value

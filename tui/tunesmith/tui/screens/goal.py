@@ -36,7 +36,7 @@ class GoalStep(Vertical):
                     _said(f"goal.{key}_title", card.title),
                     _said(f"goal.{key}_blurb", card.blurb),
                     chosen=self.draft.method == key,
-                    note=card.title,
+                    note=card.key.upper(),
                 )
                 wants = Content.assemble((t("goal.wants"), "bold"), "  ", _said(f"goal.shape_{card.data_shape}", ""))
                 yield Static(wants, classes="example")

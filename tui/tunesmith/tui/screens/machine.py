@@ -57,8 +57,9 @@ class MachineStep(Vertical):
         for number, device in enumerate(d for d in machine.devices if d.kind != "cpu"):
             yield Gauge(
                 device.kind.upper(),
-                _figure(device.name, device.memory_free_bytes, device.memory_bytes),
-                t("machine.trains_here") if device == machine.device else t(f"machine.means_{device.kind}"),
+                _figure(device),
+                f"{device.name}. "
+                + (t("machine.trains_here") if device == machine.device else t(f"machine.means_{device.kind}")),
                 _used(device),
             ).add_class(f"device-{number}")
         simd = " ".join(machine.simd)
@@ -116,7 +117,7 @@ class MachineStep(Vertical):
         for number, device in enumerate(d for d in machine.devices if d.kind != "cpu"):
             for gauge in self.query(f".device-{number}").results(Gauge):
                 gauge.share = _used(device)
-                gauge.figure = _figure(device.name, device.memory_free_bytes, device.memory_bytes)
+                gauge.figure = _figure(device)
 
     @on(Button.Pressed, "#go-on")
     def action_go_on(self) -> None:
@@ -137,7 +138,7 @@ def _used(device: Device) -> float | None:
     return 1 - device.memory_free_bytes / device.memory_bytes if device.memory_bytes else None
 
 
-def _figure(name: str, free: int, total: int) -> str:
-    if not total:
-        return name
-    return f"{name}, {t('machine.free_of', free=bytes_text(free), total=bytes_text(total))}"
+def _figure(device: Device) -> str:
+    if not device.memory_bytes:
+        return device.note
+    return t("machine.free_of", free=bytes_text(device.memory_free_bytes), total=bytes_text(device.memory_bytes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
+from textual.binding import ActiveBinding
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
@@ -15,11 +16,12 @@ class KeyBar(Footer):
     def compose(self) -> ComposeResult:
         if not self._bindings_ready:
             return
-        seen: set[str] = set()
-        for _, binding, enabled, tooltip in self.screen.active_bindings.values():
-            if not binding.show or binding.action in seen:
-                continue
-            seen.add(binding.action)
+        shortest: dict[str, ActiveBinding] = {}
+        for active in self.screen.active_bindings.values():
+            other = shortest.get(active.binding.action)
+            if active.binding.show and (other is None or len(active.binding.key) < len(other.binding.key)):
+                shortest[active.binding.action] = active
+        for _, binding, enabled, tooltip in shortest.values():
             yield FooterKey(
                 binding.key,
                 self.app.get_key_display(binding),
