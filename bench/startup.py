@@ -52,7 +52,7 @@ def help_times() -> tuple[float, float]:
 
 
 def first_paint(home: Path) -> tuple[float, float]:
-    """From starting the wizard on a terminal until the first word of its rail is written: seconds, and processor seconds.
+    """Seconds, and processor seconds, from starting the wizard on a terminal until its rail's first word is written.
 
     The second says what the first would be on a machine that does nothing else.
     """
