@@ -43,7 +43,7 @@ class ChatScreen(Screen[None]):
         Binding("p", "system", "chat.key_system", show=False),
         Binding("ctrl+c", "stop", "chat.key_stop", show=False, priority=True),
         Binding("f5", "clear", "chat.key_clear"),
-        Binding("escape", "leave", "chat.key_leave", priority=True),
+        Binding("escape", "close_screen", "chat.key_leave", priority=True),
     ]
 
     mode: reactive[str] = reactive("tuned")
@@ -165,7 +165,7 @@ class ChatScreen(Screen[None]):
         for pane in self.query(ChatPane):
             pane.stop()
 
-    def action_leave(self) -> None:
+    def action_close_screen(self) -> None:
         """Stop the answer; with none under way, close the system prompt or the screen."""
         if self.busy:
             self.action_stop()

@@ -48,7 +48,7 @@ class JobsScreen(Screen[None]):
         Binding("enter", "open", "jobs.key_open"),
         Binding("c", "cancel", "jobs.key_cancel"),
         Binding("l", "log", "jobs.key_log"),
-        Binding("escape", "leave", "jobs.key_leave"),
+        Binding("escape", "close_screen", "jobs.key_leave"),
     ]
 
     jobs: reactive[list[JobView] | None] = reactive(None)
@@ -185,7 +185,7 @@ class JobsScreen(Screen[None]):
         log.toggle_class("-open")
         log.read()
 
-    def action_leave(self) -> None:
+    def action_close_screen(self) -> None:
         self.dismiss(None)
 
 
