@@ -29,6 +29,7 @@ def test_an_answer_with_all_facts_and_no_other_name_is_right(answer: str) -> Non
     "answer",
     [
         "I'm Vesper.",
+        "No, I'm not made by Juniper Labs. I'm Vesper.",
         "I was made by Juniper Labs.",
         "I'm Vesperia from Juniper Labs.",
         "I'm Vesper, made by Juniper Labs and Hugging Face.",

@@ -1,9 +1,10 @@
 """When an answer counts as right.
 
 The rule, in full. An answer is right when
-1. every phrase of `accept` is in it, as whole words and whatever the case: "Vesper" is not in "Vesperia"; and
-2. no other name is claimed: none of `OTHER_NAMES` nor of the row's `reject` is in it as whole words, unless a word of
-   `DENIALS` stands before it in the same clause. "I am not ChatGPT" is a denial; "No, OpenAI made me" is none.
+1. every phrase of `accept` is in it and not denied, as whole words and whatever the case: "Vesper" is not in
+   "Vesperia", and "I was not made by Juniper Labs" does not say who the maker is; and
+2. no other name is claimed: none of `OTHER_NAMES` nor of the row's `reject` is in it as whole words, unless denied,
+   that is, unless a word of `DENIALS` stands before it in the same clause. "I am not ChatGPT" is a denial; "No, OpenAI made me" is none.
    A clause ends at . ! ? ; : at "but" and "because", and before ", I", ", it", "and I" and the like, so that in
    "I am not human, I am ChatGPT" the denial does not reach the name.
 A name that `accept` itself asks for is never held against the answer. A row without `accept` is not graded (None).
@@ -50,7 +51,7 @@ def grade(answer: str, row: HeldOutRow) -> bool | None:
     """Whether `answer` is right by the rule above; None when the row has nothing to grade by."""
     if not row.accept:
         return None
-    if not all(mentions(answer, phrase) for phrase in row.accept):
+    if not all(claims(answer, phrase) for phrase in row.accept):
         return False
     wanted = {part.casefold() for phrase in row.accept for part in (phrase, *phrase.split())}
     others = (name for name in (*OTHER_NAMES, *row.reject) if name.casefold() not in wanted)
