@@ -142,7 +142,7 @@ def complete(spec: JobSpec) -> JobSpec:
 
     def with_card(where: str, given: dict[str, Any], cards: Any) -> dict[str, Any]:
         kind = given.get("kind")
-        if kind not in cards:
+        if not isinstance(kind, str) or kind not in cards:
             raise RecipeError(f"{where} kind is {kind!r}", nearest(str(kind), cards))
         knobs = {key: value for key, value in given.items() if key != "kind"}
         return {"kind": kind, **fill(where, cards[kind].knobs, knobs)}

@@ -107,7 +107,7 @@ class Engine:
             if self._is_end(token):
                 self.finish_reason = "stop"
                 break
-            yield decoder.decode(self._llama.detokenize([token]))
+            yield decoder.decode(bytes(self._llama.detokenize([token])))
             if written >= most:
                 break
         if rest := decoder.decode(b"", final=True):

@@ -42,7 +42,7 @@ def write_tokenizer(metadata: dict[str, Any], folder: Path) -> None:
     engine.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
 
     def named(which: str) -> str:
-        return tokens[metadata[f"tokenizer.ggml.{which}_token_id"]]
+        return str(tokens[metadata[f"tokenizer.ggml.{which}_token_id"]])
 
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=engine,
