@@ -4,7 +4,8 @@ The rule, in full. An answer is right when
 1. every phrase of `accept` is in it and not denied, as whole words and whatever the case: "Vesper" is not in
    "Vesperia", and "I was not made by Juniper Labs" does not say who the maker is; and
 2. no other name is claimed: none of `OTHER_NAMES` nor of the row's `reject` is in it as whole words, unless denied,
-   that is, unless a word of `DENIALS` stands before it in the same clause. "I am not ChatGPT" is a denial; "No, OpenAI made me" is none.
+   that is, unless a word of `DENIALS` stands before it in the same clause. "I am not ChatGPT" is a denial;
+   "No, OpenAI made me" is none.
    A clause ends at . ! ? ; : at "but" and "because", and before ", I", ", it", "and I" and the like, so that in
    "I am not human, I am ChatGPT" the denial does not reach the name.
 A name that `accept` itself asks for is never held against the answer. A row without `accept` is not graded (None).
@@ -26,7 +27,7 @@ DENIALS = re.compile(
     r"\b(?:no(?!,)|not|never|neither|nor|isn't|wasn't|aren't|weren't|don't|didn't|cannot|can't|unlike)\b", re.IGNORECASE
 )
 CLAUSE = re.compile(
-    r"[.!?;:\n]+|,?\s+\bbut\b|\s+\bbecause\b|(?:,\s*|\s+)and\s+(?=(?:I|I'm|my|it|it's|they|this)\b)"
+    r"[.!?;:]+|\n{2,}|,?\s+\bbut\b|\s+\bbecause\b|(?:,\s*|\s+)and\s+(?=(?:I|I'm|my|it|it's|they|this)\b)"
     r"|,\s*(?=(?:I|I'm|my|it|it's|they|this|you)\b)",
     re.IGNORECASE,
 )
