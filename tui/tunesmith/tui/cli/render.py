@@ -68,9 +68,9 @@ def result(view: JobView) -> dict[str, Any]:
         "name": view.name,
         "state": view.state,
         "seconds": round(run_seconds(view), 1),
-        "base_correct": view.correct("base")[0],
-        "tuned_correct": view.correct("tuned")[0],
-        "gguf_correct": view.correct("gguf")[0],
+        "base_correct": correct(view, "base"),
+        "tuned_correct": correct(view, "tuned"),
+        "gguf_correct": correct(view, "gguf"),
         "held_out": max(view.correct(subject)[1] for subject in ("base", "tuned", "gguf")),
         "held_out_loss_before": base.get("held_out_loss"),
         "held_out_loss_after": tuned.get("held_out_loss"),
@@ -84,6 +84,12 @@ def result(view: JobView) -> dict[str, Any]:
         "recipe": str(Path(view.folder) / "recipe.yaml"),
         "folder": view.folder,
     }
+
+
+def correct(view: JobView, subject: str) -> int | None:
+    """None where nothing of `subject` was graded: that is not the same as nothing right."""
+    right, graded = view.correct(subject)
+    return right if graded else None
 
 
 def score(view: JobView, subject: str) -> Mapping[str, float | None]:
@@ -167,7 +173,7 @@ def answers_table(view: JobView, set_name: str) -> Table:
     return table
 
 
-def one_line(text: str, limit: int = 240) -> str:
+def one_line(text: str, limit: int = 140) -> str:
     """`text` without line ends and control characters, cut at `limit` characters."""
     flat = " ".join(text.split())
     flat = "".join(character for character in flat if character.isprintable())
@@ -189,6 +195,7 @@ def print_result(view: JobView) -> None:
         counts = "   ".join(
             f"{label} {figures[key]} of {held_out}"
             for label, key in (("before", "base_correct"), ("after", "tuned_correct"), ("gguf", "gguf_correct"))
+            if figures[key] is not None
         )
         console.print(f"right on held-out questions:  {counts}")
     for label, key in (("held-out loss", "held_out_loss"), ("general perplexity", "general_perplexity")):
