@@ -25,14 +25,14 @@ Told = Callable[[Context], list[e.Event]]
 
 
 def random_model(tokenizer_of: Path, folder: Path, seed: int) -> Path:
-    """A model folder whose weights are random but wide, so that its distributions are far from uniform."""
+    """A model folder whose weights are random, and wide enough that another seed gives other distributions."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     shutil.copytree(tokenizer_of, folder)
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(folder)
-    config.initializer_range = 0.5
+    config.initializer_range = 0.15
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     return folder
 
