@@ -147,7 +147,9 @@ def test_a_very_long_run_keeps_a_bounded_curve() -> None:
     assert view.losses[-1][0] == v.LOSS_POINTS_KEPT + 10
 
 
-@pytest.mark.parametrize("line", [b"", b"{}", b'{"type": "unheard_of", "time": 1}', b'{"type": "finished"}', b'{"type"'])
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b'{"type": "unheard_of", "time": 1}', b'{"type": "finished"}', b'{"type"']
+)
 def test_a_line_that_is_no_event_is_refused(line: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         e.decode(line)

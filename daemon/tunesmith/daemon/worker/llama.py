@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ class Engine:
             )
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"llama.cpp cannot load {path}: {error}", "Export the model again.") from error
-        self._is_end = lambda token: llama_cpp.llama_vocab_is_eog(self._llama._model.vocab, token)
+        self._is_end: Callable[[int], bool] = lambda token: bool(
+            llama_cpp.llama_vocab_is_eog(self._llama._model.vocab, token)
+        )
         metadata: Mapping[str, str] = self._llama.metadata
         trained_on = int(metadata.get(f"{metadata.get('general.architecture', '')}.context_length", context_tokens))
         self.context_tokens = min(context_tokens, trained_on)
