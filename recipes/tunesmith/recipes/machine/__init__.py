@@ -53,8 +53,8 @@ class Machine(msgspec.Struct, frozen=True):
 
     @property
     def device(self) -> Device:
-        """The one that trains by default: the first accelerator, else the CPU."""
-        return next((d for d in self.devices if d.kind != "cpu"), self.devices[-1])
+        """The one that trains by default: the first accelerator that a worker can use, else the CPU."""
+        return next((d for d in self.devices if d.kind in ("cuda", "mps")), self.devices[-1])
 
 
 @cache
