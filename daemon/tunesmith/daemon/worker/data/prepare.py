@@ -43,7 +43,7 @@ def run(context: Context) -> None:
             rendered.append(short)
     context.rows = rendered
     set_apart = context.held_out if held_out_missing else []
-    report(context, data.train, rejected, rendered, len(set_apart))
+    report(context, named(data.train, "train"), rejected, rendered, len(set_apart))
     if held_out_missing:
         context.notice("info", f"{len(set_apart)} rows are held out of training to test what was learned.")
     else:
@@ -72,8 +72,13 @@ def held_out_rows(context: Context, source: str) -> list[HeldOutRow]:
     else:
         rows, rejected = read(Path(source), held_out_row)
     rendered = [render(row.conversation(), context.tokenizer) for row in rows]
-    report(context, source, rejected, rendered, 0, "rejected-held-out.jsonl")
+    report(context, named(source, "held_out"), rejected, rendered, 0, "rejected-held-out.jsonl")
     return rows
+
+
+def named(source: str, kind: str) -> str:
+    """The file behind a source: the starter has several."""
+    return f"{STARTER}/{kind}.jsonl" if source == STARTER else source
 
 
 def report(
