@@ -7,6 +7,8 @@ from typing import Any
 
 from tunesmith.recipes.methods import Method
 
+IGNORED = -100  # labels that torch's cross entropy leaves out
+
 
 def trainer(
     model: Any,
@@ -16,18 +18,48 @@ def trainer(
     knobs: Mapping[str, Any],
     callbacks: list[Any],
 ) -> Any:
-    """trl's SFTTrainer over rows that are tokens and labels already; it renders and masks nothing itself."""
+    """trl's SFTTrainer over rows that are tokens and labels already; it renders and masks nothing itself.
+
+    Logits are computed only where some row of the batch has a label: the vocabulary is the widest layer, and most
+    positions are prompt or padding.
+    """
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    class LabelledPositionsTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped to mypy
+        def compute_loss(
+            self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            loss, outputs = labelled_loss(model, inputs, num_items_in_batch)
+            return (loss, outputs) if return_outputs else loss
+
     config = SFTConfig(dataset_kwargs={"skip_prepare_dataset": True}, packing=False, **arguments)
-    return SFTTrainer(
+    return LabelledPositionsTrainer(
         model=model,
         args=config,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=callbacks,
     )
+
+
+def labelled_loss(model: Any, inputs: dict[str, Any], labels_in_step: Any = None) -> tuple[Any, Any]:
+    """Cross entropy in nats over the labelled tokens, and the model's outputs (logits of the kept positions only).
+
+    `input_ids`, `attention_mask`, `labels` are (rows, length). The sum is divided by `labels_in_step` where given
+    (all labels of an accumulated step), else by the labels of this batch.
+    """
+    import torch
+
+    wanted = inputs["labels"][:, 1:]  # the token after each position
+    kept = (wanted != IGNORED).any(dim=0).nonzero().squeeze(1)
+    outputs = model(
+        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False, logits_to_keep=kept
+    )
+    wanted = wanted[:, kept]
+    chosen = wanted != IGNORED
+    summed = torch.nn.functional.cross_entropy(outputs.logits[chosen].float(), wanted[chosen], reduction="sum")
+    return summed / (chosen.sum() if labels_in_step is None else labels_in_step), outputs
 
 
 CARD = Method(
