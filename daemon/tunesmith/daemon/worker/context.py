@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -17,7 +15,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.worker.data.render import Rendered
 from tunesmith.recipes.data.rows import HeldOutRow
-from tunesmith.recipes.errors import JobError, ModelError, TunesmithError
+from tunesmith.recipes.errors import JobError, ModelError
 from tunesmith.recipes.spec import JobSpec
 
 PROGRESS_INTERVAL_S = 0.1  # ten a second: what a screen shows
@@ -99,20 +97,6 @@ class Context:
     def end(self) -> None:
         seconds = time.monotonic() - self._stage_started
         self.emit(e.StageFinished(time=time.time(), stage=self.stage, seconds=seconds))
-
-    def run(self, command: list[str]) -> None:
-        """Run `command` with its output in the log. Raises TunesmithError unless it ends with 0."""
-        self.check_cancelled()
-        sys.stdout.flush()
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=self.work) as process:
-            try:
-                code = process.wait()
-            finally:
-                if process.poll() is None:
-                    process.kill()
-        if code:
-            name = next((Path(part).name for part in command if part.endswith(".py")), Path(command[0]).name)
-            raise TunesmithError(f"{name} ended with {code}", "What it printed is in the job's log.", "command")
 
     def check_cancelled(self) -> None:
         """Raises Stopped once a person cancelled."""
