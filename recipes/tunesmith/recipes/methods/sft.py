@@ -27,11 +27,17 @@ def trainer(
     from trl import SFTConfig, SFTTrainer
 
     class LabelledPositionsTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped to mypy
+        tokens_seen = 0  # without padding
+
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
+            self.tokens_seen += int(inputs["attention_mask"].sum())
             loss, outputs = labelled_loss(model, inputs, num_items_in_batch)
             return (loss, outputs) if return_outputs else loss
+
+        def log(self, logs: dict[str, float], *rest: Any, **more: Any) -> None:
+            super().log(logs | {"num_tokens": self.tokens_seen}, *rest, **more)
 
     config = SFTConfig(dataset_kwargs={"skip_prepare_dataset": True}, packing=False, **arguments)
     return LabelledPositionsTrainer(
