@@ -101,7 +101,7 @@ def wizard() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "tunesmith.tui.cli.main"],
+        [sys.executable, "-c", "from tunesmith.tui.cli.main import main; main()"],
         stdin=slave,
         stdout=slave,
         stderr=slave,
