@@ -1,4 +1,4 @@
-"""What a row is once it has been read and checked."""
+"""What a row is once it has been read and recognised."""
 
 from __future__ import annotations
 
@@ -6,40 +6,87 @@ from typing import Any
 
 import msgspec
 
+# role (system, user, assistant, tool), content (text, media as tags), and where given: loss (bool), reasoning_content
+# (text), tool_calls ([{"type": "function", "function": {"name", "arguments": {...}}}]), name, tool_call_id.
 Message = dict[str, Any]
 
 
-class TrainingRow(msgspec.Struct, frozen=True):
-    """A conversation with at least one assistant turn; `where` is `file:line`."""
+class RawRow(msgspec.Struct, frozen=True):
+    """A decoded row of `file`, its shape not yet known; `line` counts from 1 (of an array or table: its rows)."""
 
-    messages: list[Message]
-    where: str = ""
-
-
-class HeldOutRow(msgspec.Struct, frozen=True):
-    """`messages` end with the question, `answer` is expected; all of `accept` must be in an answer, no `reject`."""
-
-    messages: list[Message]
-    answer: str
-    accept: tuple[str, ...] = ()
-    reject: tuple[str, ...] = ()
-    where: str = ""
-
-    @property
-    def question(self) -> str:
-        return str(self.messages[-1]["content"])
-
-    def conversation(self) -> list[Message]:
-        """Question and expected answer, to be scored."""
-        return [*self.messages, {"role": "assistant", "content": self.answer}]
+    file: str
+    line: int
+    value: dict[str, Any]
 
 
 class RejectedRow(msgspec.Struct, frozen=True):
-    """A row that was not used, and why."""
+    """A row that was not used: `reason` says why in English, `code` and `values` say it to other languages."""
 
-    where: str
+    file: str
+    line: int
     reason: str
-    line: str = ""
+    code: str = ""
+    values: dict[str, Any] = {}
+    text: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.reason}"
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
+class FileNotice(msgspec.Struct, frozen=True):
+    """Something about a whole file that a person should know (its encoding, say); it is no row."""
+
+    file: str
+    text: str
+    code: str = ""
+    values: dict[str, Any] = {}
+
+
+class Media(msgspec.Struct, frozen=True):
+    """`kind` is image, audio or video; `source` a path, a URL or a data: URI."""
+
+    kind: str
+    source: str
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One text of a row: a conversation (`messages`) for the chat template, or a plain `text`; never both.
+
+    `name` says which one: conversation, text, chosen, rejected, prompt, anchor, positive 1, negative 1, ...
+    """
+
+    name: str
+    messages: list[Message] | None = None
+    text: str | None = None
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A row of a known shape. Training uses the first part; preference rows have chosen and rejected, and so on.
+
+    `media` is in the order of the tags in the text. `label` belongs to KTO and classification; `columns` are what the
+    shape does not use (reward functions and the held-out answer read them).
+    """
+
+    file: str
+    line: int
+    shape: str
+    parts: tuple[Part, ...]
+    tools: list[dict[str, Any]] | None = None
+    media: tuple[Media, ...] = ()
+    label: bool | int | float | str | list[int | str] | None = None
+    columns: dict[str, Any] = {}
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """What the model sees of a part: its exact `text` and tokens.
+
+    `ids` is a numpy array of int32 (tokens,), `trained` of bool (tokens,): whether the token is a target of the loss.
+    """
+
+    text: str
+    ids: Any
+    trained: Any
