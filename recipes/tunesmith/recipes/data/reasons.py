@@ -25,6 +25,7 @@ REASONS = {
     "second_list": "a second list of rows, {key}, with {count} rows; only the first one is read",
     # shapes
     "not_shape": "not of the shape {shape}: {why}",
+    "no_shape": "of no shape that is known",
     "no_messages": "no filled list called messages",
     "no_object": "message {place} is not an object",
     "bad_role": "message {place} has the role {role}; known: {roles}",
@@ -63,7 +64,10 @@ REASONS = {
     "media_too_large": "{source} is larger than {limit}",
     # rendering
     "template_refuses": "the chat template refuses this: {error}",
-    "rewritten_turns": "the chat template changes earlier turns once later ones follow; what is trained cannot be told",
+    "rewritten_turns": "the chat template changes what stands up to message {place} once more follows; train the last turn",
+    "drops_reasoning": "the chat template leaves out the reasoning of message {place}; train the last turn only",
+    "drops_calls": "the chat template leaves out the tool calls of message {place}",
+    "no_end_of_turn": "the chat template writes no end-of-turn token after message {place}, so a model would never stop",
     "nothing_trained": "no token to learn from",
     "over_long": "longer than {limit} tokens ({tokens})",
 }

@@ -1,0 +1,93 @@
+"""How a chat template opens and closes an answer, found by rendering conversations whose words are known."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tunesmith.recipes.data.chat_template import PROBE_CALL, PROBE_TOOL, ChatTemplate
+from tunesmith.recipes.data.reasons import BadRow
+
+_ASKED, _ANSWER, _AGAIN, _SECOND, _RESULT = "qjxask1", "qjxsay2", "qjxask3", "qjxsay4", "qjxout5"
+
+
+class Endings(msgspec.Struct, frozen=True):
+    """What a template writes around an answer of plain text.
+
+    `leads` stand between the generation prompt and the answer (an empty thought, a space), in a last and in an earlier
+    turn. `closes` go from the answer to the end of its end-of-turn token. `last_tail` is all that follows the last
+    answer; `appended` what it lacks of a close, which rendering adds ("" for most), and `appended_call` the same for
+    an answer that calls tools. `unwritten` are ends of the generation prompt that finished turns do not have.
+    """
+
+    leads: tuple[str, ...]
+    closes: tuple[str, ...]
+    last_tail: str
+    appended: str
+    appended_call: str
+    unwritten: tuple[str, ...]
+
+
+def probed(template: ChatTemplate, special: Iterable[str], added: Iterable[str]) -> Endings | None:
+    """None where the template writes no special token after an answer, or refuses the simplest conversation."""
+    ask: Any = [{"role": "user", "content": _ASKED}, {"role": "assistant", "content": _ANSWER}]
+    more: Any = [*ask, {"role": "user", "content": _AGAIN}, {"role": "assistant", "content": _SECOND}]
+    try:
+        prompt, single, double = template.text(ask[:1], prompt=True), template.text(ask), template.text(more)
+    except BadRow:
+        return None
+    if not all(word in text for text, word in ((prompt, _ASKED), (single, _ANSWER), (double, _ANSWER))):
+        return None
+    between, tail = _between(double, _ANSWER, _AGAIN), single.partition(_ANSWER)[2]
+    close = _through_first(between, special) or _through_first(between, added)
+    if close is None:
+        return None
+    leads, unwritten = [], []
+    for text in (single, double):
+        shared = len(os.path.commonprefix((prompt, text[: text.index(_ANSWER)])))
+        leads.append(text[shared : text.index(_ANSWER)])
+        unwritten.append(prompt[shared:])
+    appended = "" if tail.startswith(close) else close.removeprefix(tail)
+    closes, appended_call = [close], appended
+    if appended and (call := _after_call(template, special)):
+        closes.append(call)
+        appended_call = call
+    return Endings(
+        tuple(dict.fromkeys(leads)),
+        tuple(dict.fromkeys(closes)),
+        tail,
+        appended,
+        appended_call,
+        tuple(text for text in dict.fromkeys(unwritten) if text),
+    )
+
+
+def _after_call(template: ChatTemplate, special: Iterable[str]) -> str | None:
+    """What opens the turn after a tool call, for templates in which that ends the call."""
+    messages: Any = [
+        {"role": "user", "content": _ASKED},
+        {"role": "assistant", "content": "", "tool_calls": [PROBE_CALL]},
+        {"role": "tool", "name": "qjxcall", "tool_call_id": PROBE_CALL["id"], "content": _RESULT},
+    ]
+    try:
+        called = template.text(template.given(messages[:2]), [PROBE_TOOL])
+        text = template.text(template.given(messages), [PROBE_TOOL])
+    except BadRow:
+        return None
+    return _through_first(text[len(called) : text.rfind(_RESULT)], special) if text.startswith(called) else None
+
+
+def _between(text: str, first: str, second: str) -> str:
+    start = text.index(first) + len(first)
+    return text[start : text.find(second, start)]
+
+
+def _through_first(text: str, tokens: Iterable[str]) -> str | None:
+    """`text` up to and with the first of `tokens`, the longest where several start there."""
+    longest_first = sorted((token for token in tokens if token), key=len, reverse=True)
+    found = re.search("|".join(map(re.escape, longest_first)), text) if longest_first else None
+    return text[: found.end()] if found else None
