@@ -37,6 +37,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "models"
 
     @property
+    def data(self) -> Path:
+        """Public data sets that were fetched: a folder each, by key."""
+        return self.root / "data"
+
+    @property
+    def prepared(self) -> Path:
+        """Cache of tokenized data, by content and settings."""
+        return self.root / "cache" / "prepared"
+
+    @property
     def log(self) -> Path:
         return self.root / "daemon.log"
 
