@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -48,7 +47,7 @@ def probed(template: ChatTemplate, special: Iterable[str], added: Iterable[str])
         return None
     leads, unwritten = [], []
     for text in (single, double):
-        shared = len(os.path.commonprefix((prompt, text[: text.index(_ANSWER)])))
+        shared = _shared(prompt, text[: text.index(_ANSWER)])
         leads.append(text[shared : text.index(_ANSWER)])
         unwritten.append(prompt[shared:])
     appended = "" if tail.startswith(close) else close.removeprefix(tail)
@@ -79,6 +78,14 @@ def _after_call(template: ChatTemplate, special: Iterable[str]) -> str | None:
     except BadRow:
         return None
     return _through_first(text[len(called) : text.rfind(_RESULT)], special) if text.startswith(called) else None
+
+
+def _shared(first: str, second: str) -> int:
+    """How many characters both begin with."""
+    for place, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            return place
+    return min(len(first), len(second))
 
 
 def _between(text: str, first: str, second: str) -> str:

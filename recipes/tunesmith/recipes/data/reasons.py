@@ -64,10 +64,10 @@ REASONS = {
     "media_too_large": "{source} is larger than {limit}",
     # rendering
     "template_refuses": "the chat template refuses this: {error}",
-    "rewritten_turns": "the chat template changes what stands up to message {place} once more follows; train the last turn",
+    "rewritten_turns": "the chat template rewrites message {place} or what precedes it later on; train the last turn",
     "drops_reasoning": "the chat template leaves out the reasoning of message {place}; train the last turn only",
     "drops_calls": "the chat template leaves out the tool calls of message {place}",
-    "no_end_of_turn": "the chat template writes no end-of-turn token after message {place}, so a model would never stop",
+    "no_end_of_turn": "the chat template writes no end-of-turn token after message {place}",
     "nothing_trained": "no token to learn from",
     "over_long": "longer than {limit} tokens ({tokens})",
 }

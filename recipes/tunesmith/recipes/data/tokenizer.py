@@ -41,8 +41,8 @@ class Tokenizer:
 
         try:
             self._reference = Reference.from_str(definition.decode())
-        except Exception as error:  # noqa: BLE001 - the bare class is all that tokenizers raises
-            if type(error) is not Exception:
+        except Exception as error:
+            if type(error) is not Exception:  # tokenizers raises the bare class
                 raise
             raise ModelError(f"The tokenizer cannot be read: {error}", "Download the model again.") from error
         self._reference.no_truncation()
