@@ -169,7 +169,7 @@ def bytes_below(folder: Path) -> int:
 @contextmanager
 def locked(staged: Path) -> Iterator[None]:
     """One download a folder. Raises DataError when another process is at it."""
-    with (staged / ".lock").open("w") as lock:
+    with (staged / ".busy").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

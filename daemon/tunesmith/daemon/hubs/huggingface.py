@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tunesmith.daemon.hubs import Hub, HubFile, Listing, refusals
 from tunesmith.recipes.errors import DataError
 
 TIMEOUT_S = 30.0
+CHUNK_BYTES = 1 << 20  # what an interruption may lose and how often progress is told; the library's 10 MiB are too many
 
 
 def listing(repository: str) -> Listing:
@@ -31,10 +32,10 @@ def fetch(
     repository: str, revision: str, files: Sequence[HubFile], folder: Path, received: Callable[[int], None]
 ) -> None:
     """One after the other. Not by snapshot_download: since 2.0 that begins a file anew after an interruption."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.file_download import http_get
+    from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
     headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # ranges of packed bytes could not be joined
     for file in files:
         target = folder / file.path
@@ -47,17 +48,33 @@ def fetch(
         url = hf_hub_url(repository, file.path, repo_type="dataset", revision=revision)
         try:
             with incomplete.open("ab") as part, told(repository, file.path):
-                if part.tell() > file.bytes:
-                    part.truncate(0)
-                received(part.tell())
-                http_get(
-                    url, part, resume_size=part.tell(), headers=dict(headers), expected_size=file.bytes,
-                    tqdm_class=counter(received),
-                )  # fmt: skip
+                fetch_rest(url, part, file.bytes, headers, received)
         except DataError:  # what arrived is not the file, so there is nothing to go on from
             incomplete.unlink()
             raise
         incomplete.rename(target)
+
+
+def fetch_rest(
+    url: str, part: BinaryIO, size: int, headers: Mapping[str, str], received: Callable[[int], None]
+) -> None:
+    """Append to `part` what it lacks of `size` bytes; goes on after a broken connection while anything arrives."""
+    import httpx2
+    from huggingface_hub.file_download import http_get
+
+    if part.tell() > size:
+        part.truncate(0)
+    received(part.tell())
+    while True:
+        before = part.tell()
+        try:
+            http_get(
+                url, part, resume_size=before, headers=dict(headers), expected_size=size, tqdm_class=counter(received)
+            )
+            return
+        except httpx2.TransportError:
+            if part.tell() == before:
+                raise
 
 
 def counter(received: Callable[[int], None]) -> type[Any]:

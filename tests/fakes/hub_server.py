@@ -1,0 +1,178 @@
+"""A hub on the loopback that speaks the protocols of Hugging Face and ModelScope, and can be made to misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+COMMIT = "5e" * 20
+LARGE = 1000  # bytes from which a file is in LFS at Hugging Face: listed with its SHA-256, served from elsewhere
+
+
+class Asked(NamedTuple):
+    """A request for bytes of a file: its path in the repository and where it began."""
+
+    path: str
+    start: int
+
+
+class FakeHub:
+    """One repository and its files, and what goes wrong.
+
+    `refuse` is a status for every listing, `refuse_files` one for every file. `altered` are files whose bytes come
+    wrong, `cut` those whose connection breaks once after so many bytes, `stalled` those that stop there and stay open.
+    """
+
+    def __init__(self, repository: str, files: dict[str, bytes]) -> None:
+        self.repository, self.files = repository, files
+        self.refuse = self.refuse_files = 0
+        self.altered: set[str] = set()
+        self.cut: dict[str, int] = {}
+        self.stalled: dict[str, int] = {}
+        self.stalling = threading.Event()
+        self.released = threading.Event()
+        self.asked: list[Asked] = []
+        self.url = ""
+
+    @contextmanager
+    def serve(self) -> Iterator[FakeHub]:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.released.set()
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def ranges_of(self, path: str) -> list[int]:
+        return [asked.start for asked in self.asked if asked.path == path]
+
+    def listed_for_huggingface(self) -> dict[str, Any]:
+        siblings = []
+        for path, content in self.files.items():
+            blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+            sibling: dict[str, Any] = {"rfilename": path, "size": len(content), "blobId": blob}
+            if len(content) >= LARGE:
+                digest = hashlib.sha256(content).hexdigest()
+                sibling["lfs"] = {"size": len(content), "sha256": digest, "pointerSize": 130}
+            siblings.append(sibling)
+        return {"id": self.repository, "sha": COMMIT, "private": False, "downloads": 0, "likes": 0, "tags": [],
+                "siblings": siblings}  # fmt: skip
+
+    def listed_for_modelscope(self, page: int, size: int) -> dict[str, Any]:
+        entries = [
+            {"Path": path, "Name": path.rpartition("/")[2], "Type": "blob", "Size": len(content),
+             "Sha256": hashlib.sha256(content).hexdigest(), "Revision": COMMIT}
+            for path, content in self.files.items()
+        ]  # fmt: skip
+        return {"Code": 200, "Success": True, "Message": "", "Data": {"Files": entries[(page - 1) * size : page * size]}}
+
+
+def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            address = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(address.query).items()}
+            parts = [unquote(part) for part in address.path.strip("/").split("/")]
+            match parts:
+                case ["api", "datasets", owner, name, *_]:
+                    self.listing(f"{owner}/{name}", hub.listed_for_huggingface())
+                case ["datasets", owner, name, "resolve", _, *path]:
+                    self.resolve(f"{owner}/{name}", "/".join(path))
+                case ["cdn", *path]:
+                    self.send_file("/".join(path))
+                case ["api", "v1", "datasets", owner, name, "repo", "tree"]:
+                    page = hub.listed_for_modelscope(int(query["PageNumber"]), int(query["PageSize"]))
+                    self.listing(f"{owner}/{name}", page)
+                case ["api", "v1", "datasets", owner, name, "repo"]:
+                    if self.known(f"{owner}/{name}", hub.refuse_files):
+                        self.send_file(query["FilePath"])
+                case _:
+                    self.refuse(404)
+
+        def known(self, repository: str, refused: int) -> bool:
+            if refused or repository != hub.repository:
+                self.refuse(refused or 404)
+                return False
+            return True
+
+        def listing(self, repository: str, listed: dict[str, Any]) -> None:
+            if self.known(repository, hub.refuse):
+                self.send_json(200, listed)
+
+        def resolve(self, repository: str, path: str) -> None:
+            if not self.known(repository, hub.refuse_files):
+                return
+            if len(hub.files[path]) < LARGE:
+                self.send_file(path)
+                return
+            self.send_response(302)
+            self.send_header("Location", f"{hub.url}/cdn/{path}")
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def refuse(self, status: int) -> None:
+            codes = {401: "RepoNotFound", 403: "GatedRepo", 404: "RepoNotFound"}
+            body = {"error": "refused", "Code": 10_010_205_001, "Message": "refused", "Success": False}
+            self.send_json(status, body, {"X-Error-Code": codes[status]} if status in codes else {})
+
+        def send_json(self, status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+            body = json.dumps(value).encode()
+            self.send_response(status)
+            for name, content in (headers or {}).items():
+                self.send_header(name, content)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def send_file(self, path: str) -> None:
+            content = hub.files[path]
+            if path in hub.altered:
+                content = bytes([content[0] ^ 1]) + content[1:]
+            wanted = self.headers.get("Range")
+            start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
+            hub.asked.append(Asked(path, start))
+            self.send_response(206 if wanted else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            if wanted:
+                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            self.end_headers()
+            if self.command != "GET":
+                return
+            if (end := hub.cut.pop(path, None)) is not None:
+                self.wfile.write(content[start:end])
+                self.close_connection = True
+            elif (end := hub.stalled.pop(path, None)) is not None:
+                self.wfile.write(content[start:end])
+                self.wfile.flush()
+                hub.stalling.set()
+                hub.released.wait()
+                self.close_connection = True
+            else:
+                self.wfile.write(content[start:])
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    return Handler
