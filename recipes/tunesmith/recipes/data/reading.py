@@ -1,153 +1,163 @@
-"""A JSONL file read line by line, so that one bad line costs one row."""
+"""Rows of data files, read one by one: a bad row costs one row, and a file of any size the same memory."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
-from tunesmith.recipes.data.rows import HeldOutRow, Message, RejectedRow, TrainingRow
-from tunesmith.recipes.errors import DataError
+import msgspec
 
-ROLES = ("system", "user", "assistant", "tool")
-LINE_KEPT = 2000  # characters of a rejected line written to rejected.jsonl: enough to find it again
-Row = TypeVar("Row")
+from tunesmith.recipes.data import formats
+from tunesmith.recipes.data.formats import Row, jsonl
+from tunesmith.recipes.data.json_rows import rows_of_lines, too_long
+from tunesmith.recipes.data.limits import DEFAULT, Limits
+from tunesmith.recipes.data.opened import Opened, lines
+from tunesmith.recipes.data.reasons import BadRow
+from tunesmith.recipes.data.sources import SourceFile
 
-
-# Why a row cannot be used, by code; a screen in another language has the same codes.
-REASONS = {
-    "not_utf8": "not UTF-8 at byte {byte}",
-    "not_json": "not valid JSON: {error}",
-    "no_messages": "no filled list called messages",
-    "no_object": "message {place} is not an object",
-    "bad_role": "message {place} has the role {role}; known: {roles}",
-    "no_content": "message {place} ({role}) has no text in content",
-    "surrogate": "message {place} has half of a surrogate pair",
-    "late_system": "message {place} is a system message and not the first",
-    "bad_loss": "message {place} has a loss that is neither true nor false",
-    "no_assistant": "no assistant turn to learn from",
-    "no_answer": "no expected answer: give 'answer' or end with an assistant message",
-    "no_question": "the question does not end with a user message",
-    "bad_phrases": "'{key}' is not a list of texts",
-}
+CHUNK_BYTES = 2**20
+CHUNK_ROWS = 2000
 
 
-class BadRow(ValueError):
-    """Why one row cannot be used: a code of REASONS and the values of its places."""
+class Chunk(msgspec.Struct, frozen=True):
+    """Neighbouring rows of one file, small enough for one piece of work; crosses to other processes.
 
-    def __init__(self, code: str, **values: object) -> None:
-        super().__init__(REASONS[code].format(**values))
-        self.code = code
-        self.values = values
-
-
-def read(file: Path, parse: Callable[[dict[str, Any], str], Row]) -> tuple[list[Row], list[RejectedRow]]:
-    """Every row of `file`, parsed or rejected. Raises DataError when the file cannot be opened."""
-    rows: list[Row] = []
-    rejected: list[RejectedRow] = []
-    for number, raw, row in parsed(file, parse):
-        if isinstance(row, BadRow):
-            text = raw[:LINE_KEPT].decode("utf-8", "replace").strip()
-            rejected.append(RejectedRow(f"{file.name}:{number}", str(row), text))
-        else:
-            rows.append(row)
-    return rows, rejected
-
-
-def parsed(file: Path, parse: Callable[[dict[str, Any], str], Row]) -> Iterator[tuple[int, bytes, Row | BadRow]]:
-    """Line number from 1, bytes, and the row or why it is none; blank lines are no rows.
-
-    Raises DataError when the file cannot be opened.
+    Either `rows` that are read already, or `lines` (whole lines of JSONL in UTF-8), or the bytes from `start` to `end`
+    of a JSONL file, which whoever works on the chunk reads. `first_line` belongs to the last two.
     """
+
+    file: str
+    format: str
+    first_line: int = 1
+    start: int = 0
+    end: int = 0
+    rows: list[Row] | None = None
+    lines: bytes | None = None
+
+
+def rows(files: Sequence[SourceFile], limits: Limits = DEFAULT) -> Iterator[Row]:
+    """Every row of `files`, and notices about them. Never raises for what is in a file."""
+    for chunk in chunks(files, limits):
+        yield from rows_of(chunk, limits)
+
+
+def chunks(files: Sequence[SourceFile], limits: Limits = DEFAULT) -> Iterator[Chunk]:
+    """`files` in pieces of about CHUNK_BYTES or CHUNK_ROWS. Never raises for what is in a file."""
+    for file in files:
+        yield from chunks_of(file, limits)
+
+
+def chunks_of(file: SourceFile, limits: Limits) -> Iterator[Chunk]:
+    """A file that cannot be read further ends with one rejected row, at the line after the last one read."""
+    opened = Opened(file.path, file.compression, limits)
     try:
-        for number, raw in lines(file):
-            try:
-                yield number, raw, parse(decode(raw), f"{file.name}:{number}")
-            except BadRow as error:
-                yield number, raw, error
+        card = formats.cards()[file.format]
+        if not card.binary and (notices := opened.open_text()):
+            yield Chunk(file.path, file.format, rows=list[Row](notices))
+        if file.format != "jsonl":
+            yield from gathered(card.rows(opened), opened, file)
+        elif file.compression or not opened.encoding.plain:
+            yield from line_chunks(opened, file)
+        else:
+            yield from byte_ranges(opened, file)
+    except BadRow as error:
+        yield Chunk(file.path, file.format, rows=[error.at(file.path, opened.line + 1)])
+
+
+def gathered(found: Iterator[Row], opened: Opened, file: SourceFile) -> Iterator[Chunk]:
+    """Rows read here, for formats whose rows cannot be told from its bytes. Raises BadRow after the rows before."""
+    held: list[Row] = []
+    from_byte = opened.bytes_read
+    broken: BadRow | None = None
+    try:
+        for row in found:
+            held.append(row)
+            if len(held) >= CHUNK_ROWS or opened.bytes_read - from_byte >= CHUNK_BYTES:
+                yield Chunk(file.path, file.format, rows=held)
+                held, from_byte = [], opened.bytes_read
+    except BadRow as error:
+        broken = error
+    if held:
+        yield Chunk(file.path, file.format, rows=held)
+    if broken is not None:
+        raise broken
+
+
+def line_chunks(opened: Opened, file: SourceFile) -> Iterator[Chunk]:
+    """Lines unpacked or transcoded here and decoded by whoever works on the chunk. Raises BadRow."""
+    for first_line, found in jsonl.batches(opened):
+        if isinstance(found, bytes):
+            yield Chunk(file.path, file.format, first_line, lines=found)
+        else:
+            yield Chunk(file.path, file.format, rows=[found])
+
+
+def byte_ranges(opened: Opened, file: SourceFile) -> Iterator[Chunk]:
+    """Ranges that start and end with whole lines; only the line ends are looked at here. Raises BadRow."""
+    start = place = opened.encoding.mark
+    first_line = 1
+    try:
+        with opened.path.open("rb") as stream:
+            stream.seek(start)
+            while block := stream.read(CHUNK_BYTES):
+                if (last := block.rfind(b"\n")) >= 0:
+                    end = place + last + 1
+                    yield Chunk(file.path, file.format, first_line, start, end)
+                    lines_before = block.count(b"\n")
+                    start, first_line = end, first_line + lines_before
+                    opened.line = first_line - 1
+                place += len(block)
     except OSError as error:
-        raise DataError(f"Cannot read {file}: {error.strerror or error}", "Give the path of a JSONL file.") from error
+        raise BadRow("broken_off", error=error.strerror or error) from error
+    if place > start:
+        yield Chunk(file.path, file.format, first_line, start, place)
 
 
-def lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Line numbers from 1 and the bytes of every line that is not blank; a byte order mark is dropped."""
-    with file.open("rb") as stream:
-        for number, raw in enumerate(stream, 1):
-            if number == 1:
-                raw = raw.removeprefix(b"\xef\xbb\xbf")
-            if raw.strip():
-                yield number, raw
+def rows_of(chunk: Chunk, limits: Limits = DEFAULT) -> Iterator[Row]:
+    """The rows of a chunk. Never raises for what is in it."""
+    if chunk.rows is not None:
+        yield from chunk.rows
+    elif chunk.lines is not None:
+        yield from rows_of_lines(chunk.lines, chunk.file, chunk.first_line, limits)
+    elif chunk.end - chunk.start <= 8 * CHUNK_BYTES:
+        yield from rows_of_range(chunk, limits)
+    else:  # one line much longer than a chunk
+        yield from rows_of_long_lines(chunk, limits)
 
 
-def decode(raw: bytes) -> dict[str, Any]:
-    """Raises BadRow."""
+def rows_of_range(chunk: Chunk, limits: Limits) -> Iterator[Row]:
     try:
-        value = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise BadRow("not_utf8", byte=error.start) from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BadRow("not_json", error=error) from error
-    if not isinstance(value, dict):
-        raise BadRow("no_messages")
-    return value
+        with Path(chunk.file).open("rb") as stream:
+            stream.seek(chunk.start)
+            found = stream.read(chunk.end - chunk.start)
+    except OSError as error:
+        yield BadRow("broken_off", error=error.strerror or error).at(chunk.file, chunk.first_line)
+        return
+    yield from rows_of_lines(found, chunk.file, chunk.first_line, limits)
+    if len(found) < chunk.end - chunk.start:
+        line = chunk.first_line + found.count(b"\n") + 1
+        yield BadRow("broken_off", error="it became shorter while it was read").at(chunk.file, line)
 
 
-def messages_of(row: dict[str, Any]) -> list[Message]:
-    """The checked `messages` of a row. Raises BadRow."""
-    found = row.get("messages")
-    if not isinstance(found, list) or not found:
-        raise BadRow("no_messages")
-    messages: list[Message] = []
-    for place, message in enumerate(found, 1):
-        if not isinstance(message, dict):
-            raise BadRow("no_object", place=place)
-        role, content = message.get("role"), message.get("content")
-        if role not in ROLES:
-            raise BadRow("bad_role", place=place, role=short(role), roles=", ".join(ROLES))
-        if not isinstance(content, str) or (role == "assistant" and not content.strip()):
-            raise BadRow("no_content", place=place, role=role)
-        if any("\ud800" <= character <= "\udfff" for character in content):
-            raise BadRow("surrogate", place=place)
-        if role == "system" and place > 1:
-            raise BadRow("late_system", place=place)
-        trains = message.get("loss", True)
-        if not isinstance(trains, bool):
-            raise BadRow("bad_loss", place=place)
-        messages.append({"role": role, "content": content} | ({} if trains else {"loss": False}))
-    return messages
+def rows_of_long_lines(chunk: Chunk, limits: Limits) -> Iterator[Row]:
+    number = chunk.first_line
+    try:
+        for number, line in lines(pieces_of_range(chunk), limits.row_bytes, chunk.first_line):
+            if line is None:
+                yield too_long(limits).at(chunk.file, number)
+            elif line.strip():
+                yield from rows_of_lines(line, chunk.file, number, limits)
+    except OSError as error:
+        yield BadRow("broken_off", error=error.strerror or error).at(chunk.file, number + 1)
 
 
-def training_row(row: dict[str, Any], where: str) -> TrainingRow:
-    """Raises BadRow."""
-    messages = messages_of(row)
-    if not any(message["role"] == "assistant" and message.get("loss", True) for message in messages):
-        raise BadRow("no_assistant")
-    return TrainingRow(messages, where)
-
-
-def held_out_row(row: dict[str, Any], where: str) -> HeldOutRow:
-    """`answer` may stand in its own field or be the last assistant message. Raises BadRow."""
-    messages = messages_of(row)
-    answer = row.get("answer")
-    if answer is None and messages[-1]["role"] == "assistant":
-        answer = messages.pop()["content"]
-    if not isinstance(answer, str) or not answer.strip():
-        raise BadRow("no_answer")
-    if not messages or messages[-1]["role"] != "user":
-        raise BadRow("no_question")
-    return HeldOutRow(messages, answer, phrases(row, "accept"), phrases(row, "reject"), where)
-
-
-def phrases(row: dict[str, Any], key: str) -> tuple[str, ...]:
-    """Raises BadRow unless `row[key]` is missing or a list of texts."""
-    found = row.get(key, [])
-    if not isinstance(found, list) or not all(isinstance(item, str) and item.strip() for item in found):
-        raise BadRow("bad_phrases", key=key)
-    return tuple(found)
-
-
-def short(value: object) -> str:
-    """A foreign value as a person can read it in one line."""
-    text = repr(value)
-    return text if len(text) <= 24 else text[:23] + "…"
+def pieces_of_range(chunk: Chunk) -> Iterator[bytes]:
+    """Raises OSError."""
+    left = chunk.end - chunk.start
+    with Path(chunk.file).open("rb") as stream:
+        stream.seek(chunk.start)
+        while left and (piece := stream.read(min(left, CHUNK_BYTES))):
+            left -= len(piece)
+            yield piece
+    if left:
+        raise OSError("it became shorter while it was read")

@@ -15,9 +15,11 @@ Row = RawRow | RejectedRow | FileNotice
 
 
 class Format(msgspec.Struct, frozen=True):
-    """`rows(opened)` reads an opened file to its end, row by row, and never raises for what is in it.
+    """`rows(opened)` reads a file (opened.Opened) row by row; a bad row costs one row. Raises BadRow where the file
+    cannot be read further, after the rows before that.
 
-    `suffixes` are lower-case with the dot; `sniff(head)` says whether the first bytes (decoded) can be this format.
+    `suffixes` are lower-case with the dot; `sniff(head)` says whether a text that starts so (UTF-8) can be this format.
+    A `binary` format reads `opened.path` itself.
     """
 
     key: str
@@ -25,6 +27,7 @@ class Format(msgspec.Struct, frozen=True):
     suffixes: tuple[str, ...]
     sniff: Callable[[bytes], bool]
     rows: Callable[[Any], Iterator[Row]]
+    binary: bool = False
 
 
 @cache
