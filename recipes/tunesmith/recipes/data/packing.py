@@ -27,7 +27,7 @@ class Packing(msgspec.Struct, frozen=True):
 
 
 class Batches:
-    """Rows as they are trained: counted by length, and the tokens of their padded batches; holds less than one batch."""
+    """Rows as they are trained: counted by length, and the tokens of their padded batches; holds under one batch."""
 
     def __init__(self) -> None:
         self.rows_by_length: Counter[int] = Counter()

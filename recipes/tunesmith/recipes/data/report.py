@@ -42,8 +42,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """`rows_read == rows_kept + rows_rejected` in every report; figures that need all rows come with the last one.
 
     `shape` is None where no row has a known one; `tokens`, `fully_masked`, `packing` are None without a model,
-    `overlap` without an evaluation file. `rejected` and `samples` hold the first few, `rejected_file` all. `cut` counts
-    rows that the length limit cuts or refuses.
+    `overlap` (rows that are also in the evaluation data) and `same_question` (others that end with the same question
+    as one of it) without an evaluation file. `rejected` and `samples` hold the first few,
+    `rejected_file` all. `cut` counts rows that the length limit cuts or refuses.
     """
 
     files: tuple[str, ...]
@@ -68,6 +69,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     cut: int = 0
     labels: dict[str, int] = {}
     overlap: int | None = None
+    same_question: int | None = None
     packing: Packing | None = None
     findings: tuple[Finding, ...] = ()
     samples: tuple[Sample, ...] = ()

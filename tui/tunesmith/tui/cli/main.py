@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tunesmith.tui.cli import chat, daemon, doctor, jobs, quickstart, recipe, run, version
+from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, quickstart, recipe, run, version
 
 app = typer.Typer(
     name="tunesmith",
@@ -21,6 +21,7 @@ app.add_typer(jobs.app, name="jobs")
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(daemon.app, name="daemon")
+app.add_typer(data.app, name="data")
 app.add_typer(recipe.app, name="recipe")
 app.command("version")(version.version)
 
