@@ -20,7 +20,7 @@ class Endings(msgspec.Struct, frozen=True):
     `leads` stand between the generation prompt and the answer (an empty thought, a space), in a last and in an earlier
     turn. `closes` go from the answer to the end of its end-of-turn token. `last_tail` is all that follows the last
     answer; `appended` what it lacks of a close, which rendering adds ("" for most), and `appended_call` the same for
-    an answer that calls tools. `unwritten` are ends of the generation prompt that finished turns do not have.
+    an answer that calls tools. `header` is what the prompt ends with in every turn, and `unwritten` are ends of the generation prompt that finished turns do not have.
     """
 
     leads: tuple[str, ...]
@@ -28,6 +28,7 @@ class Endings(msgspec.Struct, frozen=True):
     last_tail: str
     appended: str
     appended_call: str
+    header: str
     unwritten: tuple[str, ...]
 
 
@@ -36,7 +37,8 @@ def probed(template: ChatTemplate, special: Iterable[str], added: Iterable[str])
     ask: Any = [{"role": "user", "content": _ASKED}, {"role": "assistant", "content": _ANSWER}]
     more: Any = [*ask, {"role": "user", "content": _AGAIN}, {"role": "assistant", "content": _SECOND}]
     try:
-        prompt, single, double = template.text(ask[:1], prompt=True), template.text(ask), template.text(more)
+        asked, prompt = template.text(ask[:1]), template.text(ask[:1], prompt=True)
+        single, double = template.text(ask), template.text(more)
     except BadRow:
         return None
     if not all(word in text for text, word in ((prompt, _ASKED), (single, _ANSWER), (double, _ANSWER))):
@@ -50,6 +52,7 @@ def probed(template: ChatTemplate, special: Iterable[str], added: Iterable[str])
         shared = _shared(prompt, text[: text.index(_ANSWER)])
         leads.append(text[shared : text.index(_ANSWER)])
         unwritten.append(prompt[shared:])
+    header = prompt[_shared(asked, prompt) : len(prompt) - max(map(len, unwritten))]
     appended = "" if tail.startswith(close) else close.removeprefix(tail)
     closes, appended_call = [close], appended
     if appended and (call := _after_call(template, special)):
@@ -61,6 +64,7 @@ def probed(template: ChatTemplate, special: Iterable[str], added: Iterable[str])
         tail,
         appended,
         appended_call,
+        header,
         tuple(text for text in dict.fromkeys(unwritten) if text),
     )
 

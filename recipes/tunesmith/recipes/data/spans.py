@@ -1,11 +1,12 @@
 """Where a conversation's trained answers stand in its text, each checked against what the model would be asked.
 
-An answer is trained only where this holds for the very text that is trained on: the text before it is exactly the
-prompt that the template makes of the messages before it; after that comes all of the message (reasoning, content,
-calls) and then the end-of-turn token. Where a template drops reasoning from earlier turns, or moves something once
-later messages follow, that does not hold: the row is refused with the reason, and training only the last turn (or
-`loss: false` on the earlier ones) helps. An earlier answer without reasoning is whole and is trained, although some
-templates write an empty thought before the last one only.
+Where a template has generation markers, its authors say what the model writes. Elsewhere an answer is trained only
+where this holds for the very text that is trained on: the text before it is exactly the prompt that the template
+makes of the messages before it; after that comes all of the message (reasoning, content, calls) and then the
+end-of-turn token. Where a template drops reasoning from earlier turns, or moves something once later messages follow,
+that does not hold: the row is refused with the reason, and training only the last turn (or `loss: false` on the
+earlier ones) helps. An earlier answer without reasoning is whole and is trained, although some templates write an
+empty thought before the last one only. An answer that nothing was asked before begins behind its header.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from tunesmith.recipes.data import markers
 from tunesmith.recipes.data.chat_template import ChatTemplate, Span, Tools
 from tunesmith.recipes.data.endings import Endings
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import Message
 
 MODES = ("assistant", "last", "all")
+_OTHER = "qjxanswer"  # an answer that no template changes
 _THOUGHT = re.compile(r"</?think>")
 
 
@@ -27,7 +30,8 @@ def found(
 ) -> tuple[str, list[Span]]:
     """The text of `messages` and its trained spans in characters; `trained` is one of MODES. Raises BadRow."""
     given = template.given(messages)
-    whole = template.text(given, tools)
+    marks = markers.marked(template, endings, given, tools) if template.has_markers and endings is not None else None
+    whole = template.text(given, tools) if marks is None else marks[0]
     if endings is not None and endings.appended and given and given[-1]["role"] == "assistant":
         whole += endings.appended_call if given[-1].get("tool_calls") else endings.appended
     if trained == "all":
@@ -38,6 +42,10 @@ def found(
     answers = [index for index in answers if messages[index].get("loss", True)]
     if answers and endings is None:
         raise BadRow("no_end_of_turn", place=answers[0] + 1)
+    if marks is not None:
+        for index in answers:
+            _keeps_all(given[index], whole[slice(*marks[1][index])], index)
+        return whole, [marks[1][index] for index in answers]
     return whole, [_span(template, endings, given, tools, whole, index) for index in answers if endings is not None]
 
 
@@ -72,6 +80,8 @@ def _start(
     template: ChatTemplate, endings: Endings, given: Sequence[Message], tools: Tools, whole: str, index: int
 ) -> int:
     """Where the model would begin to write message `index`. Raises BadRow where it would be asked something else."""
+    if all(message["role"] == "system" for message in given[:index]):
+        return _opening(template, endings, given, tools, whole, index)
     prompt = template.text(given[:index], tools, prompt=True)
     if whole.startswith(prompt):
         return len(prompt)
@@ -82,19 +92,30 @@ def _start(
     raise BadRow("rewritten_turns", place=index + 1)
 
 
+def _opening(
+    template: ChatTemplate, endings: Endings, given: Sequence[Message], tools: Tools, whole: str, index: int
+) -> int:
+    """Where an answer begins that nothing was asked before: many templates make no prompt then, but all a header."""
+    other: Message = {"role": "assistant", "content": _OTHER}
+    before, known, _ = template.text([*given[:index], other, *given[index + 1 :]], tools).partition(_OTHER)
+    for lead in endings.leads:
+        if known and before.endswith(endings.header + lead):
+            start = len(before) - len(lead)
+            if whole.startswith(before[:start]):
+                return start
+    raise BadRow("rewritten_turns", place=index + 1)
+
+
 def _end(endings: Endings, upto: str, whole: str, start: int) -> int | None:
     """Where the end-of-turn token behind the answer ends, given the text `upto` and with its message."""
     if not upto.endswith(endings.last_tail):
         return None
     answer = upto[start : len(upto) - len(endings.last_tail)]
-    for lead in endings.leads:
-        if not answer.startswith(lead):
-            continue
-        for other in endings.leads:
-            for close in endings.closes:
-                expected = f"{other}{answer[len(lead):]}{close}"
-                if whole.startswith(expected, start):
-                    return start + len(expected)
+    bare = [answer.removeprefix(lead) for lead in endings.leads if answer.startswith(lead)]
+    for form in (answer, *(lead + rest for rest in bare for lead in endings.leads)):
+        for close in endings.closes:
+            if whole.startswith(form + close, start):
+                return start + len(form) + len(close)
     return None
 
 
