@@ -43,6 +43,9 @@ def hint(row: Mapping[str, Any]) -> str:
     if lists and lists[0] not in columns.MESSAGES:
         return f"Nearest is messages. Add: --map {lists[0]}=messages."
     texts = [name for name, value in row.items() if isinstance(value, str)]
+    if {"chosen", "rejected"} <= row.keys():
+        prompt = next((name for name in texts if name not in ("chosen", "rejected")), "COLUMN")
+        return f"A preference also needs what both answer. Add: --map {prompt}=prompt."
     if "context" in texts and len(texts) >= 3:
         query = closest(texts, "query", ("question", "instruction", "query"))
         response = closest([name for name in texts if name != query], "response", columns.RESPONSE)

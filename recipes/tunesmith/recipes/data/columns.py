@@ -15,9 +15,10 @@ from tunesmith.recipes.data.shapes import Content
 
 SYSTEM = ("system", "system_prompt")
 MESSAGES = ("messages", "conversations", "conversation")
-QUERY = ("query", "question", "input")
-RESPONSE = ("response", "answer", "output")
+QUERY = ("query", "question", "instruction", "prompt", "input")
+RESPONSE = ("response", "answer", "output", "completion")
 LABEL = ("label", "labels")
+POSITIVE = ("positive", "positives", "pos", "positive_passages")
 OPTIONAL = frozenset((*SYSTEM, "tools", *media_tags.COLUMNS))  # what any shape with a conversation may have
 NOTHING: frozenset[str] = frozenset()
 

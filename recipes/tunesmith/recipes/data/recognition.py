@@ -81,7 +81,7 @@ def sample(raw: RawRow, shape: str, mapping: Mapping[str, str] = NO_MAPPING) -> 
                 raise BadRow("not_shape", shape=shape, why=f"this row is of the shape {other}") from error
         raise
     used = content.used
-    columns = {key: found for key, found in value.items() if key not in used} if len(value) > len(used) else {}
+    columns = {} if value.keys() <= used else {key: found for key, found in value.items() if key not in used}
     return Sample(raw.file, raw.line, shape, content.parts, content.tools, content.media, content.label, columns)
 
 

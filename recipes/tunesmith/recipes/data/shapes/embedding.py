@@ -11,19 +11,18 @@ from tunesmith.recipes.data.rows import Part
 from tunesmith.recipes.data.shapes import Content, Shape
 
 ANCHOR = ("anchor", "query", "question", "sentence")
-POSITIVE = ("positive", "positives", "pos", "positive_passages")
 NEGATIVE = ("negative", "negatives", "neg", "hard_negatives", "negative_passages")
 
 
 def recognise(row: Mapping[str, Any]) -> str | None:
-    anchor, positive, negative = (columns.find(row, names) for names in (ANCHOR, POSITIVE, NEGATIVE))
+    anchor, positive, negative = (columns.find(row, names) for names in (ANCHOR, columns.POSITIVE, NEGATIVE))
     if anchor is None or positive is None:
         return None
     return f"the columns {anchor}, {positive}" + (f" and {negative}" if negative else "")
 
 
 def parse(row: Mapping[str, Any]) -> Content:
-    names = [columns.column(row, ANCHOR), columns.column(row, POSITIVE)]
+    names = [columns.column(row, ANCHOR), columns.column(row, columns.POSITIVE)]
     parts = [Part("anchor", text=columns.filled_text(row, names[0])), *numbered(row, names[1], "positive")]
     if len(parts) == 1:
         raise BadRow("empty_text", column=names[1])

@@ -11,7 +11,12 @@ from tunesmith.recipes.data.rows import Media, Part
 from tunesmith.recipes.data.shapes import Content, Shape
 
 PROMPT = ("prompt", "query", "question", "instruction", "input")
-ANSWERS = ("completion", "response", "output", "chosen", "rejected", "rejected_response", *columns.LABEL)
+# With one of these the row has something to learn from, and another shape.
+ANSWERS = (
+    *("completion", "response", "output", "chosen", "rejected", "rejected_response", "text", "target", "summary"),
+    *columns.POSITIVE,
+    *columns.LABEL,
+)
 
 
 def recognise(row: Mapping[str, Any]) -> str | None:
