@@ -64,14 +64,17 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 
 def code(kind: str, source: str, folder: Path) -> str:
-    found = media.check(Media(kind, source), folder)
-    return found.code if isinstance(found, BadRow) else ""
+    try:
+        media.check(Media(kind, source), folder)
+    except BadRow as error:
+        return error.code
+    return ""
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_pictures_have_pixels(name: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(picture(name))
-    facts = media.facts(Media("image", "a"), tmp_path)
+    facts = media.check(Media("image", "a"), tmp_path)
     assert (facts.format, facts.width, facts.height, facts.pixels) == (name.lower(), 40, 30, 1200)
 
 
@@ -87,7 +90,7 @@ def test_pictures_have_pixels(name: str, tmp_path: Path) -> None:
 )
 def test_sounds_and_films_have_seconds(kind: str, content: bytes, seconds: float, width: int, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(content)
-    facts = media.facts(Media(kind, "a"), tmp_path)
+    facts = media.check(Media(kind, "a"), tmp_path)
     assert (facts.seconds, facts.width, facts.bytes) == (seconds, width, len(content))
 
 
@@ -101,12 +104,12 @@ def test_paths_are_relative_to_the_folder_of_the_data_or_absolute(tmp_path: Path
 
 
 def test_a_url_is_not_fetched_and_says_so(tmp_path: Path) -> None:
-    assert media.facts(Media("image", "https://example.org/a.png"), tmp_path).checked is False
+    assert media.check(Media("image", "https://example.org/a.png"), tmp_path).checked is False
 
 
 def test_inline_files_are_decoded(tmp_path: Path) -> None:
     body = base64.b64encode(picture("PNG")).decode()
-    assert media.facts(Media("image", f"data:image/png;base64,{body}"), tmp_path).width == 40
+    assert media.check(Media("image", f"data:image/png;base64,{body}"), tmp_path).width == 40
     assert code("image", f"data:image/png;base64,{body[:-5]}", tmp_path) == "media_broken"
     assert code("image", "data:image/png;base64,%%%", tmp_path) == "media_broken"
     assert code("image", "data:image/png;base64", tmp_path) == "media_broken"
@@ -158,5 +161,4 @@ HEADS = st.sampled_from([picture("PNG"), picture("JPEG"), picture("GIF"), sound(
 def test_damaged_files_are_refused_or_measured(whole: bytes, place: int, damage: bytes, kind: str) -> None:
     content = whole[:place] + damage + whole[place + len(damage) :]
     source = "data:;base64," + base64.b64encode(content).decode()
-    found = media.check(Media(kind, source), Path())
-    assert found is None or found.code.startswith("media_")
+    assert code(kind, source, Path()).startswith("media_") or media.check(Media(kind, source), Path()).kind == kind

@@ -48,17 +48,11 @@ class MediaFacts(msgspec.Struct, frozen=True):
         return self.width * self.height
 
 
-def check(media: Media, folder: Path) -> BadRow | None:
-    """What is wrong with a file of a row, None when nothing is; `folder` is that of the data file."""
-    try:
-        facts(media, folder)
-    except BadRow as error:
-        return error
-    return None
+def check(media: Media, folder: Path) -> MediaFacts:
+    """What is known of a file of a row; `folder` is that of the data file, to which paths are relative.
 
-
-def facts(media: Media, folder: Path) -> MediaFacts:
-    """Raises BadRow when the file is missing, of another kind, too large or not decodable."""
+    Raises BadRow when the file is missing, of another kind, too large or not decodable.
+    """
     source = media.source
     if source.startswith("data:"):
         inline = decoded(source)
