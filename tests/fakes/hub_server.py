@@ -76,7 +76,8 @@ class FakeHub:
              "Sha256": hashlib.sha256(content).hexdigest(), "Revision": COMMIT}
             for path, content in self.files.items()
         ]  # fmt: skip
-        return {"Code": 200, "Success": True, "Message": "", "Data": {"Files": entries[(page - 1) * size : page * size]}}
+        of_page = entries[(page - 1) * size : page * size]
+        return {"Code": 200, "Success": True, "Message": "", "Data": {"Files": of_page}}
 
 
 def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:

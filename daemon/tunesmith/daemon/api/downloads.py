@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import msgspec
@@ -50,7 +50,7 @@ DownloadMessage = Downloading | Downloaded | DownloadFailed
 
 async def download(
     home: Home, key: str, hub: str = "", folder: Path | None = None
-) -> AsyncIterator[Downloading | Downloaded]:
+) -> AsyncGenerator[Downloading | Downloaded, None]:
     """Progress of fetching the catalogue's set `key`, the last one Downloaded; ends the process when it is closed.
 
     `folder` is `home.data / key` by default. Raises TunesmithError when it fails.

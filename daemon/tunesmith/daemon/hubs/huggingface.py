@@ -110,7 +110,7 @@ def told(repository: str, path: str = "") -> Iterator[None]:
     except OfflineModeIsEnabled as error:
         raise refusals.offline(CARD, "HF_HUB_OFFLINE is set") from error
     except httpx2.HTTPError as error:
-        raise refusals.offline(CARD, str(error) or type(error).__name__) from error
+        raise refusals.offline(CARD, error) from error
     except HFValidationError as error:
         raise refusals.by_status(CARD, repository, 404) from error
     except OSError as error:

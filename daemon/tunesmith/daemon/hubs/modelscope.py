@@ -74,7 +74,7 @@ def told(repository: str) -> Iterator[None]:
 
 
 def translated(error: BaseException, repository: str, path: str = "") -> TunesmithError:
-    from modelscope_hub.errors import APIError, FileDownloadError, FileIntegrityError, NetworkError
+    from modelscope_hub.errors import APIError, FileDownloadError, FileIntegrityError
 
     match error:
         case FileDownloadError(failed_files={**failed}) if failed:
@@ -86,10 +86,8 @@ def translated(error: BaseException, repository: str, path: str = "") -> Tunesmi
             return refusals.corrupt(CARD, path, error.message)
         case APIError(status_code=int(status)):
             return refusals.by_status(CARD, repository, status, refusals.one_line(error.message))
-        case NetworkError():
-            return refusals.offline(CARD, error.message)
         case _:
-            return refusals.offline(CARD, str(error) or type(error).__name__)
+            return refusals.offline(CARD, error)
 
 
 CARD = Hub(

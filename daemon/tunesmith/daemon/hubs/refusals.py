@@ -39,9 +39,10 @@ def by_status(hub: Hub, repository: str, status: int, said: str = "") -> Tunesmi
     return MachineError(f"{what}{': ' + said if said else ''}", "Try again later; what arrived is kept.", "hub_failed")
 
 
-def offline(hub: Hub, reason: str) -> TunesmithError:
+def offline(hub: Hub, reason: str | BaseException) -> TunesmithError:
+    words = reason if isinstance(reason, str) else root_cause(reason)
     return MachineError(
-        f"{hub.title} cannot be reached: {one_line(reason)}",
+        f"{hub.title} cannot be reached: {one_line(words)}",
         f"Check the network, or set {hub.endpoint_variable} to a mirror. Run the same command again to go on where it "
         "stopped. A folder copied from another machine works too: `tunesmith data check FOLDER`.",
         "offline",
@@ -54,6 +55,17 @@ def corrupt(hub: Hub, path: str, reason: str) -> TunesmithError:
         "It was thrown away; run the same command again. If that repeats, the hub's copy is damaged: try --hub.",
         "corrupt",
     )
+
+
+def root_cause(error: BaseException) -> str:
+    """What the system said (connection refused, name not known), under all that libraries wrap around it."""
+    words = str(error) or type(error).__name__
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.strerror:
+            words = below.strerror
+        below = below.__cause__ or below.__context__
+    return words
 
 
 def one_line(text: str, limit: int = 200) -> str:

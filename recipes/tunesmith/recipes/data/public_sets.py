@@ -105,9 +105,10 @@ def find(key: str) -> PublicSet:
     try:
         return sets()[key]
     except KeyError:
+        close = nearest(key, sets())
         raise DataError(
             f"There is no public data set called '{key}' in the catalogue",
-            f"{nearest(key, sets())} `tunesmith data list` shows them all.",
+            f"{close if close.startswith('Did') else ''} `tunesmith data list` shows them all.".strip(),
             "unknown_set",
         ) from None
 

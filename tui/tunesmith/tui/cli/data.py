@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tunesmith.tui.cli import data_sets
 from tunesmith.tui.cli.options import Json
 
 Model = Annotated[str | None, typer.Option("--model", help="A model's folder, or `starter`: counts its tokens.")]
@@ -16,6 +17,8 @@ Map = Annotated[
 Trained = Annotated[str, typer.Option("--trained", help="Which tokens are learned: assistant, last (turn), all.")]
 
 app = typer.Typer(help="Check data sets, see what the model sees of them.", no_args_is_help=True)
+app.command("list")(data_sets.list_sets)
+app.command("get")(data_sets.get_set)
 
 
 @app.callback()
