@@ -137,6 +137,13 @@ def test_rows_without_any_text_say_what_shapes_there_are() -> None:
     assert "messages" in error.value.hint
 
 
+def test_a_mapping_that_is_not_enough_says_what_is_missing() -> None:
+    rows = [{"image": "a.png", "text": "A cat."}]
+    with pytest.raises(DataError, match=r"image, query|query, image") as error:
+        recognition.recognise(rows, {"text": "query"})
+    assert "no answer" in error.value.hint
+
+
 def test_two_shapes_that_fit_equally_are_asked_about() -> None:
     with pytest.raises(DataError, match="several shapes") as error:
         recognition.recognise([{"messages": TURNS}, {"text": "a"}])

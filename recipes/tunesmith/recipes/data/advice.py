@@ -24,17 +24,17 @@ def nothing_fits(rows: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) 
     files = [name for name in media_tags.COLUMNS if columns.filled(row, name)]
     if isinstance(row.get("text"), str) and files and "text" not in mapping:
         return DataError(
-            f"The columns {files[0]} and text may mean several things.",
+            f"The columns {files[0]} and text may mean several things",
             f"If the text is the answer to the {media_tags.COLUMNS[files[0]]}, add: --map text=response. "
             f"If it is a text with {media_tags.TAGS[media_tags.COLUMNS[files[0]]]} tags, add: --shape text.",
         )
-    return DataError(f"These rows have no shape that is known; their columns: {found or 'none'}.", hint(row))
+    return DataError(f"These rows have no shape that is known; their columns: {found or 'none'}", hint(row))
 
 
 def ambiguous(shapes: Sequence[str], reasons: Mapping[str, str]) -> DataError:
     """The error for rows that fit several shapes equally well."""
     said = "; ".join(f"{shape} ({reasons[shape]})" for shape in shapes)
-    return DataError(f"The rows fit several shapes: {said}.", f"Say which one: --shape {shapes[0]}.")
+    return DataError(f"The rows fit several shapes: {said}", f"Say which one: --shape {shapes[0]}.")
 
 
 def hint(row: Mapping[str, Any]) -> str:
@@ -42,7 +42,7 @@ def hint(row: Mapping[str, Any]) -> str:
     lists = [name for name, value in row.items() if columns.turns(value) or columns.turns(value, "from", "value")]
     if lists and lists[0] not in columns.MESSAGES:
         return f"Nearest is messages. Add: --map {lists[0]}=messages."
-    texts = [name for name, value in row.items() if isinstance(value, str)]
+    texts = [name for name, value in row.items() if isinstance(value, str) and name not in media_tags.COLUMNS]
     if {"chosen", "rejected"} <= row.keys():
         prompt = next((name for name in texts if name not in ("chosen", "rejected")), "COLUMN")
         return f"A preference also needs what both answer. Add: --map {prompt}=prompt."
@@ -61,6 +61,8 @@ def hint(row: Mapping[str, Any]) -> str:
         query, response = texts[:2]
     if query is not None and response is not None:
         return f"Nearest is a question and its answer. Add: {maps(query, 'query', response, 'response')}."
+    if query in columns.QUERY:
+        return f"There is a question but no answer. To find answers by rewards, add: --map {query}=prompt."
     if texts:
         return f"To learn the whole text, add: --map {texts[0]}=text."
     return "Name the columns as one of the shapes does: messages, query and response, prompt and completion, or text."

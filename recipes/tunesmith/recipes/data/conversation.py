@@ -124,26 +124,8 @@ def untrained(messages: list[Message]) -> list[Message]:
     return [message | {"loss": False} if message["role"] == "assistant" else message for message in messages]
 
 
-def oddities(messages: list[Message]) -> list[str]:
-    """Codes of what is odd in the order of roles but can be trained; each once.
-
-    repeated_role: two turns of a user or the assistant in a row. starts_with_assistant, ends_with_user,
-    tool_without_call: a tool answers and the assistant has called none.
-    """
-    turns = messages[1:] if messages and messages[0]["role"] == "system" else messages
-    found: dict[str, None] = {}
-    if turns and turns[0]["role"] == "assistant":
-        found["starts_with_assistant"] = None
-    if turns and turns[-1]["role"] == "user":
-        found["ends_with_user"] = None
-    called = False
-    before = ""
-    for message in turns:
-        role = message["role"]
-        if role == before != "tool":
-            found["repeated_role"] = None
-        if role == "tool" and not called:
-            found["tool_without_call"] = None
-        called = called or "tool_calls" in message
-        before = role
-    return list(found)
+def last_learned(messages: list[Message]) -> list[Message]:
+    """The same messages with a loss on the last turn only. Raises BadRow when it has none."""
+    if not learns(messages[-1:]):
+        raise BadRow("no_assistant")
+    return [*untrained(messages[:-1]), messages[-1]]

@@ -41,12 +41,12 @@ def recognise(
     """
     looked_at = values[:ROWS_LOOKED_AT]
     if not looked_at:
-        raise DataError("There is no row to recognise.", "Give a file with at least one readable row.")
+        raise DataError("There is no row to recognise", "Give a file with at least one readable row.")
     known_mapping(looked_at, mapping)
     rows = [mapped(value, mapping) for value in looked_at]
     if shape is not None:
         if shape not in shapes.cards():
-            raise DataError(f"There is no shape called '{shape}'.", nearest(shape, shapes.cards()))
+            raise DataError(f"There is no shape called '{shape}'", nearest(shape, shapes.cards()))
         why = next((found for row in rows if (found := shapes.cards()[shape].recognise(row))), "as asked for")
         return Recognised(shape, why, dict(mapping), (), unused(shape, rows))
     counts: Counter[str] = Counter()
@@ -58,7 +58,7 @@ def recognise(
                 counts[key] += 1
                 reasons.setdefault(key, why_row)
     if not counts:
-        raise advice.nothing_fits(looked_at, mapping)
+        raise advice.nothing_fits(rows, mapping)
     best, most = counts.most_common(1)[0]
     ties = [key for key, count in counts.items() if count == most]
     best = next((key for key in ties if all(key == tie or (key, tie) in BEFORE for tie in ties)), "")
@@ -103,10 +103,10 @@ def known_mapping(rows: Sequence[Mapping[str, Any]], mapping: Mapping[str, str])
     columns = {column for row in rows for column in row}
     for column in mapping:
         if column not in columns:
-            raise DataError(f"No row has a column '{column}'.", nearest(column, columns))
+            raise DataError(f"No row has a column '{column}'", nearest(column, columns))
     doubled = [field for field, count in Counter(mapping.values()).items() if count > 1]
     if doubled:
-        raise DataError(f"Two columns are mapped to '{doubled[0]}'.", "Map one column to each field.")
+        raise DataError(f"Two columns are mapped to '{doubled[0]}'", "Map one column to each field.")
 
 
 def unused(shape: str, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.recipes.data import columns
+from tunesmith.recipes.data import columns, conversation
 from tunesmith.recipes.data.reasons import BadRow, short
 from tunesmith.recipes.data.rows import Media, Part
 from tunesmith.recipes.data.shapes import Content, Shape
@@ -53,7 +53,8 @@ def parse(row: Mapping[str, Any]) -> Content:
         messages = joined(row, names[0], names[1], media)
         if messages[-1]["role"] != "assistant":
             raise BadRow("no_last_answer", part=names[1])
-    return columns.content(row, (Part("conversation", messages),), (*names, "label"), media, label)
+    part = Part("conversation", conversation.last_learned(messages))
+    return columns.content(row, (part,), (*names, "label"), media, label)
 
 
 CARD = Shape(

@@ -46,9 +46,7 @@ def parse(row: Mapping[str, Any]) -> Content:
         names = ("chosen", "rejected", *([prompt] if prompt else []))
         if sides["chosen"][:-1] != sides["rejected"][:-1]:
             raise BadRow("different_prompts")
-    parts = tuple(
-        Part(side, [*conversation.untrained(messages[:-1]), learned(messages[-1])]) for side, messages in sides.items()
-    )
+    parts = tuple(Part(side, conversation.last_learned(messages)) for side, messages in sides.items())
     return columns.content(row, parts, names, media)
 
 
@@ -95,10 +93,6 @@ def as_messages(turns: list[Any]) -> list[Any]:
     if columns.turns(turns, "from", "value"):
         return [sharegpt.message(turn, place) for place, turn in enumerate(turns, 1)]
     return turns
-
-
-def learned(message: Message) -> Message:
-    return {key: value for key, value in message.items() if key != "loss"}
 
 
 CARD = Shape(
