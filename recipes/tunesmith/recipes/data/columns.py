@@ -81,7 +81,10 @@ def turns(found: object, role_key: str = "role", content_key: str = "content") -
 
 def messages_column(row: Mapping[str, Any], role_key: str = "role", content_key: str = "content") -> str | None:
     """The column that holds a list of messages; one that is filled with messages wins over one that is not."""
-    return next((name for name in MESSAGES if turns(row.get(name), role_key, content_key)), None)
+    for name in MESSAGES:
+        if name in row and turns(row[name], role_key, content_key):
+            return name
+    return None
 
 
 def roles(row: Mapping[str, Any]) -> list[Any]:
@@ -100,6 +103,8 @@ def messages(row: Mapping[str, Any], media: list[Media]) -> tuple[str, list[Mess
 
 def with_system(row: Mapping[str, Any], found: list[Message]) -> list[Message]:
     """`found` after the text of the system column; an empty one says nothing. Raises BadRow."""
+    if row.keys().isdisjoint(SYSTEM):
+        return found
     name = next((name for name in SYSTEM if row.get(name) not in (None, "")), None)
     if name is None:
         return found

@@ -116,7 +116,8 @@ def encodable(text: str, place: int) -> str:
 
 def learns(messages: list[Message]) -> bool:
     """Whether some assistant turn has a loss."""
-    return any(message["role"] == "assistant" and message.get("loss", True) for message in messages)
+    # From the end: mostly the last says it.
+    return any(message["role"] == "assistant" and message.get("loss", True) for message in reversed(messages))
 
 
 def untrained(messages: list[Message]) -> list[Message]:
