@@ -144,6 +144,12 @@ def test_a_mapping_that_is_not_enough_says_what_is_missing() -> None:
     assert "no answer" in error.value.hint
 
 
+def test_a_preference_without_its_prompt_says_what_to_give() -> None:
+    with pytest.raises(DataError) as error:
+        recognition.recognise([{"chosen": "Human: a Assistant: b", "rejected": "Human: a Assistant: c"}])
+    assert "a column prompt" in error.value.hint
+
+
 def test_two_shapes_that_fit_equally_are_asked_about() -> None:
     with pytest.raises(DataError, match="several shapes") as error:
         recognition.recognise([{"messages": TURNS}, {"text": "a"}])

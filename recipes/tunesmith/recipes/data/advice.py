@@ -44,8 +44,9 @@ def hint(row: Mapping[str, Any]) -> str:
         return f"Nearest is messages. Add: --map {lists[0]}=messages."
     texts = [name for name, value in row.items() if isinstance(value, str) and name not in media_tags.COLUMNS]
     if {"chosen", "rejected"} <= row.keys():
-        prompt = next((name for name in texts if name not in ("chosen", "rejected")), "COLUMN")
-        return f"A preference also needs what both answer. Add: --map {prompt}=prompt."
+        prompt = next((name for name in texts if name not in ("chosen", "rejected")), None)
+        how = f"Add: --map {prompt}=prompt" if prompt else "Give a column prompt, or lists of messages in both"
+        return f"A preference also needs what both answer. {how}."
     if "context" in texts and len(texts) >= 3:
         query = closest(texts, "query", ("question", "instruction", "query"))
         response = closest([name for name in texts if name != query], "response", columns.RESPONSE)
