@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -11,3 +12,17 @@ import pytest
 def interrupts_are_heard() -> None:
     """A test runner in the background ignores ctrl-c, and would hand that on to the programs the tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def starter_tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The starter's real tokenizer and chat template in a folder, as a model has them."""
+    import gguf
+
+    from tunesmith.daemon.worker import fetch, starter
+
+    folder = tmp_path_factory.mktemp("models") / "starter-tokenizer"
+    folder.mkdir()
+    reader = gguf.GGUFReader(fetch.starter_gguf())
+    starter.write_tokenizer({key: field.contents() for key, field in reader.fields.items()}, folder)
+    return folder

@@ -20,8 +20,8 @@ from tunesmith.tui import texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.draft import Draft
 from tunesmith.tui.widgets.choice_card import ChoiceCard
+from tunesmith.tui.widgets.data_report import DataReport
 from tunesmith.tui.widgets.rail import STEPS, Rail, RailItem
-from tunesmith.tui.widgets.row_preview import RowPreview
 from tunesmith.tui.widgets.step_parts import Trouble
 
 MACHINE = Machine(
@@ -82,7 +82,8 @@ def step(app: TunesmithApp) -> str:
 
 
 def said(app: TunesmithApp) -> str:
-    return "\n".join(str(widget.visual) for widget in app.screen.query(Static) if widget.display)
+    reports = [str(widget.render()) for widget in app.screen.query(DataReport) if widget.display]
+    return "\n".join([str(widget.visual) for widget in app.screen.query(Static) if widget.display] + reports)
 
 
 async def type_text(pilot: Pilot[None], selector: str, text: str) -> None:
@@ -210,8 +211,8 @@ async def test_data_is_checked_as_soon_as_its_path_is_typed(tmp_path: Path) -> N
         await pilot.press("4")
         await pilot.click("#card-own")
         await type_text(pilot, "#data-file", str(file))
-        assert "2 rows read" in said(app) and "line 2" in said(app)
-        assert "[/x] 你好" in app.screen.query_one(RowPreview).render().plain
+        assert "2 rows read" in said(app) and "rows.jsonl:2" in said(app)
+        assert "[/x] 你好" in said(app)
         await pilot.press("enter")
         await pilot.pause(0.3)
         assert step(app) == "recipe"
@@ -227,7 +228,7 @@ async def test_an_empty_data_file_stops_the_step(tmp_path: Path) -> None:
         await pilot.press("enter")
         await pilot.pause(0.3)
         assert step(app) == "data"
-        assert "is empty" in said(app)
+        assert "no rows in" in said(app)
 
 
 async def test_an_empty_name_stops_the_data_step(tmp_path: Path) -> None:

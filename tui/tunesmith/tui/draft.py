@@ -20,6 +20,7 @@ OWN, GIVEN = "own", STARTER  # where the model or the data comes from
 class Draft(msgspec.Struct, kw_only=True):
     """`typed` holds recipe values as text, by key such as `training.epochs`; a key that is absent has its default.
 
+    `data_shape` (empty: recognised) and `data_map` (column to field) are answers to a question about `data_file`.
     `submit_key` tells apart two submissions of the same draft.
     """
 
@@ -27,6 +28,8 @@ class Draft(msgspec.Struct, kw_only=True):
     model_folder: str = ""
     data: str = GIVEN
     data_file: str = ""
+    data_shape: str = ""
+    data_map: dict[str, str] = {}
     persona_name: str = "Vesper"
     persona_maker: str = "Juniper Labs"
     method: str = "sft"
@@ -42,7 +45,9 @@ class Draft(msgspec.Struct, kw_only=True):
             model=GIVEN if spec.model.source == STARTER else OWN,
             model_folder="" if spec.model.source == STARTER else spec.model.source,
             data=GIVEN if spec.data.train == STARTER else OWN,
-            data_file="" if spec.data.train == STARTER else spec.data.train,
+            data_file="" if spec.data.train == STARTER else spec.data.sources[0].path,
+            data_shape=spec.data.shape or "",
+            data_map=dict(spec.data.map),
             persona_name=spec.data.persona.name,
             persona_maker=spec.data.persona.maker,
             method=spec.method["kind"],
@@ -101,6 +106,8 @@ class Draft(msgspec.Struct, kw_only=True):
             "data": {
                 "train": self.data_file.strip() if own_data else STARTER,
                 "held_out": None if own_data else STARTER,
+                "shape": (self.data_shape or None) if own_data else None,
+                "map": self.data_map if own_data else {},
                 "persona": {"name": self.persona_name.strip(), "maker": self.persona_maker.strip()},
             },
             "method": {"kind": self.method},

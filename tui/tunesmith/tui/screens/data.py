@@ -1,9 +1,12 @@
-"""Step 4: what is taught: the starter's persona, or a file of conversations checked row by row at once."""
+"""Step 4: what is taught: the starter's persona, or files of any known format, checked row by row as they are named."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -12,27 +15,45 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
-from tunesmith.recipes.errors import DataError
-from tunesmith.tui import data_check
+from tunesmith.daemon.api.home import Home
+from tunesmith.recipes.data import shapes
+from tunesmith.recipes.errors import TunesmithError
+from tunesmith.tui import data_check, mapping_choices
 from tunesmith.tui.draft import GIVEN, OWN, Draft
 from tunesmith.tui.messages import Done
-from tunesmith.tui.texts import t
+from tunesmith.tui.texts import shown, t
 from tunesmith.tui.widgets.choice_card import ChoiceCard
+from tunesmith.tui.widgets.data_report import DataReport
 from tunesmith.tui.widgets.path_input import PathInput
 from tunesmith.tui.widgets.row_preview import RowPreview
+from tunesmith.tui.widgets.shape_question import ShapeQuestion
 from tunesmith.tui.widgets.step_parts import StepActions, StepHeading, Trouble
 
+if TYPE_CHECKING:
+    from tunesmith.recipes.data.report import Report
+
 SETTLE_S = 0.4  # after the last key, so that a half-typed path is not reported as missing
-REJECTED_SHOWN = 5
-SUFFIXES = (".jsonl", ".json", ".ndjson")
+SUFFIXES = tuple(
+    suffix + packed
+    for suffix in (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
+    for packed in ("", ".gz", ".zst")
+)
 
 
 class DataStep(Vertical):
-    BINDINGS = [Binding("ctrl+n", "go_on", "keys.go_on"), Binding("ctrl+b", "browse", "keys.browse")]
+    BINDINGS = [
+        Binding("ctrl+n", "go_on", "keys.go_on"),
+        Binding("ctrl+b", "browse", "keys.browse"),
+        Binding("ctrl+e", "columns", "keys.columns"),
+    ]
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, home: Home) -> None:
         super().__init__(id="step-data", classes="step")
         self.draft = draft
+        self.home = home
+        self.asked: data_check.Asked | None = None  # what is being checked, or was
+        self.report: Report | None = None  # of `asked`
+        self.go_on_when_read = False
 
     def compose(self) -> ComposeResult:
         own = self.draft.data == OWN
@@ -52,12 +73,24 @@ class DataStep(Vertical):
                 )
                 yield Button(Content(t("keys.browse")), id="browse", classes="-other", compact=True)
             yield Trouble(id="data-trouble")
-            yield Static(id="data-report", classes="facts")
+            yield ShapeQuestion(id="data-question")
+            yield DataReport(id="data-report")
             yield RowPreview(id="data-preview")
         yield StepActions(("go-on", t("keys.go_on"), True))
 
     def on_mount(self) -> None:
         self._show_choice()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.draft.data == OWN if action == "columns" else True
+
+    def on_recomposed(self) -> None:
+        self.asked = None  # what was shown is gone with the old widgets
+        self._show_choice()
+
+    def on_show(self) -> None:
+        """The model or a length may have changed in another step."""
+        self.check()
 
     def _show_choice(self) -> None:
         own = self.draft.data == OWN
@@ -65,7 +98,8 @@ class DataStep(Vertical):
             card.chosen = card.key == self.draft.data
         self.query_one("#own-data").display = own
         self.query_one("#given-data").display = not own
-        self.check(go_on=False)
+        self.refresh_bindings()
+        self.check()
 
     @on(ChoiceCard.Picked)
     def pick(self, event: ChoiceCard.Picked) -> None:
@@ -83,69 +117,115 @@ class DataStep(Vertical):
             self.draft.persona_name = event.value
         else:
             self.draft.persona_maker = event.value
-        self.check(go_on=False)
+        self.check(after_s=SETTLE_S)
 
     @on(Input.Changed, "#data-file")
     def typed(self, event: Input.Changed) -> None:
         if event.value == self.draft.data_file:
             return
         self.draft.data_file = event.value
-        self.check(go_on=False, after_s=SETTLE_S)
+        self.draft.data_shape, self.draft.data_map = "", {}
+        self.go_on_when_read = False
+        self.check(after_s=SETTLE_S)
+
+    @on(ShapeQuestion.Answered)
+    def answered(self, event: ShapeQuestion.Answered) -> None:
+        self.draft.data_shape, self.draft.data_map = event.choice.shape, event.choice.mapping
+        self.check()
+        self.query_one("#go-on").focus()
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#go-on")
     def action_go_on(self) -> None:
-        self.check(go_on=True)
+        self.go_on_when_read = True
+        self.check()
+
+    def check(self, after_s: float = 0) -> None:
+        """Check what is chosen, unless just that is being checked or was."""
+        asked = data_check.asked(self.draft, self.home)
+        if asked != self.asked:
+            self.asked, self.report = asked, None
+            self.follow(asked, after_s)
+        elif self.report is not None:
+            self._judge(self.report)
+        elif self.go_on_when_read:
+            self.query_one("#data-trouble", Trouble).wait(t("data.going_on"))
 
     @work(exclusive=True, group="data-check")
-    async def check(self, *, go_on: bool, after_s: float = 0) -> None:
-        """Check what is chosen; with `go_on`, go on when it can be trained on."""
+    async def follow(self, asked: data_check.Asked, after_s: float) -> None:
+        """Show the reports as they grow; what was followed before ends."""
+        self.query_one("#data-trouble", Trouble).clear()
         await asyncio.sleep(after_s)
-        trouble, shown = self.query_one("#data-trouble", Trouble), self.query_one("#data-report", Static)
-        preview = self.query_one("#data-preview", RowPreview)
-        empty_path = self.draft.data == OWN and not self.draft.data_file.strip()
-        if empty_path and not go_on:
-            trouble.clear()
-            shown.update("")
-            preview.rows = ()
-            return
+        self.query_one(ShapeQuestion).leave()
+        if asked.persona is None:
+            self._show(None)  # a name being typed changes little; other files have nothing to do with the last
         try:
-            report = await (self._own() if self.draft.data == OWN else self._starter())
-        except DataError as error:
-            shown.update("")
-            preview.rows = ()
-            trouble.show(error.message, error.hint)
+            if data_check.nothing_typed(self.draft) and not self.go_on_when_read:
+                self._forget()
+                return
+            data_check.refuse_empty(self.draft)
+            async for found in data_check.follow(asked):
+                self._show(found)
+                if found.report.shape is None and await self._ask(asked):
+                    return
+        except TunesmithError as error:
+            self._forget()
+            self.query_one("#data-trouble", Trouble).show(error.message, error.hint)
+            if asked.shape or asked.mapping:  # a wrong answer: ask again
+                await self._ask(asked, trouble=False)
             return
-        if report.rows_kept:
-            trouble.clear()
-        else:
+        self.report = found.report
+        self._judge(found.report)
+
+    def _forget(self) -> None:
+        """Nothing is checked and nothing shown."""
+        self.asked, self.report, self.go_on_when_read = None, None, False
+        self._show(None)
+
+    async def _ask(self, asked: data_check.Asked, *, trouble: bool = True) -> bool:
+        """Ask which column is what; False when there is no row to ask about. Raises DataError."""
+        rows = await asyncio.to_thread(data_check.first_rows, asked.files)
+        if not rows:
+            return False
+        choices = await asyncio.to_thread(mapping_choices.choices, rows)
+        answered = bool(self.draft.data_shape or self.draft.data_map)
+        await self.query_one(ShapeQuestion).ask(rows[0].value, choices, answered=answered)
+        self.go_on_when_read = False
+        if trouble:
+            self._show(None)  # that no row fits is no news then
+            self.query_one("#data-trouble", Trouble).show(t("data.which_column"), t("data.which_column_hint"))
+        return True
+
+    @work(exclusive=True, group="data-columns")
+    async def action_columns(self) -> None:
+        """Ask which column is what though the shape was recognised."""
+        if self.draft.data != OWN or self.asked is None:
+            return
+        with contextlib.suppress(TunesmithError):  # what is wrong with the files is on screen already
+            if await self._ask(self.asked, trouble=False):
+                self.query_one(ShapeQuestion).query(ChoiceCard).first().focus()
+
+    def _judge(self, report: Report) -> None:
+        """Say what stands in the way; go on when that was asked for and nothing does."""
+        trouble, go_on = self.query_one("#data-trouble", Trouble), self.go_on_when_read
+        self.go_on_when_read = False
+        if not report.rows_read:
+            trouble.show(t("data.empty_file", path=self.draft.data_file.strip()), t("data.empty_file_hint"))
+        elif not report.rows_kept:
             trouble.show(t("data.nothing_kept", rows=report.rows_read), t("data.nothing_kept_hint"))
-        if go_on and report.rows_kept:
-            self.post_message(Done("data"))
+        elif report.shape is not None and self.draft.method not in shapes.cards()[report.shape].methods:
+            shape = shown(f"data.shape_{report.shape}")
+            trouble.show(t("data.cannot_train", shape=shape), t("data.cannot_train_hint"))
+        else:
+            trouble.clear()
+            if go_on:
+                self.post_message(Done("data"))
 
-    async def _own(self) -> data_check.DataReport:
-        """The file's report, shown as it grows. Raises DataError."""
-        reports = data_check.check(self.draft.data_file)
-        while (report := await asyncio.to_thread(next, reports, None)) is not None:
-            self._show(report)
-            if report.finished:
-                return report
-        raise AssertionError("a check ends with a finished report")
-
-    async def _starter(self) -> data_check.DataReport:
-        """The starter's rows about the persona that is typed. Raises DataError without a name or maker."""
-        for key, text in (("name", self.draft.persona_name), ("maker", self.draft.persona_maker)):
-            if not text.strip():
-                raise DataError(t("data.no_persona", what=t(f"data.{key}")), t("data.no_persona_hint"))
-        report = await asyncio.to_thread(
-            data_check.starter, self.draft.persona_name.strip(), self.draft.persona_maker.strip()
-        )
-        self._show(report)
-        return report
-
-    def _show(self, report: data_check.DataReport) -> None:
-        self.query_one("#data-report", Static).update(report_content(report))
-        self.query_one("#data-preview", RowPreview).rows = report.preview
+    def _show(self, found: data_check.Found | None) -> None:
+        report = self.query_one(DataReport)
+        report.typed_path = shlex.quote(self.draft.data_file.strip())
+        report.report = None if found is None else found.report
+        self.query_one(RowPreview).rows = () if found is None else found.preview
 
     @on(Button.Pressed, "#browse")
     @work
@@ -156,23 +236,5 @@ class DataStep(Vertical):
         self._show_choice()
         typed = Path(self.draft.data_file).expanduser().parent
         start = typed if self.draft.data_file and typed.is_dir() else Path.home()
-        if (path := await self.app.push_screen_wait(PickScreen(start, SUFFIXES))) is not None:
+        if (path := await self.app.push_screen_wait(PickScreen(start, SUFFIXES, folders=True))) is not None:
             self.query_one("#data-file", Input).value = str(path)
-
-
-def report_content(report: data_check.DataReport) -> Content:
-    """Every row accounted for, then the first rejected ones with line and reason."""
-    mark = ("✓ ", "$success bold") if report.finished else ("… ", "$secondary bold")
-    parts: list[str | tuple[str, str]] = [
-        mark,
-        (t("data.rows_read", rows=report.rows_read), "bold"),
-        "   ",
-        (t("data.rows_kept", rows=report.rows_kept), "$success"),
-        "   ",
-        (t("data.rows_rejected", rows=report.rows_rejected), "$warning bold" if report.rows_rejected else "dim"),
-    ]
-    for row in report.rejected[:REJECTED_SHOWN]:
-        parts += ["\n", (f"▲ {t('data.line', line=row.line)}  ", "$warning"), row.reason]
-    if report.rows_rejected > REJECTED_SHOWN:
-        parts += ["\n", (t("data.more_rejected", rows=report.rows_rejected - REJECTED_SHOWN), "$foreground 60%")]
-    return Content.assemble(*parts)

@@ -29,7 +29,7 @@ class VisibleTree(DirectoryTree):
 
 
 class PickScreen(ModalScreen[Path | None]):
-    """Dismissed with the path, or None. With `suffixes` a file is picked, without a folder."""
+    """Dismissed with the path, or None. With `suffixes` a file is picked (with `folders` either), without a folder."""
 
     BINDINGS = [
         Binding("escape", "leave", "keys.back"),
@@ -37,14 +37,16 @@ class PickScreen(ModalScreen[Path | None]):
         Binding("backspace", "up", "keys.up"),
     ]
 
-    def __init__(self, start: Path, suffixes: tuple[str, ...] = ()) -> None:
+    def __init__(self, start: Path, suffixes: tuple[str, ...] = (), *, folders: bool = False) -> None:
         super().__init__()
         self.start = start
         self.suffixes = suffixes
+        self.folders = folders or not suffixes
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="window"):
-            yield Static(Content(t("pick.file") if self.suffixes else t("pick.folder")), classes="step-title")
+            title = t("pick.folder") if not self.suffixes else t("pick.either") if self.folders else t("pick.file")
+            yield Static(Content(title), classes="step-title")
             yield VisibleTree(self.start, self.suffixes or ("config.json",))
         yield KeyBar()
 
@@ -58,7 +60,7 @@ class PickScreen(ModalScreen[Path | None]):
         if node is None or node.data is None:
             return
         path = Path(node.data.path)
-        if path.is_dir() != bool(self.suffixes):
+        if self.folders if path.is_dir() else self.suffixes:
             self.dismiss(path)
 
     async def action_up(self) -> None:

@@ -91,7 +91,7 @@ class WizardScreen(Screen[None]):
             case "data":
                 from tunesmith.tui.screens.data import DataStep
 
-                return DataStep(app.draft)
+                return DataStep(app.draft, app.home)
             case "recipe":
                 from tunesmith.tui.screens.recipe import RecipeStep
 

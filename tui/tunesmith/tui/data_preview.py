@@ -1,0 +1,80 @@
+"""Rows as a person looks at them: the exact text the model sees, cut where training begins and ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunesmith.recipes.data.reasons import BadRow
+from tunesmith.tui.texts import t
+
+if TYPE_CHECKING:
+    from tunesmith.recipes.data.rows import Part, Sample
+    from tunesmith.recipes.data.tokenizer import Tokenizer
+
+TRAINED, PLAIN, NAME = "trained", "plain", "name"
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """`kind` is trained (has a loss), plain, or name: ours, not of the text."""
+
+    text: str
+    kind: str
+
+
+class ShownPart(msgspec.Struct, frozen=True):
+    """`tokens` and `trained` count tokens, None without a model; `trouble` says why it cannot be rendered."""
+
+    name: str
+    pieces: tuple[Piece, ...]
+    tokens: int | None = None
+    trained: int | None = None
+    trouble: str = ""
+
+
+class ShownRow(msgspec.Struct, frozen=True):
+    where: str
+    parts: tuple[ShownPart, ...]
+    label: str = ""
+
+
+def shown(sample: Sample, tokenizer: Tokenizer | None, trained: str) -> ShownRow:
+    """All parts of a row; without a tokenizer its messages, the trained ones told by their role."""
+    label = "" if sample.label is None else str(sample.label)
+    parts = [
+        spoken(part, trained) if tokenizer is None else tokenized(part, sample, tokenizer, trained)
+        for part in sample.parts
+    ]
+    return ShownRow(sample.where, tuple(parts), label)
+
+
+def tokenized(part: Part, sample: Sample, tokenizer: Tokenizer, trained: str) -> ShownPart:
+    """The part as the trainer sees it."""
+    from tunesmith.recipes.data import preview
+
+    try:
+        view = preview.view(part, sample, tokenizer, trained)
+    except BadRow as error:
+        return ShownPart(part.name, spoken(part, trained).pieces, trouble=t(f"data.{error.code}", **error.values))
+    pieces = [Piece(run.text, TRAINED if run.trained else PLAIN) for run in view.runs]
+    return ShownPart(part.name, tuple(pieces), len(view.ids), sum(view.trained))
+
+
+def spoken(part: Part, trained: str) -> ShownPart:
+    """The part's messages with their roles; what would be trained, as far as that can be told without tokens."""
+    if part.messages is None:
+        return ShownPart(part.name, (Piece(part.text or "", TRAINED),))
+    answers = [n for n, message in enumerate(part.messages) if message["role"] == "assistant"]
+    pieces: list[Piece] = []
+    for number, message in enumerate(part.messages):
+        role = str(message["role"])
+        of_answers = number in answers and message.get("loss", True) and (trained != "last" or number == answers[-1])
+        name = t(f"data.role_{role}") if role in ("system", "user", "assistant", "tool") else role
+        pieces.append(Piece(f"{name}  ", NAME))
+        text = str(message["content"])
+        if calls := message.get("tool_calls"):
+            text += "\n" * bool(text) + msgspec.json.encode(calls).decode()
+        pieces.append(Piece(text, TRAINED if of_answers or trained == "all" else PLAIN))
+        pieces.append(Piece("\n", NAME))
+    return ShownPart(part.name, tuple(pieces[:-1]))
