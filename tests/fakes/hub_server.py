@@ -16,10 +16,12 @@ LARGE = 1000  # bytes from which a file is in LFS at Hugging Face: listed with i
 
 
 class Asked(NamedTuple):
-    """A request for bytes of a file: its path in the repository and where it began."""
+    """A request for bytes of a file: its path in the repository, where it began, the host and the login it was for."""
 
     path: str
     start: int
+    host: str
+    login: str | None
 
 
 class FakeHub:
@@ -27,11 +29,13 @@ class FakeHub:
 
     `refuse` is a status for every listing, `refuse_files` one for every file. `altered` are files whose bytes come
     wrong, `cut` those whose connection breaks once after so many bytes, `stalled` those that stop there and stay open.
+    With `portal` a page of the network comes instead of every listing, without `ranges` files only come whole.
     """
 
     def __init__(self, repository: str, files: dict[str, bytes]) -> None:
         self.repository, self.files = repository, files
         self.refuse = self.refuse_files = 0
+        self.portal, self.ranges = False, True
         self.altered: set[str] = set()
         self.cut: dict[str, int] = {}
         self.stalled: dict[str, int] = {}
@@ -114,7 +118,9 @@ def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             return True
 
         def listing(self, repository: str, listed: dict[str, Any]) -> None:
-            if self.known(repository, hub.refuse):
+            if hub.portal:
+                self.send_body(200, b"<html>Please log in to this network.</html>", {"Content-Type": "text/html"})
+            elif self.known(repository, hub.refuse):
                 self.send_json(200, listed)
 
         def resolve(self, repository: str, path: str) -> None:
@@ -124,7 +130,8 @@ def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 self.send_file(path)
                 return
             self.send_response(302)
-            self.send_header("Location", f"{hub.url}/cdn/{path}")
+            elsewhere = hub.url.replace("127.0.0.1", "localhost")  # another host, as far as a client can tell
+            self.send_header("Location", f"{elsewhere}/cdn/{path}")
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -135,11 +142,12 @@ def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             self.send_json(status, body, {"X-Error-Code": codes[status]} if status in codes else {})
 
         def send_json(self, status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-            body = json.dumps(value).encode()
+            self.send_body(status, json.dumps(value).encode(), {"Content-Type": "application/json"} | (headers or {}))
+
+        def send_body(self, status: int, body: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)
-            for name, content in (headers or {}).items():
+            for name, content in headers.items():
                 self.send_header(name, content)
-            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command == "GET":
@@ -149,9 +157,10 @@ def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             content = hub.files[path]
             if path in hub.altered:
                 content = bytes([content[0] ^ 1]) + content[1:]
-            wanted = self.headers.get("Range")
+            wanted = self.headers.get("Range") if hub.ranges else None
             start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
-            hub.asked.append(Asked(path, start))
+            host = self.headers["Host"].partition(":")[0]
+            hub.asked.append(Asked(path, start, host, self.headers.get("Authorization")))
             self.send_response(206 if wanted else 200)
             self.send_header("Content-Length", str(len(content) - start))
             self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')

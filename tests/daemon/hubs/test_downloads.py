@@ -35,16 +35,16 @@ def get(tmp_path: Path) -> Iterator[Get]:
     """`get(hub, url)` starts a download as the command line does; its libraries know no other place than `url`."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(hub: str, url: str, key: str = KEY, folder: Path | None = None) -> subprocess.Popen[str]:
+    def run(hub: str, url: str, key: str = KEY, token: str = "") -> subprocess.Popen[str]:
         own = {
-            "HF_ENDPOINT": url, "MODELSCOPE_ENDPOINT": url, "HOME": str(tmp_path), "NO_PROXY": "127.0.0.1",
+            "HF_ENDPOINT": url, "MODELSCOPE_ENDPOINT": url, "HOME": str(tmp_path), "NO_PROXY": "*",
             "HF_HOME": str(tmp_path / "hf"), "MODELSCOPE_HOME": str(tmp_path / "ms"),
             "MODELSCOPE_DOWNLOAD_MAX_RETRIES": "1", "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "1",
-        }  # fmt: skip
+        } | ({"HF_TOKEN": token} if token else {})  # fmt: skip
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "MODELSCOPE_"))}
         command = [sys.executable, "-m", "tunesmith.daemon.hubs", "get", key, "--hub", hub, "--json-progress"]
         process = subprocess.Popen(
-            [*command, "--to", str(folder or tmp_path / "set")],
+            [*command, "--to", str(tmp_path / "set")],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=kept | own,
         )  # fmt: skip
         started.append(process)
@@ -131,6 +131,31 @@ def test_a_broken_connection_is_taken_up_again(hub: str, get: Get, tmp_path: Pat
 
 
 @pytest.mark.parametrize("hub", HUBS)
+def test_a_hub_that_cannot_go_on_begins_anew(hub: str, get: Get, tmp_path: Path) -> None:
+    content = os.urandom(4 * MEBI)
+    fake = FakeHub(repository_of(hub), {FILE: content})
+    fake.cut[FILE] = 2 * MEBI + 17
+    fake.ranges = False
+    with fake.serve():
+        messages = told(get(hub, fake.url))
+    assert messages[-1]["type"] == "downloaded"
+    assert (tmp_path / "set" / FILE).read_bytes() == content
+    assert all(message["done"] <= message["total"] for message in messages[:-1])
+
+
+def test_a_token_goes_to_the_hub_and_nowhere_else(get: Get) -> None:
+    fake = FakeHub(repository_of("huggingface"), {FILE: ROWS, "small/" + FILE: ROWS[:128]})
+    with fake.serve():
+        told(get("huggingface", fake.url, token="hf_of_a_person"))
+        fake.files = {FILE: ROWS[:128]}
+        told(get("huggingface", fake.url, token="hf_of_a_person"))
+    assert {(asked.host, asked.login) for asked in fake.asked} == {
+        ("localhost", None),
+        ("127.0.0.1", "Bearer hf_of_a_person"),
+    }
+
+
+@pytest.mark.parametrize("hub", HUBS)
 def test_a_file_with_wrong_bytes_is_refused_and_thrown_away(hub: str, get: Get, tmp_path: Path) -> None:
     fake = FakeHub(repository_of(hub), {FILE: ROWS})
     fake.altered = {FILE}
@@ -185,6 +210,25 @@ def test_offline_is_told_within_seconds_with_a_way_out(hub: str, get: Get) -> No
     assert (message["type"], message["code"]) == ("failed", "offline")
     assert "ENDPOINT" in message["hint"] and "data check FOLDER" in message["hint"]
     assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("hub", HUBS)
+def test_a_network_that_wants_a_login_first_is_no_hub(hub: str, get: Get) -> None:
+    fake = FakeHub(repository_of(hub), {FILE: ROWS})
+    fake.portal = True
+    with fake.serve():
+        message = told(get(hub, fake.url))[-1]
+    assert message["code"] == "offline" and "something else" in message["message"]
+
+
+@pytest.mark.parametrize("hub", HUBS)
+def test_a_folder_that_is_a_file_is_told(hub: str, get: Get, tmp_path: Path) -> None:
+    (tmp_path / "set").write_text("mine")
+    fake = FakeHub(repository_of(hub), {FILE: ROWS})
+    with fake.serve():
+        message = told(get(hub, fake.url))[-1]
+    assert message["code"] == "unwritable" and "--to" in message["hint"]
+    assert (tmp_path / "set").read_text() == "mine"
 
 
 @pytest.mark.parametrize("hub", HUBS)

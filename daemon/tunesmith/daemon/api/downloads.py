@@ -18,6 +18,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import DaemonError, TunesmithError
 
 STOP_WITHIN_S = 5.0
+LONGEST_LINE = 1 << 24  # bytes: the last message names every file, and there may be thousands
 
 
 class Downloading(msgspec.Struct, frozen=True, tag="downloading"):
@@ -59,7 +60,7 @@ async def download(
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tunesmith.daemon.hubs", "get", key, "--to", str(target), "--hub", hub, "--json-progress",
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"TUNESMITH_HOME": str(home.root)},
+        env=os.environ | {"TUNESMITH_HOME": str(home.root)}, limit=LONGEST_LINE,
     )  # fmt: skip
     assert process.stdout is not None and process.stderr is not None
     log = asyncio.create_task(process.stderr.read())

@@ -113,6 +113,8 @@ def told(repository: str, path: str = "") -> Iterator[None]:
         raise refusals.offline(CARD, error) from error
     except HFValidationError as error:
         raise refusals.by_status(CARD, repository, 404) from error
+    except ValueError as error:  # a page where JSON should be: what a network shows before it lets one in
+        raise refusals.offline(CARD, "something else than the hub answered") from error
     except OSError as error:
         if error.errno is not None:  # the disk's own; the library raises a bare OSError for a wrong size
             raise

@@ -69,6 +69,8 @@ def told(repository: str) -> Iterator[None]:
 
     try:
         yield
+    except requests.JSONDecodeError as error:  # a page: what a network shows before it lets one in
+        raise refusals.offline(CARD, "something else than the hub answered") from error
     except (HubError, requests.RequestException) as error:
         raise translated(error, repository) from error
 
