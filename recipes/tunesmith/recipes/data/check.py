@@ -59,7 +59,7 @@ def check(options: Options) -> Iterator[Report]:
     tokenizer. Files whose rows cannot be used are no error here: their report says so.
     """
     files, more = inputs(options)
-    fixes.check_options(options.fixes, options.output, files)
+    fixes.check_options(options.fixes, options.output, files, options.files)
     known = recognised(files, options.shape, options.mapping)
     evaluation, about_evaluation = evaluation_rows(options)
     start = Report(
@@ -124,7 +124,7 @@ def recognised(files: Sequence[sources.SourceFile], shape: str | None, mapping: 
     except DataError as error:
         if shape is not None or mapping:
             raise
-        return Known(None, "", (Finding(judgement.ERROR, "no_shape", error.message, error.hint),), error)
+        return Known(None, "", (Finding(judgement.ERROR, judgement.NO_SHAPE, error.message, error.hint),), error)
     findings = []
     if found.others:
         others = ", ".join(found.others)

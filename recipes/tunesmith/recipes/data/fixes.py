@@ -37,8 +37,10 @@ MEDIA_COLUMNS = {"image": "images", "audio": "audios", "video": "videos"}
 REMOTE = ("http://", "https://", "data:")
 
 
-def check_options(fixes: Sequence[str], output: str | None, files: Sequence[SourceFile]) -> None:
-    """Raises DataError when a fix is unknown or `output` is missing, taken or among the inputs."""
+def check_options(
+    fixes: Sequence[str], output: str | None, files: Sequence[SourceFile], given: Sequence[str] = ()
+) -> None:
+    """Raises DataError when a fix is unknown or `output` is missing, taken or among `files`, or in a folder `given`."""
     for fix in fixes:
         if fix not in FIXES:
             raise DataError(f"There is no fix '{fix}'", nearest(fix, FIXES))
@@ -52,6 +54,10 @@ def check_options(fixes: Sequence[str], output: str | None, files: Sequence[Sour
         raise DataError(f"{output} does not end in .jsonl", HINT)
     if any(Path(output).resolve() == Path(file.path).resolve() for file in files):
         raise DataError(f"{output} is one of the files to check", HINT)
+    if any(Path(path).is_dir() and Path(output).resolve().is_relative_to(Path(path).resolve()) for path in given):
+        raise DataError(f"{output} lies in a folder to check and would be read with it", "Write it somewhere else.")
+    if not Path(output).parent.is_dir():
+        raise DataError(f"There is no folder {Path(output).parent}", HINT)
     if os.path.lexists(output):
         raise DataError(f"{output} exists already", "Name another file, or remove this one.")
 

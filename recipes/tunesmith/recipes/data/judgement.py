@@ -8,6 +8,7 @@ from tunesmith.recipes.data.findings import FINDINGS
 from tunesmith.recipes.data.report import Finding, Report
 
 ERROR, WARNING, INFO = "error", "warning", "info"
+NO_SHAPE = "no_shape"
 HARMLESS = ("ends_unanswered", "media_not_checked")  # worth a word, not a warning
 RARE_LABEL = 0.1  # below this share of the rows KTO sees too little of one side to balance it by weights
 LONG_TAIL = 4  # times the 99th percentile: a few such rows decide how much memory a batch needs
@@ -19,7 +20,7 @@ def findings(
     """Errors first, `more` among them. `counts` are rows by code of FINDINGS, `first_places` the first as file:line."""
     found = [
         *more,
-        *of_rows(report),
+        *of_rows(report, any(finding.code == NO_SHAPE for finding in more)),
         *of_lengths(report),
         *of_duplicates(report),
         *of_labels(report),
@@ -28,7 +29,8 @@ def findings(
     return tuple(sorted(found, key=lambda finding: (ERROR, WARNING, INFO).index(finding.level)))
 
 
-def of_rows(report: Report) -> Iterator[Finding]:
+def of_rows(report: Report, unknown: bool) -> Iterator[Finding]:
+    """`unknown`: that no shape was recognised has been said."""
     masked = report.fully_masked or 0
     if not report.rows_read:
         yield Finding(ERROR, "no_rows", "There are no rows", "Look whether these are the files you mean.")
@@ -37,7 +39,7 @@ def of_rows(report: Report) -> Iterator[Finding]:
             ERROR, "all_masked", "In no row is there a token to learn from",
             "Look at one with `tunesmith data preview`; `loss` of messages, --trained and --max-length decide.", masked,
         )  # fmt: skip
-    elif not report.rows_kept and report.shape is not None:
+    elif not report.rows_kept and not unknown:
         worst = max(report.reasons, key=lambda reason: reason.rows)
         yield Finding(
             ERROR, "none_kept", "No row can be used",

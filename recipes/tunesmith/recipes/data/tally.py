@@ -42,7 +42,7 @@ class Tally:
         self.rejected: list[RejectedRow] = []
         self.reasons: Counter[str] = Counter()
         self.first: dict[str, RejectedRow] = {}
-        self.notices: dict[FileNotice, None] = {}
+        self.notices: dict[tuple[str, str], FileNotice] = {}
         self.labels: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         self.first_places: dict[str, str] = {}
@@ -85,7 +85,7 @@ class Tally:
 
     def notice(self, notice: FileNotice) -> None:
         if len(self.notices) < NOTICES_KEPT:
-            self.notices.setdefault(msgspec.structs.replace(notice, values={}))
+            self.notices.setdefault((notice.file, notice.text), notice)
 
     def report(self) -> Report:
         """So far; what needs all rows is not in it."""
@@ -97,7 +97,7 @@ class Tally:
             rows_rejected=self.reasons.total(),
             reasons=tuple(Reason(code, rows, self.first[code]) for code, rows in self.reasons.most_common()),
             rejected=tuple(self.rejected),
-            notices=tuple(self.notices),
+            notices=tuple(self.notices.values()),
             tokens=self.lengths.summary(),
             histogram=self.lengths.histogram(),
             fully_masked=self.fully_masked if measured else None,
