@@ -111,6 +111,8 @@ def test_a_row_as_the_publisher_describes_it_is_read_with_the_catalogue_s_shape_
 def test_the_facts_of_a_set_are_well_formed(public_set: PublicSet) -> None:
     assert public_set.source.startswith("https://")
     assert public_set.title and public_set.blurb.endswith(".") and public_set.good_for and public_set.license
+    assert public_set.words("en").good_for == public_set.good_for
+    assert public_set.words("zh").blurb.endswith("。") and public_set.words("zh").good_for
     assert all(len(code) == 2 for code in public_set.languages)
     for repository in public_set.repositories.values():
         owner, name = repository.id.split("/")

@@ -34,6 +34,13 @@ class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return not self.files or any(fnmatch.fnmatchcase(path, pattern) for pattern in self.files)
 
 
+class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is said of a set in one language."""
+
+    blurb: str
+    good_for: str
+
+
 class PublicSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`rows` and `bytes` are those of the files that are fetched, rounded; None where the publisher does not say.
 
@@ -54,8 +61,13 @@ class PublicSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: int | None = None
     mapping: dict[str, str] = {}
     note: str = ""
+    zh: Words | None = None
     modelscope: Repository | None = None
     huggingface: Repository | None = None
+
+    def words(self, language: str) -> Words:
+        """In `language` where the file has it, else in English."""
+        return self.zh if language == "zh" and self.zh is not None else Words(self.blurb, self.good_for)
 
     @property
     def repositories(self) -> Mapping[str, Repository]:
