@@ -20,7 +20,8 @@ class Endings(msgspec.Struct, frozen=True):
     `leads` stand between the generation prompt and the answer (an empty thought, a space), in a last and in an earlier
     turn. `closes` go from the answer to the end of its end-of-turn token. `last_tail` is all that follows the last
     answer; `appended` what it lacks of a close, which rendering adds ("" for most), and `appended_call` the same for
-    an answer that calls tools. `header` is what the prompt ends with in every turn, and `unwritten` are ends of the generation prompt that finished turns do not have.
+    an answer that calls tools. `header` ends the prompt in every turn; `unwritten` are ends of the generation prompt
+    that finished turns do not have.
     """
 
     leads: tuple[str, ...]

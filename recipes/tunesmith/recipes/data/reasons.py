@@ -65,7 +65,7 @@ REASONS = {
     # rendering
     "template_refuses": "the chat template refuses this: {error}",
     "rewritten_turns": "the chat template rewrites message {place} or what precedes it later on; train the last turn",
-    "drops_reasoning": "the chat template leaves out the reasoning of message {place} (many keep it in the last turn only)",
+    "drops_reasoning": "the chat template leaves out the reasoning of message {place} (many keep only the last)",
     "drops_calls": "the chat template leaves out the tool calls of message {place}",
     "no_end_of_turn": "the chat template writes no end-of-turn token after message {place}",
     "nothing_trained": "no token to learn from",
