@@ -12,7 +12,8 @@ from tunesmith.recipes.data.limits import Limits
 from tunesmith.recipes.data.reasons import BadRow
 
 NOT_BLANK = re.compile(r"[^ \t\n\r]")
-TOKEN = re.compile(r'\\.|["\[\]{}\n]', re.DOTALL)
+TOKEN = re.compile(r'["\[\]{}]')
+REST_OF_TEXT = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 SCALAR_END = re.compile(r"[,\]}\s]")
 LEAST = 2**18  # characters taken at once
 
@@ -30,16 +31,23 @@ class Scan:
         if self.depth == 0 and not self.quoted and text[at : at + 1] not in ("[", "{", '"'):
             found = SCALAR_END.search(text, at)
             return None if found is None else max(found.start(), at + 1)
-        for found in TOKEN.finditer(text, at):
-            token = found[0]
-            if token == '"':
-                self.quoted = not self.quoted
-            elif token == "\n":
-                self.damaged = self.damaged or self.quoted
-            elif not self.quoted:
-                self.depth += (token in "[{") - (token in "]}")
-            if self.depth <= 0 and not self.quoted and token != "\n":
-                return found.end()
+        while at < len(text):
+            if self.quoted:
+                if rest := REST_OF_TEXT.match(text, at):
+                    self.damaged = self.damaged or "\n" in rest[0]
+                    at = rest.end()
+                if text[at : at + 1] != '"':  # the end, or a backslash whose character is still to come
+                    return None
+                self.quoted = False
+            elif (found := TOKEN.search(text, at)) is None:
+                return None
+            else:
+                at = found.start()
+                self.quoted = found[0] == '"'
+                self.depth += (found[0] in "[{") - (found[0] in "]}")
+            at += 1
+            if self.depth <= 0 and not self.quoted:
+                return at
         return None
 
 

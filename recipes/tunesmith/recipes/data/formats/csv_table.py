@@ -2,7 +2,8 @@
 
 The comma, semicolon, tab or bar that splits the header into most names separates. Cells stay the texts they are, but:
 - in the columns JSON_COLUMNS a cell must be JSON (lists of messages, tools, media), an empty one is null;
-- in the columns EITHER_COLUMNS a cell that is a JSON list of objects or texts is read as one, and any other is text;
+- in the columns MESSAGE_COLUMNS a cell that is a JSON list of messages (objects with a role) is read as one, in
+  TEXTS_COLUMNS one that is a JSON list of texts; any other is text;
 - in the column `label` true and false, in any case, are truth values.
 A first column without a name, as pandas writes its index, is left out and a notice says so. A quotation mark that is
 never closed costs its line; reading goes on with the next one.
@@ -25,7 +26,8 @@ from tunesmith.recipes.data.rows import FileNotice, RawRow
 JSON_COLUMNS = frozenset(
     ("messages", "conversations", "conversation", "tools", "history", "images", "audios", "videos")
 )
-EITHER_COLUMNS = frozenset(("prompt", "completion", "chosen", "rejected", "positives", "negatives"))
+MESSAGE_COLUMNS = frozenset(("prompt", "completion", "chosen", "rejected"))
+TEXTS_COLUMNS = frozenset(("positives", "negatives"))
 TRUTH = {"true": True, "false": False}
 MOST_LINES = 10_000  # of one record: longer texts stand in no cell, an open quotation mark does
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
@@ -176,14 +178,21 @@ def value(column: str, cell: str, limits: Limits) -> Any:
             return checked_depth(decoded(cell), limits) if cell.strip() else None
         except BadRow as error:
             raise BadRow("bad_cell", column=column, error=error) from error
-    if column in EITHER_COLUMNS and cell.lstrip().startswith("["):
+    if column in MESSAGE_COLUMNS | TEXTS_COLUMNS and cell.lstrip().startswith("["):
         try:
             found = checked_depth(decoded(cell), limits)
         except BadRow:
             return cell
-        objects = bool(found) and all(isinstance(item, dict | str) for item in found)
-        return found if objects else cell
+        return found if found and all(map(is_message if column in MESSAGE_COLUMNS else is_text, found)) else cell
     return TRUTH.get(cell.strip().lower(), cell) if column == "label" else cell
+
+
+def is_message(item: Any) -> bool:
+    return isinstance(item, dict) and ("role" in item or "from" in item)
+
+
+def is_text(item: Any) -> bool:
+    return isinstance(item, str)
 
 
 def sniff(head: bytes) -> bool:
