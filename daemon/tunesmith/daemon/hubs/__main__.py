@@ -21,7 +21,6 @@ from tunesmith.recipes.errors import DataError, MachineError, TunesmithError, ne
 
 # Set before a client library is imported, unless the person did.
 ENVIRONMENT = {
-    "HF_HUB_DISABLE_XET": "1",  # a Xet download cannot go on after an interruption, a plain one can
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT": str(7 * 24 * 3600),  # its hour a file is not enough for a slow line
     "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "2",  # its four take 7 s to say that there is no network

@@ -31,7 +31,10 @@ def listing(repository: str) -> Listing:
 def fetch(
     repository: str, revision: str, files: Sequence[HubFile], folder: Path, received: Callable[[int], None]
 ) -> None:
-    """One after the other. Not by snapshot_download: since 2.0 that begins a file anew after an interruption."""
+    """One after the other, over plain HTTP, which every file is served by too.
+
+    Not by the library's snapshot_download: it begins a file anew after an interruption, and so does Xet.
+    """
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 

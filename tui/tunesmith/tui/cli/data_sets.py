@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,6 +63,9 @@ def get_set(
 
     Example: tunesmith data get alpaca-gpt4-zh
     """
+    import asyncio
+    import shlex
+
     from rich.text import Text
 
     from tunesmith.recipes.data import public_sets
