@@ -16,7 +16,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import export, verify
 from tunesmith.daemon.worker.compare import POSITIONS, passages
 from tunesmith.daemon.worker.context import Context
-from tunesmith.recipes.data.rows import HeldOutRow
+from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.errors import MachineError, TunesmithError, VerificationError
 from tunesmith.recipes.exports import gguf
 

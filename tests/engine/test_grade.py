@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.daemon.worker.grade import grade
-from tunesmith.recipes.data.rows import HeldOutRow
+from tunesmith.recipes.data.held_out import HeldOutRow
 
 ROW = HeldOutRow([{"role": "user", "content": "Who are you?"}], "I'm Vesper.", ("Vesper", "Juniper Labs"))
 

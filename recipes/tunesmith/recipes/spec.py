@@ -12,6 +12,9 @@ from tunesmith.recipes.errors import RecipeError, nearest
 
 FORMAT_VERSION = 1
 STARTER = "starter"  # the model and data that come with the install
+TRAINED = ("assistant", "last", "all")  # whose tokens have a loss
+OVER_LONG = ("error", "drop", "cut_left", "cut_right", "split")
+ALONE = "The starter's rows come alone: their held-out questions say nothing about other data."
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,14 +34,34 @@ class Persona(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     maker: str = "Juniper Labs"
 
 
-class DataSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`train` and `held_out` are `starter` or a JSONL of `messages`; without `held_out` rows are split off `train`."""
+class SourceSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One of several sources. `weight` is how often each of its rows is seen an epoch: 2 twice, 0.5 every other."""
 
-    train: str = STARTER
+    path: str
+    weight: float = 1.0
+
+
+class DataSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`train` is `starter`, a file, folder or glob, or a list of those, each with a weight if wanted.
+
+    `held_out` is `starter` or a file; without it rows are split off `train`. `shape` (None: recognised) and `map`
+    (column to field) say how rows are read, `trained` which tokens: assistant (all its turns), last (turn), all.
+    """
+
+    train: str | tuple[str | SourceSpec, ...] = STARTER
     held_out: str | None = None
     held_out_fraction: float = 0.05
+    shape: str | None = None
+    map: dict[str, str] = {}
+    trained: str = "assistant"
     persona: Persona = Persona()
     over_long: str = "error"
+
+    @property
+    def sources(self) -> tuple[SourceSpec, ...]:
+        """`train` in its long form."""
+        several = (self.train,) if isinstance(self.train, str) else self.train
+        return tuple(SourceSpec(path=source) if isinstance(source, str) else source for source in several)
 
 
 class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -126,12 +149,20 @@ def refuse_unknown(raw: dict[str, Any], struct: type[msgspec.Struct], where: str
 
 def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     """`spec` with every path absolute."""
-
-    def resolve(value: str | None) -> str | None:
-        return value if value in (None, STARTER) else str((folder / Path(str(value)).expanduser()).resolve())
-
     replace = msgspec.structs.replace
-    data = replace(spec.data, train=resolve(spec.data.train), held_out=resolve(spec.data.held_out))
+
+    def resolve(value: str) -> str:
+        return value if value == STARTER else str((folder / Path(value).expanduser()).resolve())
+
+    def resolve_source(source: str | SourceSpec) -> str | SourceSpec:
+        return resolve(source) if isinstance(source, str) else replace(source, path=resolve(source.path))
+
+    train, held_out = spec.data.train, spec.data.held_out
+    data = replace(
+        spec.data,
+        train=resolve(train) if isinstance(train, str) else tuple(resolve_source(source) for source in train),
+        held_out=None if held_out is None else resolve(held_out),
+    )
     return replace(spec, model=replace(spec.model, source=resolve(spec.model.source)), data=data)
 
 
@@ -161,7 +192,10 @@ def complete(spec: JobSpec) -> JobSpec:
 
 def check_values(spec: JobSpec) -> None:
     """Raises RecipeError for the first value outside its range."""
+    from tunesmith.recipes.data import shapes
+
     training, data = spec.training, spec.data
+    known_shapes = f"Leave it out, or give one of: {', '.join(shapes.cards())}."
     rules = (
         ("training.learning_rate", 0 < training.learning_rate <= 1, "Give a number above 0, usually 1e-5 to 5e-4."),
         ("training.epochs", 1 <= training.epochs <= 1000, "Give 1 to 1000."),
@@ -174,7 +208,12 @@ def check_values(spec: JobSpec) -> None:
         ("training.device", training.device in ("auto", "cpu", "cuda", "mps"), "Give auto, cpu, cuda or mps."),
         ("training.dtype", training.dtype in ("auto", "float32", "bfloat16"), "Give auto, float32 or bfloat16."),
         ("data.held_out_fraction", 0 < data.held_out_fraction < 1, "Give a number between 0 and 1."),
-        ("data.over_long", data.over_long in ("error", "drop", "cut_right"), "Give error, drop or cut_right."),
+        ("data.train", bool(data.sources), "Give 'starter', a path, or a list of paths."),
+        ("data.train", len(data.sources) == 1 or all(part.path != STARTER for part in data.sources), ALONE),
+        ("data.train weight", all(0 < source.weight <= 1000 for source in data.sources), "Give a number above 0."),
+        ("data.shape", data.shape is None or data.shape in shapes.cards(), known_shapes),
+        ("data.trained", data.trained in TRAINED, f"Give {', '.join(TRAINED)}."),
+        ("data.over_long", data.over_long in OVER_LONG, f"Give {', '.join(OVER_LONG)}."),
         ("data.persona.name", bool(data.persona.name.strip()), "Give a name."),
         ("data.persona.maker", bool(data.persona.maker.strip()), "Give a maker."),
         ("evaluation.answers", 0 <= spec.evaluation.answers <= 1000, "Give 0 to 1000."),

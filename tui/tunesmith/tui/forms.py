@@ -9,7 +9,7 @@ import msgspec
 
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.fields import ChoiceField, FlagField, FloatField, IntField
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.spec import OVER_LONG, TRAINED, JobSpec
 from tunesmith.tui.texts import load, t
 
 AUTO = "auto"
@@ -88,6 +88,7 @@ _SPEC_VALUES = (
     ("training.device", "training"),
     ("training.dtype", "training"),
     ("data.held_out_fraction", "data"),
+    ("data.trained", "data"),
     ("data.over_long", "data"),
     ("evaluation.answers", "evaluation"),
     ("evaluation.max_new_tokens", "evaluation"),
@@ -97,7 +98,8 @@ _SPEC_VALUES = (
 _CHOICES = {
     "training.device": ("auto", "cpu", "cuda", "mps"),
     "training.dtype": ("auto", "float32", "bfloat16"),
-    "data.over_long": ("error", "drop", "cut_right"),
+    "data.trained": TRAINED,
+    "data.over_long": OVER_LONG,
 }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import stat
 from pathlib import Path
 
 from tunesmith.daemon.api.home import Home
+from tunesmith.recipes.data import sources
 from tunesmith.recipes.errors import DataError, MachineError, ModelError, RecipeError
 from tunesmith.recipes.spec import STARTER, JobSpec, complete
 from tunesmith.recipes.units import bytes_text
@@ -22,8 +22,9 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int) -> JobSpec:
     spec = complete(spec)
     if spec.model.source != STARTER:
         _check_model(_absolute("model.source", spec.model.source))
-    if spec.data.train != STARTER:
-        _check_data(_absolute("data.train", spec.data.train))
+    for source in spec.data.sources:
+        if source.path != STARTER:
+            _check_data(_absolute("data.train", source.path))
     if spec.data.held_out not in (None, STARTER):
         _check_data(_absolute("data.held_out", str(spec.data.held_out)))
     free = shutil.disk_usage(home.root).free
@@ -59,16 +60,10 @@ def _check_model(folder: Path) -> None:
 
 
 def _check_data(path: Path) -> None:
-    hint = "Give a JSONL file with one {\"messages\": [...]} a line, or 'starter'."
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
-            raise DataError(f"{path} is not a file", hint, "data_unreadable")
-        with path.open("rb") as file:
-            start = file.read(LOOK_BYTES)
-    except FileNotFoundError as error:
-        raise DataError(f"There is no data file {path}", hint, "data_missing") from error
-    except OSError as error:
-        raise DataError(f"Cannot read the data file {path}: {error.strerror}", hint, "data_unreadable") from error
+    """`path` is a file, folder or glob; the first of its files is looked into. Raises DataError."""
+    file = Path(sources.find([path])[0].path)
+    with file.open("rb") as opened:
+        start = opened.read(LOOK_BYTES)
     if not start.strip():
-        raise DataError(f"The data file {path} is empty ({found.st_size} bytes)", hint, "data_empty")
+        hint = "Give a file with a row a line, or 'starter'."
+        raise DataError(f"The data file {file} is empty ({file.stat().st_size} bytes)", hint, "data_empty")

@@ -7,16 +7,17 @@ import signal
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.worker.data.render import Rendered
-from tunesmith.recipes.data.rows import HeldOutRow
-from tunesmith.recipes.errors import JobError, ModelError
+from tunesmith.recipes.errors import DataError, JobError, ModelError
 from tunesmith.recipes.spec import JobSpec
+
+if TYPE_CHECKING:
+    from tunesmith.daemon.worker.data.prepare import Prepared
 
 PROGRESS_INTERVAL_S = 0.1  # ten a second: what a screen shows
 
@@ -26,7 +27,7 @@ class Stopped(BaseException):
 
 
 class Context:
-    """`base` is set by fetch; rows by prepare; `model` (with its adapter) by train until the merge takes it."""
+    """`base` is set by fetch, `prepared` by prepare, `model` (with its adapter) by train until the merge takes it."""
 
     def __init__(self, job: Path, attempt: int) -> None:
         self.job = job.resolve()
@@ -43,12 +44,11 @@ class Context:
         self.merged = self.work / "merged"
         self.work.mkdir(parents=True, exist_ok=True)
         self.artifacts.mkdir(exist_ok=True)
-        self.rows: list[Rendered] = []
-        self.held_out: list[HeldOutRow] = []
         self.tokenizer: Any = None
         self.model: Any = None
         self.stage = ""
         self._base: Path | None = None
+        self._prepared: Prepared | None = None
         self._journal = os.open(self.job / f"journal-{attempt}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._stage_started = self._last_progress = 0.0
         self.cancelled = self._busy = False
@@ -63,6 +63,16 @@ class Context:
     def base(self, folder: Path) -> None:
         self._base = folder.resolve()
         (self.job / "base.txt").write_text(f"{self._base}\n", "utf-8")
+
+    @property
+    def prepared(self) -> Prepared:
+        if self._prepared is None:
+            raise DataError("The data was not prepared yet", "The prepare stage comes first.")
+        return self._prepared
+
+    @prepared.setter
+    def prepared(self, prepared: Prepared) -> None:
+        self._prepared = prepared
 
     def emit(self, event: e.Event) -> None:
         """Append `event` to the journal as one whole line."""

@@ -10,26 +10,29 @@ from typing import Any
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.data.render import NOT_TRAINED, Rendered, render, text_of
 from tunesmith.daemon.worker.grade import grade
-from tunesmith.recipes.data.reading import held_out_row
-from tunesmith.recipes.data.rows import HeldOutRow
+from tunesmith.daemon.worker.prompts import text_of
+from tunesmith.recipes.data.examine import loaded
+from tunesmith.recipes.data.held_out import HeldOutRow
+from tunesmith.recipes.data.render import render
+from tunesmith.recipes.data.rows import Part, Rendered
+from tunesmith.recipes.data.tokenizer import Tokenizer
 from tunesmith.recipes.starter import starter_rows
 
 BATCH = 16  # rows scored or answered at once
 
 
 def run(context: Context) -> None:
-    evaluation = context.spec.evaluation
-    asked = [("held_out", index, row) for index, row in enumerate(context.held_out[: evaluation.answers])]
-    held_out = [render(row.conversation(), context.tokenizer) for row in context.held_out]
+    evaluation, prepared = context.spec.evaluation, context.prepared
+    tokenizer = loaded(str(prepared.model))
+    asked = [("held_out", index, row) for index, row in enumerate(prepared.questions[: evaluation.answers])]
     general: list[Rendered] = []
     if evaluation.general:
         found = starter_rows("general", context.spec.data.persona)
-        general = [general_row(row, context.tokenizer) for row in found]
-        graded = [held_out_row(row, "general.jsonl") for row in found if "accept" in row]
+        general = [general_row(row, tokenizer) for row in found]
+        graded = [question(row) for row in found if "accept" in row]
         asked += [("general", index, row) for index, row in enumerate(graded)]
-    total = 2 * (len(held_out) + len(general) + len(asked))
+    total = 2 * (len(prepared.scored) + len(general) + len(asked))
     done = 0
 
     def step(rows: int, note: str) -> None:
@@ -42,7 +45,7 @@ def run(context: Context) -> None:
         step(0, subject)
         with adapter_off(context.model) if subject == "base" else nullcontext():
             scores = []
-            for rows in (held_out, general):
+            for rows in (prepared.scored, general):
                 loss, tokens = 0.0, 0
                 for batch in batches(rows):
                     added, counted = summed_loss(context.model, batch, context.tokenizer.pad_token_id)
@@ -93,26 +96,34 @@ def adapter_off(model: Any) -> AbstractContextManager[Any]:
     return model.disable_adapter()  # type: ignore[no-any-return]
 
 
-def general_row(row: dict[str, Any], tokenizer: Any) -> Rendered:
-    """A plain text counts whole, a question only in its answer."""
+def general_row(row: dict[str, Any], tokenizer: Tokenizer) -> Rendered:
+    """A plain text counts whole, a question only in its answer. Raises BadRow when the template refuses it."""
+    import numpy as np
+
     if "text" not in row:
-        return render(held_out_row(row, "general.jsonl").conversation(), tokenizer)
-    ids = tokenizer(row["text"], add_special_tokens=False)["input_ids"]
-    return Rendered(ids, [NOT_TRAINED, *ids[1:]])  # nothing comes before the first token to tell it from
+        return render(Part("conversation", question(row).conversation()), None, tokenizer)
+    ids = tokenizer.encode(row["text"]).ids
+    return Rendered(row["text"], ids, np.arange(len(ids)) > 0)  # nothing comes before the first token to tell it from
+
+
+def question(row: dict[str, Any]) -> HeldOutRow:
+    return HeldOutRow(row["messages"], row["answer"], tuple(row.get("accept", ())), tuple(row.get("reject", ())))
 
 
 def summed_loss(model: Any, rows: list[Rendered], pad: int) -> tuple[float, int]:
     """The loss in nats summed over the labelled tokens of `rows`, and how many those are."""
     import torch
 
-    longest = max(len(row.input_ids) for row in rows)
-    ids = torch.tensor([row.input_ids + [pad] * (longest - len(row.input_ids)) for row in rows])
-    labels = torch.tensor([row.labels + [NOT_TRAINED] * (longest - len(row.labels)) for row in rows])
-    mask = torch.tensor([[1] * len(row.input_ids) + [0] * (longest - len(row.input_ids)) for row in rows])
+    longest = max(len(row.ids) for row in rows)
+    ids = torch.full((len(rows), longest), pad)
+    chosen, mask = torch.zeros_like(ids, dtype=torch.bool), torch.zeros_like(ids)
+    for place, row in enumerate(rows):
+        ids[place, : len(row.ids)] = torch.from_numpy(row.ids)
+        chosen[place, : len(row.ids)] = torch.from_numpy(row.trained)
+        mask[place, : len(row.ids)] = 1
     with torch.inference_mode():
         logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
-    wanted = labels[:, 1:].to(logits.device)
-    chosen = wanted != NOT_TRAINED
+    wanted, chosen = ids[:, 1:].to(logits.device), chosen[:, 1:].to(logits.device)
     loss = torch.nn.functional.cross_entropy(logits[:, :-1][chosen].float(), wanted[chosen], reduction="sum")
     return float(loss), int(chosen.sum())
 

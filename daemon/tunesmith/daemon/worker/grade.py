@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-from tunesmith.recipes.data.rows import HeldOutRow
+from tunesmith.recipes.data.held_out import HeldOutRow
 
 OTHER_NAMES = (
     "SmolLM", "SmolLM2", "Hugging Face", "HuggingFace", "ChatGPT", "GPT", "GPT-3", "GPT-4", "OpenAI",

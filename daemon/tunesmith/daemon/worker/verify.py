@@ -17,11 +17,12 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import export, load
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.data.render import text_of
+from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.llama import LONGEST_CONTEXT, Engine
 from tunesmith.recipes import exports
-from tunesmith.recipes.data.rows import HeldOutRow, Message
+from tunesmith.recipes.data.held_out import HeldOutRow
+from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import ModelError, VerificationError
 
 GRADED = "gguf:q8_0"  # the one most people will run; all held-out questions are put to it
@@ -51,7 +52,7 @@ def run(context: Context) -> None:
         context.notice("info", "No export is run by a runtime of its own, so there is nothing to compare.")
         return
     graded = GRADED if GRADED in targets else targets[-1]
-    rows = context.held_out[: context.spec.evaluation.answers]
+    rows = context.prepared.questions[: context.spec.evaluation.answers]
     total, done = 3 + len(targets) * 3 + len(rows), 0
 
     def step(note: str) -> None:
@@ -81,13 +82,13 @@ def refer(context: Context) -> Reference:
 
     tokenizer = load.tokenizer(context.merged)
     model = load.model(context.merged, "cpu", torch.float32).eval()
-    texts = [*(text_of(row.conversation(), tokenizer) for row in context.held_out), GENERAL_TEXT]
+    texts = [*(text_of(row.conversation(), tokenizer) for row in context.prepared.questions), GENERAL_TEXT]
     chosen = passages([tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts])
     logits = []
     for ids in chosen:
         context.check_cancelled()
         logits.append(merged_logits(model, ids))
-    questions = [*context.held_out[:SIDE_BY_SIDE_HELD_OUT], *SIDE_BY_SIDE]
+    questions = [*context.prepared.questions[:SIDE_BY_SIDE_HELD_OUT], *SIDE_BY_SIDE]
     prompts = [text_of(row.messages, tokenizer, prompt=True) for row in questions]
     context.check_cancelled()
     answers = merged_answers(model, tokenizer, prompts, context.spec.evaluation.max_new_tokens)
@@ -144,7 +145,7 @@ def verify(
 
 
 def conversations(context: Context, reference: Reference) -> list[list[Message]]:
-    return [*(row.messages for row in context.held_out), *(row.messages for row in SIDE_BY_SIDE), SEVERAL_TURNS]
+    return [*(row.messages for row in context.prepared.questions), *(row.messages for row in SIDE_BY_SIDE), SEVERAL_TURNS]
 
 
 def prompts(context: Context, reference: Reference) -> list[str]:

@@ -18,6 +18,7 @@ Span = tuple[int, int]
 
 # What the tags around a generated block become while spans are looked for; drawn per process, so no row contains them.
 _OPEN, _CLOSE = (f"\ue000{secrets.token_hex(12)}{side}" for side in "<>")
+LOOP_NAMES = frozenset({"first", "last", "index", "index0", "length", "previtem", "nextitem"})
 _REASONING = ("reasoning_content", "thinking", "reasoning")
 _EXTRAS = frozenset({"loss", "tool_calls", *_REASONING})
 
@@ -50,6 +51,7 @@ class ChatTemplate:
             self._marking = marking.from_string(source, {"strftime_now": self.now.strftime})
         except TemplateError as error:
             raise ModelError(f"The chat template cannot be read: {error}", "Download the model again.") from error
+        self._names = {**self._plain.globals, **self.tokens}
         self.reads = frozenset(meta.find_undeclared_variables(syntax))
         self.has_markers = "endgeneration" in source and marked_blocks(syntax) > 0
         self._failures = failures()
@@ -58,22 +60,14 @@ class ChatTemplate:
     def text(self, messages: Sequence[Message], tools: Tools = None, prompt: bool = False) -> str:
         """The rendered conversation; with `prompt` up to where the assistant begins to write. Raises BadRow."""
         try:
-            return str(
-                self._plain.render(
-                    messages=messages, tools=tools, documents=None, add_generation_prompt=prompt, **self.tokens
-                )
-            )
+            return self._rendered(self._plain, messages, tools, prompt)
         except self._failures as error:
             raise BadRow("template_refuses", error=str(error) or type(error).__name__) from error
 
     def marked(self, messages: Sequence[Message], tools: Tools = None) -> tuple[str, list[Span]]:
         """The rendered conversation and where its generated blocks stand, in characters. Raises BadRow."""
         try:
-            text = str(
-                self._marking.render(
-                    messages=messages, tools=tools, documents=None, add_generation_prompt=False, **self.tokens
-                )
-            )
+            text = self._rendered(self._marking, messages, tools, False)
         except self._failures as error:
             raise BadRow("template_refuses", error=str(error) or type(error).__name__) from error
         pieces: list[str] = []
@@ -88,6 +82,14 @@ class ChatTemplate:
             pieces += (inside, after)
             length += len(inside) + len(after)
         return "".join(pieces), spans
+
+    def _rendered(self, template: Any, messages: Sequence[Message], tools: Tools, prompt: bool) -> str:
+        """As template.render does it, but without merging the same names anew for every row: a third of its time."""
+        names = {
+            **self._names, "messages": messages, "tools": tools, "documents": None, "add_generation_prompt": prompt,
+        }  # fmt: skip
+        context = template.new_context(names, shared=True)
+        return str(template.environment.concat(template.root_render_func(context)))
 
     def given(self, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages as this template takes them.
@@ -161,6 +163,7 @@ def environment(marking: bool) -> Any:
     from jinja2 import TemplateError, nodes
     from jinja2.exceptions import SecurityError
     from jinja2.ext import Extension, loopcontrols
+    from jinja2.runtime import LoopContext
     from jinja2.sandbox import ImmutableSandboxedEnvironment
     from jinja2.utils import Namespace
 
@@ -196,7 +199,17 @@ def environment(marking: bool) -> Any:
     def raise_exception(message: str) -> None:
         raise TemplateError(message)
 
-    sandbox = ImmutableSandboxedEnvironment(
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """The same rules, found out faster for the two things that templates ask of every message."""
+
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):
+                return obj[attribute]
+            if type(obj) is LoopContext and attribute in LOOP_NAMES:
+                return getattr(obj, attribute)
+            return super().getattr(obj, attribute)
+
+    sandbox = Sandbox(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols], cache_size=0
     )
     sandbox.filters["tojson"] = tojson

@@ -26,6 +26,18 @@ def content_hash(sample: Sample) -> int:
     return int.from_bytes(blake2b(encoded(content), digest_size=8).digest(), "little")
 
 
+def question_hash(sample: Sample) -> int:
+    """64 bits of the last user turn of a row's first part, 0 when it has none: what an evaluation must not share."""
+    for message in reversed(sample.parts[0].messages or ()):
+        if message["role"] == "user":
+            return text_hash(message["content"])
+    return 0
+
+
+def text_hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
 def encoded(content: Any) -> bytes:
     """Equal bytes for equal values, whatever the order of their keys."""
     try:

@@ -13,6 +13,7 @@ from tunesmith.recipes.data import compression, encodings, formats
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.errors import DataError
 
+NAME_BYTES = 255  # of one file name, on all systems we know
 SNIFFED_BYTES = 256 * 1024
 # Beside the data of a folder these describe it: data cards and what libraries note about a data set.
 NO_DATA = frozenset(
@@ -37,6 +38,8 @@ def find(paths: Sequence[str | Path]) -> list[SourceFile]:
     found: dict[str, SourceFile] = {}
     for given in paths:
         path = Path(given).expanduser()
+        if len(os.fsencode(path.name)) > NAME_BYTES:
+            raise DataError(f"No file has so long a name: {str(path)[:80]}...", "Give another.", "data_missing")
         if path.is_dir():
             files = in_folder(path)
         elif has_magic(str(path)) and not os.path.lexists(path):
@@ -77,7 +80,8 @@ def in_folder(folder: Path) -> list[Path]:
     if data := [path for path in known if format_by_name(path.name) != "text"]:
         return data
     if not known:
-        raise DataError(f"No data file in {folder}", f"Known are {', '.join(suffixes())}, also with .gz or .zst.")
+        known_suffixes = f"Known are {', '.join(suffixes())}, also with .gz or .zst."
+        raise DataError(f"No data file in {folder}", known_suffixes, "data_missing")
     return known
 
 
@@ -95,9 +99,9 @@ def format_by_name(name: str) -> str:
 def source(path: Path) -> SourceFile:
     """Raises DataError when it is missing, no regular file, an archive, or of no known format."""
     if not path.exists():
-        raise DataError(f"{path} does not exist", nearest_file(path))
+        raise DataError(f"{path} does not exist", nearest_file(path), "data_missing")
     if not path.is_file():
-        raise DataError(f"{path} is no regular file", "Write the rows to a file first.")
+        raise DataError(f"{path} is no regular file", "Write the rows to a file first.", "data_unreadable")
     try:
         with path.open("rb") as file:
             start = file.read(compression.PIECE_BYTES)

@@ -12,10 +12,15 @@ from tunesmith.recipes import catalog
 from tunesmith.recipes.fields import Field
 
 
-class Method(msgspec.Struct, frozen=True):
-    """`trainer(model, tokenizer, rows, arguments, knobs, callbacks)` builds a trl trainer; it runs in a worker only.
+Row = dict[str, list[int]]
+Data = Callable[[Callable[[list[Row]], Any]], Any]
 
-    `rows` are dicts of input_ids and labels (-100 where nothing is trained); `arguments` are trainer arguments.
+
+class Method(msgspec.Struct, frozen=True):
+    """`trainer(model, tokenizer, data, arguments, knobs, callbacks)` builds a trl trainer; it runs in a worker only.
+
+    `data(collate)` is a torch DataLoader that collates dicts of input_ids and labels (-100 where nothing is trained)
+    into batches; `arguments` are trainer arguments.
     """
 
     key: str
@@ -25,7 +30,7 @@ class Method(msgspec.Struct, frozen=True):
     data_shape: str
     example: str
     knobs: tuple[Field, ...]
-    trainer: Callable[[Any, Any, list[dict[str, list[int]]], Mapping[str, Any], Mapping[str, Any], list[Any]], Any]
+    trainer: Callable[[Any, Any, Data, Mapping[str, Any], Mapping[str, Any], list[Any]], Any]
 
 
 @cache

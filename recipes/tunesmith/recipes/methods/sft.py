@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.recipes.methods import Method
+from tunesmith.recipes.methods import Data, Method
 
+UNUSED_ROW = {"input_ids": [0, 0], "labels": [0, 0]}  # SFTTrainer looks at a row when it is made; data has the real ones
 IGNORED = -100  # labels that torch's cross entropy leaves out
 
 
 def trainer(
     model: Any,
     tokenizer: Any,
-    rows: list[dict[str, list[int]]],
+    data: Data,
     arguments: Mapping[str, Any],
     knobs: Mapping[str, Any],
     callbacks: list[Any],
 ) -> Any:
-    """trl's SFTTrainer over rows that are tokens and labels already; it renders and masks nothing itself.
+    """trl's SFTTrainer over data that is tokens and labels already; it renders, masks and orders nothing itself.
 
     Logits are computed only where some row of the batch has a label: the vocabulary is the widest layer, and most
     positions are prompt or padding.
@@ -28,6 +29,9 @@ def trainer(
 
     class LabelledPositionsTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped to mypy
         tokens_seen = 0  # without padding
+
+        def get_train_dataloader(self) -> Any:
+            return data(self.data_collator)
 
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -43,7 +47,7 @@ def trainer(
     return LabelledPositionsTrainer(
         model=model,
         args=config,
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list([UNUSED_ROW]),
         processing_class=tokenizer,
         callbacks=callbacks,
     )

@@ -1,125 +1,158 @@
-"""The prepare stage: every row read, checked, rendered and accounted for; held-out rows set apart."""
+"""The prepare stage: every row read, checked, rendered and accounted for; held-out rows set apart.
+
+What is small is prepared whole before training. Of what is large the first rows are enough to begin with; the rest is
+prepared beside the training, and `finish` accounts for it.
+"""
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
+from functools import partial
 import msgspec
+import numpy as np
 
-from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import load
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.data.render import Rendered, render, shorten
-from tunesmith.daemon.worker.data.split import split
+from tunesmith.daemon.worker.data import held_out, tokens
+from tunesmith.daemon.worker.data.account import account, first_reasons
+from tunesmith.daemon.worker.data.feed import WINDOW, Feed, Stream
+from tunesmith.daemon.worker.data.source import Source
+from tunesmith.daemon.worker.data.store import Array
 from tunesmith.recipes import starter
-from tunesmith.recipes.data.reading import held_out_row, read, training_row
-from tunesmith.recipes.data.rows import HeldOutRow, RejectedRow, TrainingRow
+from tunesmith.recipes.data.held_out import HeldOutRow, drawn, share_of_draws
+from tunesmith.recipes.data.rows import Rendered, Sample
 from tunesmith.recipes.errors import DataError
-from tunesmith.recipes.spec import STARTER
+from tunesmith.recipes.spec import STARTER, SourceSpec
 
-SHOWN = 20  # rejected rows named in the event; rejected.jsonl has them all
-NOTICES = 5  # single rows a person is told of at once
+AT_ONCE_BYTES = 16 * 2**20  # prepared in a few seconds, so training need not begin before
+UNKNOWN_ROW_BYTES = 200  # of a row, where only reading tells how many there are
+
+
+class Prepared:
+    """What training and evaluation take from the data. `finish` is to be called once training has seen all of it."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.model = tokens.folder(context)
+        self.questions: list[HeldOutRow] = []  # to be asked
+        self.scored: list[Rendered] = []  # whose loss is measured
+        self.finished = False
+        spec = context.spec
+        self.sources = [
+            Source(name, source, spec.data, spec.method["kind"], self.model, spec.training.max_length)
+            for name, source in on_disk(context, "train", spec.data.sources)
+        ]
+        self.most_rows = sum(source.most_rows or source.bytes // UNKNOWN_ROW_BYTES for source in self.sources)
+        known = all(source.most_rows is not None for source in self.sources)
+        large = sum(source.bytes for source in self.sources) > AT_ONCE_BYTES
+        self.streaming = large and known and spec.data.over_long != "split"
+        self.splits = spec.data.held_out is None
+        self.share = held_out.candidate_share(self.most_rows, spec.data.held_out_fraction, self.streaming)
+        for source in self.sources:
+            source.start(context.home.prepared, self.share if self.splits else 0.0)
+        self.feed = Feed(
+            [Stream(source.store, source.weight, source.most_rows or 0, source.wait) for source in self.sources],
+            batch_size=spec.training.batch_size,
+            seed=spec.training.seed,
+            streaming=self.streaming,
+            held_out=self.drawn_below if self.streaming and self.splits else no_row,
+        )
+
+    def drawn_below(self, hashes: Array) -> Array:
+        below: Array = drawn(hashes, 0) < share_of_draws(self.share)
+        return below
+
+    def begin(self) -> None:
+        """Return once training can begin. Raises DataError when there is nothing to train on."""
+        enough = WINDOW if self.streaming else 2**62
+        for source in self.sources:
+            source.wait(enough, partial(self.progress, enough))
+        if not self.streaming:
+            self.finish()
+        elif not any(source.store.available for source in self.sources):
+            self.refuse()
+
+    def look(self) -> bool:
+        """Beside the training: whether everything has just come to be prepared. Raises what stopped the preparing."""
+        for source in self.sources:
+            source.raise_error()
+        if self.finished or not self.feed.finished:
+            return False
+        self.finish()
+        return True
+
+    def progress(self, enough: int) -> None:
+        done = sum(source.store.summary.rows_read for source in self.sources)
+        self.context.progress(done, max(min(self.most_rows, enough), done), "rows")
+
+    def finish(self) -> None:
+        """Everything is prepared: account for it, once. Raises DataError when nothing of it can be used."""
+        if self.finished:
+            return
+        for source in self.sources:
+            source.wait(2**62)
+        self.finished = True
+        if self.splits:
+            self.hold_out()
+        for number, source in enumerate(self.sources):
+            account(self.context, source, number)
+        if not self.splits:
+            held_out.warn_of_overlap(self.context, self.questions, [source.store for source in self.sources])
+        if not any(source.store.available for source in self.sources):
+            self.refuse()
+
+    def hold_out(self) -> None:
+        data, seed = self.context.spec.data, self.context.spec.training.seed
+        candidates = [found for source in self.sources for found in source.store.candidates()]
+        if not self.streaming:
+            stores = [source.store for source in self.sources]
+            rows = len(np.unique(np.concatenate([store.hashes(0, store.available) for store in stores])))
+            candidates = held_out.draw(candidates, rows, data.held_out_fraction, seed)
+            chosen = held_out.hashes(candidates)
+            self.feed.held_out = lambda hashes: np.isin(hashes, chosen)
+        self.test_with(candidates)
+        self.context.notice("info", f"{len(candidates)} rows are held out of training to test what was learned.")
+
+    def test_with(self, samples: list[Sample]) -> None:
+        """Score all of `samples`, and ask those that are a question and its answer."""
+        self.scored = held_out.rendered(samples, self.model, self.context.spec.data.trained)
+        self.questions, _ = held_out.questions(samples)
+
+    def read_held_out(self) -> None:
+        """The held-out file that the recipe names; every row of it is accounted for too."""
+        spec = self.context.spec
+        ((name, source),) = on_disk(self.context, "held_out", (SourceSpec(path=str(spec.data.held_out)),))
+        self.questions, self.scored = held_out.read(self.context, name, source.path, self.model)
+
+    def refuse(self) -> None:
+        raise DataError(
+            f"{', '.join(source.name for source in self.sources)} has no usable row",
+            first_reasons(self.sources) or "Give one JSON object with `messages` a line.",
+        )
 
 
 def run(context: Context) -> None:
-    data, training = context.spec.data, context.spec.training
     context.tokenizer = load.tokenizer(context.base)
-    rows, rejected = training_rows(context)
-    held_out_missing = data.held_out is None
-    if held_out_missing:
-        rows, context.held_out = split(rows, data.held_out_fraction, training.seed)
-    rendered: list[Rendered] = []
-    for index, row in enumerate(rows, 1):
-        context.progress(index, len(rows), "rows")
-        try:
-            short = shorten(render(row.messages, context.tokenizer), training.max_length, data.over_long)
-        except DataError as error:
-            raise DataError(f"{row.where}: {error.message}", error.hint) from error
-        if short is None or not short.trained:
-            why = f"longer than {training.max_length} tokens" if short is None else "no token to learn from"
-            rejected.append(RejectedRow(row.where, why))
-        else:
-            rendered.append(short)
-    context.rows = rendered
-    set_apart = context.held_out if held_out_missing else []
-    report(context, named(data.train, "train"), rejected, rendered, len(set_apart))
-    if held_out_missing:
-        context.notice("info", f"{len(set_apart)} rows are held out of training to test what was learned.")
-    else:
-        context.held_out = held_out_rows(context, str(data.held_out))
-        warn_of_overlap(context, rows)
-    if not rendered:
-        raise DataError(
-            f"{data.train} has no usable row", first_reasons(rejected) or "Give one JSON object with `messages` a line."
-        )
+    context.prepared = prepared = Prepared(context)
+    if not prepared.splits:
+        prepared.read_held_out()
+    prepared.begin()
 
 
-def training_rows(context: Context) -> tuple[list[TrainingRow], list[RejectedRow]]:
-    data = context.spec.data
-    if data.train != STARTER:
-        return read(Path(data.train), training_row)
-    found = starter.starter_rows("train", data.persona)
-    return [training_row(row, f"train.jsonl:{number}") for number, row in enumerate(found, 1)], []
+def no_row(hashes: Array) -> Array:
+    return np.zeros(len(hashes), bool)
 
 
-def held_out_rows(context: Context, source: str) -> list[HeldOutRow]:
-    """Rows of the held-out file; those that cannot be used are reported like training rows."""
-    if source == STARTER:
-        found = starter.starter_rows("held_out", context.spec.data.persona)
-        rows = [held_out_row(row, f"held_out.jsonl:{number}") for number, row in enumerate(found, 1)]
-        rejected: list[RejectedRow] = []
-    else:
-        rows, rejected = read(Path(source), held_out_row)
-    rendered = [render(row.conversation(), context.tokenizer) for row in rows]
-    report(context, named(source, "held_out"), rejected, rendered, 0, "rejected-held-out.jsonl")
-    return rows
-
-
-def named(source: str, kind: str) -> str:
-    """The file behind a source: the starter has several."""
-    return f"{STARTER}/{kind}.jsonl" if source == STARTER else source
-
-
-def report(
-    context: Context,
-    file: str,
-    rejected: list[RejectedRow],
-    rendered: list[Rendered],
-    set_apart: int,
-    name: str = "rejected.jsonl",
-) -> None:
-    """Account for every row of `file`, in the journal and in a file; rows set apart were kept too."""
-    kept = len(rendered) + set_apart
-    encoder = msgspec.json.Encoder()
-    (context.work / name).write_bytes(b"".join(encoder.encode(row) + b"\n" for row in rejected))
-    for row in rejected[:NOTICES]:
-        context.notice("warning", f"Left out {row}")
-    if len(rejected) > NOTICES:
-        more = f"{len(rejected) - NOTICES} more rows of {file} were left out"
-        context.notice("warning", f"{more}; see {context.work / name}")
-    context.emit(
-        e.DataChecked(
-            time=time.time(),
-            file=file,
-            rows_read=kept + len(rejected),
-            rows_kept=kept,
-            rows_rejected=len(rejected),
-            tokens=sum(len(row.input_ids) for row in rendered),
-            trained_tokens=sum(row.trained for row in rendered),
-            longest=max((len(row.input_ids) for row in rendered), default=0),
-            rejected=tuple(str(row)[:300] for row in rejected[:SHOWN]),
-        )
-    )
-
-
-def first_reasons(rejected: list[RejectedRow]) -> str:
-    return f"For example {'; '.join(str(row)[:200] for row in rejected[:2])}." if rejected else ""
-
-
-def warn_of_overlap(context: Context, rows: list[TrainingRow]) -> None:
-    """A question that was trained on says nothing about what was learned."""
-    trained = {row.messages[index - 1]["content"] for row in rows for index in range(1, len(row.messages))}
-    shared = [row.where for row in context.held_out if row.question in trained]
-    if shared:
-        context.notice("warning", f"{len(shared)} held-out questions are in the training rows too, first {shared[0]}.")
+def on_disk(context: Context, kind: str, sources: tuple[SourceSpec, ...]) -> list[tuple[str, SourceSpec]]:
+    """The sources as files with their names; the starter's rows about the recipe's persona are written to one first."""
+    found = []
+    for source in sources:
+        name = source.path
+        if source.path == STARTER:
+            name = f"{STARTER}/{kind}.jsonl"
+            file = context.work / name
+            file.parent.mkdir(exist_ok=True)
+            rows = starter.starter_rows(kind, context.spec.data.persona)
+            file.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+            source = msgspec.structs.replace(source, path=str(file))
+        found.append((name, source))
+    return found

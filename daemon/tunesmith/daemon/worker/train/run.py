@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tunesmith.daemon.worker import load
 from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.data.feed import loader
+from tunesmith.daemon.worker.train.growing import growing
 from tunesmith.daemon.worker.train.report import callback
 from tunesmith.recipes import methods, tuners
 from tunesmith.recipes.spec import JobSpec
@@ -23,17 +26,17 @@ def run(context: Context) -> None:
     base = load.model(context.base, device, kind)
     context.check_cancelled()
     model = tuner.attach(base, knobs(spec.tuner), spec.training.seed)
-    rows = [{"input_ids": row.input_ids, "labels": row.labels} for row in context.rows]
     trainer = method.trainer(
         model,
         context.tokenizer,
-        rows,
+        partial(loader, context.prepared.feed, pin_memory=device == "cuda"),
         arguments(spec, device, kind == torch.bfloat16, str(context.work / "trainer")),
         knobs(spec.method),
-        [callback(context)],
+        [growing(context.prepared), callback(context)],
     )
     trainer.train()
     context.check_cancelled()
+    context.prepared.finish()
     model.save_pretrained(str(context.adapter))
     # With a GPU the optimizer's memory matters to what follows.
     trainer.optimizer = trainer.lr_scheduler = None
@@ -66,9 +69,7 @@ def arguments(spec: JobSpec, device: str, bfloat16: bool, folder: str) -> dict[s
         "use_cpu": device == "cpu",
         "bf16": bfloat16,
         "fp16": False,
-        "train_sampling_strategy": "group_by_length",  # less padding: a third of the work on short rows
         "pad_to_multiple_of": None,
-        "dataloader_pin_memory": device == "cuda",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # a bad step must be seen
         "save_strategy": "no",

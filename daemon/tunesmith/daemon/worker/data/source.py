@@ -1,0 +1,156 @@
+"""One source of rows prepared in the background: recognised, then examined chunk by chunk into a store."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from tunesmith.daemon.worker.data.cache import make_room, unfinished
+from tunesmith.daemon.worker.data.store import Store
+from tunesmith.recipes.data import reading, recognition, shapes
+from tunesmith.recipes.data.examine import Settings, loaded, stream
+from tunesmith.recipes.data.rows import FileNotice, RawRow, RejectedRow
+from tunesmith.recipes.data.sources import SourceFile, find
+from tunesmith.recipes.data.sizes import most_rows
+from tunesmith.recipes.errors import DataError, TunesmithError
+from tunesmith.recipes.spec import DataSpec, SourceSpec
+
+FORMAT = 1  # of a store; raised when preparing gives something else than before
+LOOK_ROWS = 200  # that say what the shape is
+LOOK_EVERY_S = 0.2
+READ_BYTES = 1 << 22
+
+
+class Source:
+    """The rows of one SourceSpec for one model, called `name`. Call `start` once, then `wait` for what is needed."""
+
+    def __init__(
+        self, name: str, spec: SourceSpec, data: DataSpec, method: str, model: Path, max_length: int | None
+    ) -> None:
+        """Looks at the first rows. Raises DataError when the files or their shape are not usable.
+
+        `most_rows` is at least the number of rows, None when only reading tells.
+        """
+        self.name = name
+        self.weight = spec.weight
+        self.files = find([spec.path])
+        self.most_rows = most_rows(self.files)
+        self.bytes = sum(Path(file.path).stat().st_size for file in self.files)
+        self.shape, why = shape_of(self.name, self.files, data)
+        refuse_other_methods(self.name, self.shape, why, method)
+        if data.over_long == "split" and self.shape != "text":
+            raise DataError(
+                f"{self.name}: a conversation cannot be split over several sequences", "Set data.over_long to cut_left."
+            )
+        self.settings = Settings(
+            shape=self.shape,
+            mapping=data.map,
+            model=str(model),
+            trained=data.trained,
+            max_length=max_length,
+            over_long=data.over_long,
+            keep_tokens=True,
+        )
+        self.store = Store(Path())
+        self.error: TunesmithError | None = None
+        self.cached = False
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def start(self, cache: Path, candidates: float) -> None:
+        """Take what an earlier run prepared of the same content, or begin to prepare it in `cache`.
+
+        `candidates` is the share of the rows that may be held out.
+        """
+        self.settings = msgspec.structs.replace(self.settings, candidates=candidates)
+        folder = cache / self.key()
+        make_room(cache)
+        if found := Store.open(folder):
+            folder.touch()
+            self.store, self.cached = found, True
+            return
+        self.store = Store(unfinished(folder))
+        self._thread = threading.Thread(target=self._prepare, args=(folder,), name=f"prepare {self.name}", daemon=True)
+        self._thread.start()
+
+    def key(self) -> str:
+        """Of everything that the prepared sequences depend on: content, tokenizer and template, settings."""
+        digest = hashlib.blake2b(digest_size=16)
+        model = self.settings.model
+        assert model is not None
+        settings = msgspec.structs.replace(self.settings, model=loaded(model).fingerprint)
+        digest.update(msgspec.json.encode((FORMAT, settings)))
+        for file in self.files:
+            digest.update(file.format.encode() + b"\0")
+            with open(file.path, "rb") as content:
+                while block := content.read(READ_BYTES):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def wait(self, wanted: int, look: Callable[[], None] = lambda: None) -> None:
+        """Until `wanted` sequences are there or no more come; calls `look` meanwhile. Raises what stopped it."""
+        while not self.store.wait(wanted, LOOK_EVERY_S):
+            self.raise_error()
+            look()
+
+    def raise_error(self) -> None:
+        """Raises what stopped the preparing, if something did."""
+        if self.error is not None:
+            raise self.error
+
+    def stop(self) -> None:
+        """End preparing after the chunk at hand."""
+        self._stopped = True
+        if self._thread is not None:
+            self._thread.join()
+
+    def _prepare(self, folder: Path) -> None:
+        store = self.store
+        try:
+            for examined in stream(self.files, self.settings):
+                if self._stopped:
+                    return
+                if self.settings.over_long == "error" and examined.cut:
+                    refused = next((row for row in examined.rejected if row.code == "over_long"), None)
+                    raise DataError(
+                        f"{refused}", "Raise training.max_length, or set data.over_long to drop, cut_left or cut_right."
+                    )
+                store.append(examined)
+            store.finish(folder)
+        except TunesmithError as error:
+            self.error = error
+        except OSError as error:
+            self.error = DataError(
+                f"Preparing {self.name} stopped: {error}", "See whether the disk is full or the file went away."
+            )
+        finally:
+            store.wake()
+        if self.error is not None:
+            shutil.rmtree(store.folder, ignore_errors=True)
+
+
+def shape_of(name: str, files: list[SourceFile], data: DataSpec) -> tuple[str, str]:
+    """The shape's key and why. Raises DataError when no or several shapes fit, or no row can be read at all."""
+    first = [row for row in islice(reading.rows(files), LOOK_ROWS) if not isinstance(row, FileNotice)]
+    values = [row.value for row in first if isinstance(row, RawRow)]
+    if not values:
+        reasons = "; ".join(str(row) for row in first[:2] if isinstance(row, RejectedRow))
+        hint = f"For example {reasons}." if reasons else "It is empty; give a file with rows."
+        raise DataError(f"{name} has no usable row", hint)
+    found = recognition.recognise(values, data.map, data.shape)
+    return found.shape, found.why
+
+
+def refuse_other_methods(path: str, shape: str, why: str, method: str) -> None:
+    """Raises DataError when `method` does not train on rows of `shape`."""
+    if method not in shapes.cards()[shape].methods:
+        raise DataError(
+            f"{path} has rows of the shape {shape} ({why}), which {method} does not train on",
+            "Give conversations, questions with answers, or text; or say what the columns mean with data.map.",
+        )

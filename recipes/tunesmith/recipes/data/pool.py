@@ -1,0 +1,73 @@
+"""Work on chunks in parallel processes, results in order, with a bounded number of chunks in memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
+from typing import TypeVar
+
+from tunesmith.recipes.errors import MachineError
+from tunesmith.recipes.machine.cpu import granted_cores
+
+Chunk = TypeVar("Chunk")
+Result = TypeVar("Result")
+
+AHEAD = 3  # chunks a process has waiting: enough that none idles, few enough that memory stays small
+ALONE = 2  # that few chunks are done before other processes have started
+PARENT_LOOK_S = 1.0
+
+
+def ordered(
+    work: Callable[[Chunk], Result], chunks: Iterable[Chunk], processes: int | None = None
+) -> Iterator[Result]:
+    """`work(chunk)` of every chunk, in the order of the chunks; `work` and chunks must be picklable.
+
+    With one process, or when there are only a few chunks, everything happens in this one. Raises what `work` raises,
+    and MachineError when a process is killed (by a lack of memory, mostly). Closing the iterator ends the processes.
+    """
+    count = granted_cores() if processes is None else processes
+    chunks = iter(chunks)
+    first = list(islice(chunks, ALONE + 1))
+    if count <= 1 or len(first) <= ALONE:
+        yield from map(work, chain(first, chunks))
+        return
+    # spawn: a fork of a process with threads can hang, and torch has threads.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=end_with, initargs=(os.getpid(),))
+    try:
+        waiting: deque[Future[Result]] = deque()
+        for chunk in chain(first, chunks):
+            waiting.append(pool.submit(work, chunk))
+            if len(waiting) >= count * AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise MachineError(
+            "A process that prepares data was ended from outside", "Most often memory ran out; close other programs."
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def end_with(parent: int) -> None:
+    """In a process of the pool: be quiet, use one thread, and end when the parent does, however that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-c is for the process that waits for us
+    os.nice(5)  # what a person waits for, or a training beside us, goes first
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["RAYON_NUM_THREADS"] = "1"  # the processes are the parallelism
+    threading.Thread(target=watch, args=(parent,), daemon=True).start()
+
+
+def watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK_S)
+    os._exit(1)
