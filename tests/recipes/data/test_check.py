@@ -204,3 +204,9 @@ def test_many_processes_find_what_one_does(tmp_path: Path) -> None:
     for name in ("rows_read", "rows_kept", "reasons", "rejected", "duplicates", "samples", "findings"):
         assert getattr(several, name) == getattr(alone, name)
     assert alone.duplicates == 1000
+
+
+def test_a_file_that_begins_with_a_broken_line_loses_only_that_line(tmp_path: Path) -> None:
+    for broken in ("{", "{broken", '{"messages": [', "garbage", "[1", ""):
+        report = checked(written(tmp_path / "a.jsonl", broken, chat("Hi", "Hello"), chat("Bye", "Ciao")))
+        assert (report.rows_read, report.rows_kept) == (3 if broken else 2, 2), broken

@@ -12,6 +12,7 @@ from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import RejectedRow
 
 BATCH_BYTES = 2**20  # of lines handed on together
+SNIFFED_LINES = 20  # of a pretty-printed document few lines are objects of their own
 
 
 def rows(opened: Opened) -> Iterator[Row]:
@@ -48,14 +49,16 @@ def batches(opened: Opened) -> Iterator[tuple[int, bytes | RejectedRow]]:
 
 
 def sniff(head: bytes) -> bool:
-    """Whether the first line that is not blank is an object of its own."""
-    for line in head.split(b"\n"):
-        if line.strip():
-            try:
-                return isinstance(json.loads(line), dict)
-            except (ValueError, RecursionError):
-                return False
-    return False
+    """Whether the first line that is not blank is an object of its own, or is not but half of the first lines are."""
+    lines = [line for line in head.split(b"\n") if line.strip()][:SNIFFED_LINES]
+    return bool(lines) and (is_object(lines[0]) or 2 * sum(map(is_object, lines)) >= len(lines))
+
+
+def is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 CARD = Format(key="jsonl", title="JSON Lines", suffixes=(".jsonl", ".ndjson"), sniff=sniff, rows=rows)
