@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,10 @@ def test_ctrl_c_ends_the_download_and_keeps_what_arrived(
             [*command, "--hub", "huggingface"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert dolly.stalling.wait(60)
+        staged, deadline = home.data / "dolly-15k" / ".partial", time.monotonic() + 30
+        while not any(path.stat().st_size >= 1 << 20 for path in staged.glob("*.incomplete")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
         assert process.returncode == 130 and "What arrived is kept" in err and "Traceback" not in out + err
