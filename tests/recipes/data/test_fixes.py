@@ -75,8 +75,12 @@ def test_sharegpt_turns_are_stripped_as_well(tmp_path: Path) -> None:
 
 def test_a_turn_that_calls_a_tool_is_not_empty() -> None:
     calls = [{"type": "function", "function": {"name": "clock", "arguments": {}}}]
-    turns: list[Row] = [{"role": "user", "content": "Time?"}, {"role": "assistant", "content": None, "tool_calls": calls},
-             {"role": "tool", "content": ""}, {"role": "assistant", "content": "Noon"}]  # fmt: skip
+    turns: list[Row] = [
+        {"role": "user", "content": "Time?"},
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "content": ""},
+        {"role": "assistant", "content": "Noon"},
+    ]
     assert fixes.filled_turns(turns) == turns
 
 
@@ -99,7 +103,8 @@ def test_a_canonical_row_says_what_the_row_said(tmp_path: Path, shape: str, row:
 
 
 def test_a_fixed_file_needs_no_more_fixing(tmp_path: Path) -> None:
-    rows: list[Row | str] = [chat("Hi", "Hello"), chat("Hi", "Hello"), "{", chat("", ""), {"conversations": [{"from": "x"}]}]
+    good, other_shape = chat("Hi", "Hello"), {"conversations": [{"from": "x"}]}
+    rows: list[Row | str] = [good, good, "{", chat("", ""), other_shape]
     wanted = ("dedup", "map", "strip-empty")
     fixed(written(tmp_path / "a.jsonl", *rows), tmp_path / "once.jsonl", *wanted)
     done, _ = fixed(str(tmp_path / "once.jsonl"), tmp_path / "twice.jsonl", *wanted)

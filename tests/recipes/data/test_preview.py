@@ -64,7 +64,7 @@ def test_the_first_usable_row_is_shown_unless_one_is_asked_for(tmp_path: Path, s
 
 
 def test_files_without_a_usable_row_say_why(tmp_path: Path, starter_tokenizer_folder: Path) -> None:
-    with pytest.raises(DataError, match="No row can be used; the first: .*a.jsonl:1: message 2"):
+    with pytest.raises(DataError, match=r"No row can be used; the first: .*a.jsonl:1: message 2"):
         shown(tmp_path, starter_tokenizer_folder, chat("Hi", ""), "{broken")
     with pytest.raises(DataError, match="no shape that is known"):
         shown(tmp_path, starter_tokenizer_folder, {"a": 1})

@@ -154,5 +154,5 @@ def test_an_interrupted_check_ends_quietly_and_leaves_nothing(tmp_path: Path, ho
     os.killpg(process.pid, signal.SIGINT)  # ctrl-c reaches the processes of the pool as well
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in errors and "stopped" in errors
+    assert "Traceback" not in errors
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.jsonl"]
