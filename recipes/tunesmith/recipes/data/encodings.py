@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from tunesmith.recipes.data.reasons import BadRow
+from tunesmith.recipes.data.rows import FileNotice
 
 HEAD_BYTES = 4 * 2**20
 MARKS = {  # longest first: the mark of UTF-32 LE begins with that of UTF-16 LE
@@ -31,7 +32,7 @@ ACCIDENTS = 20  # a Western text has at most one pair that happens to be UTF-8 i
 
 
 class Encoding(msgspec.Struct, frozen=True):
-    """`mark` is the length of the byte order mark; `notes` are (code, text) a person should know.
+    """`mark` is the length of the byte order mark; `notices` are what a person should know.
 
     `plain`: the bytes after the mark can be read as UTF-8 lines as they are.
     """
@@ -39,37 +40,41 @@ class Encoding(msgspec.Struct, frozen=True):
     name: str
     mark: int = 0
     line_end: bytes = b"\n"
-    notes: tuple[tuple[str, str], ...] = ()
+    notices: tuple[FileNotice, ...] = ()
 
     @property
     def plain(self) -> bool:
         return self.name == "utf-8" and self.line_end == b"\n"
 
 
-def detect(head: bytes) -> Encoding:
-    """The encoding of a file that begins with `head` (HEAD_BYTES, or the whole file)."""
+def detect(head: bytes, file: str = "") -> Encoding:
+    """The encoding of `file`, which begins with `head` (HEAD_BYTES, or the whole file)."""
+
+    def note(code: str, text: str, **values: int) -> None:
+        notices.append(FileNotice(file, text.format(**values), code, dict(values)))
+
+    notices: list[FileNotice] = []
     mark = next((mark for mark in MARKS if head.startswith(mark)), b"")
     name = MARKS.get(mark) or next((name for start, name in UNMARKED.items() if re.match(start, head)), "utf-8")
-    notes: list[tuple[str, str]] = []
     if name != "utf-8":
         how = "by its byte order mark" if mark else "it has no byte order mark"
-        notes.append((name[:6].replace("-", ""), f"read as {name.upper()} ({how})"))
+        note(name[:6].replace("-", ""), f"read as {name.upper()} ({how})")
     elif mark:
-        notes.append(("bom", "begins with a byte order mark, which is no part of the first row"))
+        note("bom", "begins with a byte order mark, which is no part of the first row")
     elif (place := first_bad_byte(head)) is not None:
         line = head.count(b"\n", 0, place) + 1
         if is_cp1252(head):
             name = "cp1252"
-            notes.append(("cp1252", f"read as Windows-1252: line {line} is not UTF-8"))
+            note("cp1252", "read as Windows-1252: line {line} is not UTF-8", line=line)
         else:
-            notes.append(("damaged", f"line {line} is not UTF-8; a file in another encoding must be converted first"))
+            note("damaged", "line {line} is not UTF-8; convert a file in another encoding first", line=line)
     ascii_like = name in ("utf-8", "cp1252")
     old_mac = ascii_like and b"\r" in head and b"\n" not in head
     if old_mac:
-        notes.append(("cr", "its lines end with a carriage return alone"))
+        note("cr", "its lines end with a carriage return alone")
     elif ascii_like and b"\r\n" in head:
-        notes.append(("crlf", "its lines end as on Windows (CRLF)"))
-    return Encoding(name, len(mark), b"\r" if old_mac else b"\n", tuple(notes))
+        note("crlf", "its lines end as on Windows (CRLF)")
+    return Encoding(name, len(mark), b"\r" if old_mac else b"\n", tuple(notices))
 
 
 def first_bad_byte(head: bytes) -> int | None:

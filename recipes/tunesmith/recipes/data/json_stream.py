@@ -24,13 +24,15 @@ class Scan:
     def __init__(self) -> None:
         self.depth = 0
         self.quoted = False
+        self.begun = False
         self.damaged = False  # a line ended within quotation marks, so what is a text cannot be told any more
 
     def end(self, text: str, at: int) -> int | None:
         """Where the value that starts at `at`, or goes on there, ends; None when it goes on behind `text`."""
-        if self.depth == 0 and not self.quoted and text[at : at + 1] not in ("[", "{", '"'):
-            found = SCALAR_END.search(text, at)
-            return None if found is None else max(found.start(), at + 1)
+        begun, self.begun = self.begun, at < len(text)
+        if self.depth == 0 and not self.quoted and (begun or text[at : at + 1] not in ("[", "{", '"')):
+            found = SCALAR_END.search(text, at if begun else at + 1)  # a first character that is no JSON counts, too
+            return None if found is None else found.start()
         while at < len(text):
             if self.quoted:
                 if rest := REST_OF_TEXT.match(text, at):
@@ -54,11 +56,12 @@ class Scan:
 class Buffer:
     """`text` from `at` on is what is not yet read; bytes that are not UTF-8 stand in it as lone surrogates."""
 
-    def __init__(self, pieces: Iterator[bytes], limits: Limits) -> None:
+    def __init__(self, pieces: Iterator[bytes], limits: Limits, least: int = LEAST) -> None:
         self.text = ""
         self.at = 0
         self.ended = False
         self.limits = limits
+        self._least = least
         self._pieces = pieces
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
 
@@ -66,7 +69,7 @@ class Buffer:
         """Takes as much again as is unread, so that trying once more each time stays linear. Raises BadRow."""
         parts = [self.text[self.at :]]
         size = len(parts[0])
-        wanted = min(max(2 * size, LEAST), self.limits.row_bytes + LEAST)
+        wanted = min(max(2 * size, size + self._least), self.limits.row_bytes + self._least)
         self.text, self.at = parts[0], 0
         try:
             while size < wanted and not self.ended:
@@ -105,10 +108,10 @@ class Buffer:
                 if self.ended:
                     raise BadRow("broken_off", error="a value is not closed") from None
             else:
-                if self.at + longest >= end < len(self.text) or self.ended:
+                if end < len(self.text) or self.ended:
                     text = self.text[self.at : end]
                     self.at = end
-                    return text, value
+                    return (text, value) if len(text) <= longest else (text[:TEXT_KEPT], too_long(self.limits))
             if len(self.text) - self.at > longest:
                 text = self.text[self.at : self.at + TEXT_KEPT]
                 self.skip()

@@ -40,14 +40,16 @@ class Opened:
                 self._start.append(piece)
                 missing -= len(piece)
         except BadRow as error:
+            if error.code == "unreadable":
+                raise
             self._broken = error  # raised again where its place is reached
         head = b"".join(self._start)[: encodings.HEAD_BYTES]
         if foreign := compression.archive_of(head) or ("a Parquet file" if head.startswith(b"PAR1") else ""):
             raise BadRow("unreadable", error=f"its content is {foreign}")
         if compression.compression_of(head):
             raise BadRow("unreadable", error="it is compressed twice")
-        self.encoding = encodings.detect(head)
-        return [FileNotice(self.file, f"{self.file}: {text}", code) for code, text in self.encoding.notes]
+        self.encoding = encodings.detect(head, self.file)
+        return list(self.encoding.notices)
 
     def pieces(self) -> Iterator[bytes]:
         """The text in UTF-8, piece by piece; once, after `open_text`."""

@@ -158,10 +158,10 @@ def header(cells: list[str]) -> list[str]:
 
 def notices(file: str, names: list[str], separator: str) -> Iterator[FileNotice]:
     if names[0] == "":
-        yield FileNotice(file, f"{file}: the first column has no name and is not read", "unnamed")
+        yield FileNotice(file, "the first column has no name and is not read", "unnamed")
     if separator != ("\t" if ".tsv" in file.lower() else ","):
         name = SEPARATORS[separator]
-        yield FileNotice(file, f"{file}: its columns are separated by the {name}", "separator", {"name": name})
+        yield FileNotice(file, f"its columns are separated by the {name}", "separator", {"name": name})
 
 
 def row(names: list[str], cells: list[str], limits: Limits) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def container(buffer: Buffer, opened: Opened, beside: list[str]) -> Iterator[Row
     buffer.at += 1
     if beside:
         names = ", ".join(short(key) for key in beside[:10])
-        yield FileNotice(opened.file, f"{opened.file}: not rows and not read: {names}", "beside", {"names": names})
+        yield FileNotice(opened.file, f"not rows and not read: {names}", "beside", {"names": names})
 
 
 def keys_before_list(buffer: Buffer) -> list[str] | None:
