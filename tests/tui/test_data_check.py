@@ -150,5 +150,6 @@ async def test_what_is_not_there_is_an_error_with_a_next_step(tmp_path: Path, na
 
 
 def test_a_wrong_value_of_the_recipe_does_not_stop_the_check(tmp_path: Path) -> None:
-    question = asked(draft("rows.jsonl", typed={"training.max_length": "many", "data.over_long": "drop"}), Home(tmp_path))
+    typed = {"training.max_length": "many", "data.over_long": "drop"}
+    question = asked(draft("rows.jsonl", typed=typed), Home(tmp_path))
     assert (question.max_length, question.over_long) == (None, "drop")

@@ -40,12 +40,18 @@ class Draft(msgspec.Struct, kw_only=True):
 
     @classmethod
     def from_spec(cls, spec: JobSpec) -> Draft:
-        """The draft that `spec` would be made of: a recipe file opened in the wizard."""
+        """The draft that `spec` would be made of: a recipe file opened in the wizard.
+
+        Raises RecipeError for what the wizard has no field for: several sources, or one that is weighted.
+        """
+        source, *more = spec.data.sources
+        if more or source.weight != 1:
+            raise RecipeError("The recipe mixes several sources of data", "Run it with: tunesmith run FILE")
         draft = cls(
             model=GIVEN if spec.model.source == STARTER else OWN,
             model_folder="" if spec.model.source == STARTER else spec.model.source,
             data=GIVEN if spec.data.train == STARTER else OWN,
-            data_file="" if spec.data.train == STARTER else spec.data.sources[0].path,
+            data_file="" if spec.data.train == STARTER else source.path,
             data_shape=spec.data.shape or "",
             data_map=dict(spec.data.map),
             persona_name=spec.data.persona.name,

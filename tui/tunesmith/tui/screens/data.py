@@ -44,6 +44,7 @@ class DataStep(Vertical):
     BINDINGS = [
         Binding("ctrl+n", "go_on", "keys.go_on"),
         Binding("ctrl+b", "browse", "keys.browse"),
+        Binding("ctrl+o", "public_sets", "keys.public_sets"),
         Binding("ctrl+e", "columns", "keys.columns"),
     ]
 
@@ -76,7 +77,7 @@ class DataStep(Vertical):
             yield ShapeQuestion(id="data-question")
             yield DataReport(id="data-report")
             yield RowPreview(id="data-preview")
-        yield StepActions(("go-on", t("keys.go_on"), True))
+        yield StepActions(("go-on", t("keys.go_on"), True), ("public-sets", t("keys.public_sets"), False))
 
     def on_mount(self) -> None:
         self._show_choice()
@@ -238,3 +239,16 @@ class DataStep(Vertical):
         start = typed if self.draft.data_file and typed.is_dir() else Path.home()
         if (path := await self.app.push_screen_wait(PickScreen(start, SUFFIXES, folders=True))) is not None:
             self.query_one("#data-file", Input).value = str(path)
+
+    @on(Button.Pressed, "#public-sets")
+    @work
+    async def action_public_sets(self) -> None:
+        """A set of the catalogue: fetched, and read as the catalogue says its rows are."""
+        from tunesmith.tui.screens.public_sets import PublicSetsScreen
+
+        if (found := await self.app.push_screen_wait(PublicSetsScreen(self.home, self.draft.method))) is None:
+            return
+        self.draft.data, self.draft.data_file = OWN, str(self.home.data / found.key)
+        self.draft.data_shape, self.draft.data_map = found.shape, dict(found.mapping)
+        self.query_one("#data-file", Input).value = self.draft.data_file
+        self._show_choice()
