@@ -152,6 +152,8 @@ LINES = [
     Hostile("only_blanks.jsonl", b" " * 5000),
     Hostile("no_last_line_end.jsonl", jsonl(good(1), good(2))[:-1], 2),
     Hostile("open_object.jsonl", between(b'{"messages": ['), 2, NOT_JSON),
+    Hostile("first_line_open.jsonl", jsonl(b'{"messages": [', b"[", *rows(3)), 3, NOT_JSON * 2),
+    Hostile("every_line_open.jsonl", jsonl(b'{"messages": [', b'{"messages": [', b'{"messages": ['), 0, NOT_JSON * 3),
     Hostile("single_quotes.jsonl", between(b"{'messages': []}"), 2, NOT_JSON),
     Hostile("trailing_comma.jsonl", between(good()[:-1] + b",}"), 2, NOT_JSON),
     Hostile("comma_after_row.jsonl", between(good() + b","), 2, NOT_JSON),

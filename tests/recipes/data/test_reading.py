@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tunesmith.recipes.data import compression, json_stream, opened, reading, sources
 from tunesmith.recipes.data.json_rows import depth
 from tunesmith.recipes.data.limits import Limits
+from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import RawRow, RejectedRow
 from tunesmith.recipes.errors import DataError
 
@@ -113,6 +114,14 @@ def test_a_link_out_of_a_folder_is_named_and_not_followed(tmp_path: Path) -> Non
         ("rows.data", "a,b\n1,2\n", "csv"),
         ("rows.data", b"PAR1", "parquet"),
         ("rows.ndjson", "", "jsonl"),
+        ("rows.jsonl", '{"a": [\n{"a": 1}\n{"a": 2}\n', "jsonl"),
+        ("rows.jsonl", '{"a": [\n{"a": [\n{"a": [\n', "jsonl"),
+        ("rows.jsonl", '[\n{"a": 1}\n{"a": 2}\n', "jsonl"),
+        ("rows.jsonl", '[\n{"a": 1},\n{"a": 2}\n]', "json"),
+        ("rows.jsonl", '{"a": "' + "x" * 300_000 + '"}\n{"a": 2}\n', "jsonl"),
+        ("rows.json", '{"a": [\n{"a": 1}\n{"a": 2}\n', "jsonl"),
+        ("rows.json", '[{"turns": [\n {"role": "user"},\n {"role": "assistant"}]},\n{"turns": []}]', "json"),
+        ("rows.json", '{"rows": [' + '{"a": 1}, ' * 90_000 + '{"a": 1}]}', "json"),
     ],
 )
 def test_the_content_decides_where_the_name_does_not(
@@ -194,7 +203,8 @@ def test_a_list_is_read_the_same_in_pieces_of_any_size(
     found = []
     while buffer.peek() != "]":
         found.append(buffer.take()[1])
-        buffer.at += buffer.peek() == ","
+        if buffer.peek() == ",":
+            buffer.at += 1
     assert found == rows
 
 
@@ -229,7 +239,7 @@ def test_gzip_gives_what_was_packed_or_says_that_it_breaks_off(
     try:
         for piece in compression.pieces(file, "gzip"):
             seen += piece
-    except compression.BadRow as error:
+    except BadRow as error:
         assert error.code == "broken_off"
     assert b"".join(parts).startswith(seen)
 
@@ -247,4 +257,5 @@ def test_any_bytes_are_read_to_the_end(content: bytes, suffix: str, tmp_path_fac
 
 
 def test_depth_counts_lists_and_objects() -> None:
-    assert [depth(value) for value in ("x", [], {"a": 1}, {"a": [{"b": []}, 1]})] == [0, 1, 1, 4]
+    nested: list[Any] = ["x", [], {"a": 1}, {"a": [{"b": []}, 1]}]
+    assert [depth(value) for value in nested] == [0, 1, 1, 4]

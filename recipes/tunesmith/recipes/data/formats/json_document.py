@@ -156,11 +156,10 @@ def sniff(head: bytes) -> bool:
     """Whether it starts with a list of objects, or with an object that goes on over lines or stands alone."""
     start = head.strip()
     if start[:1] == b"[":
-        return start[1:].lstrip()[:1] in (b"{", b"]", b"")
-    if start[:1] != b"{":
-        return False
-    first_line, _, others = start.partition(b"\n")
-    return not others or not jsonl.sniff(first_line)
+        return start[1:].lstrip()[:1] in (b"{", b"]", b"") and not jsonl.sniff(start)
+    _, _, others = start.partition(b"\n")
+    goes_on = others.lstrip()[:1] != b"{" and not jsonl.sniff(start)
+    return start[:1] == b"{" and (not others or goes_on)
 
 
 CARD = Format(key="json", title="JSON", suffixes=(".json",), sniff=sniff, rows=rows)

@@ -12,6 +12,7 @@ from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import RejectedRow
 
 BATCH_BYTES = 2**20  # of lines handed on together
+LINES_SNIFFED = 50
 SNIFFED_LINES = 20  # of a pretty-printed document few lines are objects of their own
 
 
@@ -49,14 +50,19 @@ def batches(opened: Opened) -> Iterator[tuple[int, bytes | RejectedRow]]:
 
 
 def sniff(head: bytes) -> bool:
-    """Whether the first line that is not blank is an object of its own, or is not but half of the first lines are."""
-    lines = [line for line in head.split(b"\n") if line.strip()][:SNIFFED_LINES]
-    return bool(lines) and (is_object(lines[0]) or 2 * sum(map(is_object, lines)) >= len(lines))
+    """Whether more lines are whole objects than objects with a comma after them, or there is only a part of a line."""
+    lines = [line.rstrip() for line in head.split(b"\n") if line.strip()][:LINES_SNIFFED]
+    whole = sum(is_object(line) for line in lines)
+    before_comma = sum(is_object(line[:-1]) for line in lines if line.endswith(b","))
+    if len(lines) == 1 and not whole:
+        return lines[0].startswith(b"{")
+    return whole > before_comma and (whole > 1 or not lines[0].startswith(b"["))
 
 
 def is_object(line: bytes) -> bool:
+    """Whether an unindented line is a JSON object; a list over several lines indents what it nests."""
     try:
-        return isinstance(json.loads(line), dict)
+        return line.startswith(b"{") and isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
 
