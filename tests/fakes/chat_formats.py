@@ -18,7 +18,7 @@ Message = dict[str, Any]
 Pieces = list[tuple[str, bool]]
 
 
-class Refused(Exception):  # noqa: N818 - it is an expected outcome
+class Refused(Exception):
     """The format rewrites what stands before a trained answer, or drops a part of it."""
 
 

@@ -1,4 +1,4 @@
-"""An independent account of a mask: formats as string arithmetic, transformers' rendering, the slow tokenizer's places."""
+"""An independent account of a mask: string arithmetic, transformers' rendering, the slow tokenizer's places."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ class Expected(msgspec.Struct, frozen=True):
 
 
 def write_model(format_: Format, tokenizer: dict[str, Any], folder: Path) -> Path:
-    """A model's folder as far as its text goes: `tokenizer` with the format's special tokens added, and the template."""
+    """A model's folder as far as its text goes: `tokenizer` with the format's special tokens, and the template."""
     tokenizer = copy.deepcopy(tokenizer)
     known = {token["content"] for token in tokenizer["added_tokens"]}
     after = max(*tokenizer["model"]["vocab"].values(), *(token["id"] for token in tokenizer["added_tokens"])) + 1
-    new = [text for text in dict.fromkeys((*format_.special, format_.bos, format_.eos, *format_.end)) if text not in known]
+    wanted = dict.fromkeys((*format_.special, format_.bos, format_.eos, *format_.end))
+    new = [text for text in wanted if text not in known]
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     tokenizer["added_tokens"] += [{"id": after + place, "content": text, **plain} for place, text in enumerate(new)]
     folder.mkdir(parents=True)
@@ -49,7 +50,8 @@ def spaced_tokenizer() -> dict[str, Any]:
         show_progress=False,
         special_tokens=["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))],
     )
-    tokenizer.train_from_iterator(["the weather in the town is fine, thank you", "user model think tool name"] * 9, trainer)
+    sentences = ["the weather in the town is fine, thank you", "user model think tool name"]
+    tokenizer.train_from_iterator(sentences * 9, trainer)
     settings: dict[str, Any] = json.loads(tokenizer.to_str())
     settings["added_tokens"] = [token for token in settings["added_tokens"] if token["content"] == "<unk>"]
     return settings

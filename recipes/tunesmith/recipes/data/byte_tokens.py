@@ -34,7 +34,7 @@ class ByteTokens:
     def of(cls, definition: bytes, reference: Any) -> ByteTokens | None:
         """None where fastokens is missing, the tokenizer is of another kind, or the two disagree on a trial."""
         try:
-            from fastokens import Tokenizer as Quick  # type: ignore[import-untyped]
+            from fastokens import Tokenizer as Quick
         except ImportError:
             return None
         settings = json.loads(definition)

@@ -18,15 +18,15 @@ class Endings(msgspec.Struct, frozen=True):
     """What a template writes around an answer of plain text.
 
     `leads` stand between the generation prompt and the answer (an empty thought, a space), in a last and in an earlier
-    turn. `closes` go from the answer to the end of its end-of-turn token. `last_tail` is all that follows the last
-    answer; `appended` what it lacks of a close, which rendering adds ("" for most), and `appended_call` the same for
+    turn. `closes` go from the answer to the end of its end-of-turn token. `tails` are all that follows the last
+    answer; `appended` what that lacks of a close, which rendering adds ("" for most), and `appended_call` the same for
     an answer that calls tools. `header` ends the prompt in every turn; `unwritten` are ends of the generation prompt
     that finished turns do not have.
     """
 
     leads: tuple[str, ...]
     closes: tuple[str, ...]
-    last_tail: str
+    tails: tuple[str, ...]
     appended: str
     appended_call: str
     header: str
@@ -55,14 +55,18 @@ def probed(template: ChatTemplate, special: Iterable[str], added: Iterable[str])
         unwritten.append(prompt[shared:])
     header = prompt[_shared(asked, prompt) : len(prompt) - max(map(len, unwritten))]
     appended = "" if tail.startswith(close) else close.removeprefix(tail)
-    closes, appended_call = [close], appended
-    if appended and (call := _after_call(template, special)):
-        closes.append(call)
-        appended_call = call
+    closes, tails, appended_call = [close], [tail], appended
+    opening = _specials(prompt[: prompt.index(_ASKED)], special)
+    if opening and opening[-1].group() == close:  # what opens the next turn is what ends this one
+        call = _around_call(template, special)
+        if call is not None:
+            closes.append(call[0])
+            tails.append(call[1])
+            appended_call = call[0].removeprefix(call[1])
     return Endings(
         tuple(dict.fromkeys(leads)),
         tuple(dict.fromkeys(closes)),
-        tail,
+        tuple(dict.fromkeys(tails)),
         appended,
         appended_call,
         header,
@@ -70,8 +74,8 @@ def probed(template: ChatTemplate, special: Iterable[str], added: Iterable[str])
     )
 
 
-def _after_call(template: ChatTemplate, special: Iterable[str]) -> str | None:
-    """What opens the turn after a tool call, for templates in which that ends the call."""
+def _around_call(template: ChatTemplate, special: Iterable[str]) -> tuple[str, str] | None:
+    """What ends a tool call, and what of it the template writes when nothing follows; None where calls are refused."""
     messages: Any = [
         {"role": "user", "content": _ASKED},
         {"role": "assistant", "content": "", "tool_calls": [PROBE_CALL]},
@@ -79,10 +83,16 @@ def _after_call(template: ChatTemplate, special: Iterable[str]) -> str | None:
     ]
     try:
         called = template.text(template.given(messages[:2]), [PROBE_TOOL])
-        text = template.text(template.given(messages), [PROBE_TOOL])
+        answered = template.text(template.given(messages), [PROBE_TOOL])
     except BadRow:
         return None
-    return _through_first(text[len(called) : text.rfind(_RESULT)], special) if text.startswith(called) else None
+    written = _specials(called[called.rfind("qjxvalue") :], special)
+    if written:
+        return written[-1].group(), written[-1].group()
+    if not answered.startswith(called):
+        return None
+    close = _through_first(answered[len(called) : answered.rfind(_RESULT)], special)
+    return None if close is None else (close, "")
 
 
 def _shared(first: str, second: str) -> int:
@@ -99,7 +109,12 @@ def _between(text: str, first: str, second: str) -> str:
 
 
 def _through_first(text: str, tokens: Iterable[str]) -> str | None:
-    """`text` up to and with the first of `tokens`, the longest where several start there."""
+    """`text` up to and with the first of `tokens`."""
+    found = _specials(text, tokens)
+    return text[: found[0].end()] if found else None
+
+
+def _specials(text: str, tokens: Iterable[str]) -> list[re.Match[str]]:
+    """Where `tokens` stand, the longest where several start at one place."""
     longest_first = sorted((token for token in tokens if token), key=len, reverse=True)
-    found = re.search("|".join(map(re.escape, longest_first)), text) if longest_first else None
-    return text[: found.end()] if found else None
+    return list(re.finditer("|".join(map(re.escape, longest_first)), text)) if longest_first else []

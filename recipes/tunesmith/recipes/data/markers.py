@@ -53,7 +53,7 @@ def _end(text: str, last: int, endings: Endings) -> int | None:
         if text.startswith(close, last):
             return last + len(close)
     for close in endings.closes:
-        for tail in (endings.last_tail, text[len(text[:last].rstrip()) : last]):
+        for tail in (*endings.tails, text[len(text[:last].rstrip()) : last]):
             behind = tail.removeprefix(close)
             if text.endswith(close + behind, 0, last):
                 return last - len(behind)

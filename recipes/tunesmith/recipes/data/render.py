@@ -56,12 +56,14 @@ def render_many(
     for place, text, plain, (ids, mask) in zip(
         waiting, texts, alone, tokenizer.encode_many(texts, places), strict=True
     ):
+        if "<image>" in text or "<audio>" in text or "<video>" in text:
+            mask = _without_tags(text, mask, tokenizer)
         done[place] = _around(text, ids, mask, tokenizer) if plain else Rendered(text, ids, mask)
     return [item for item in done if item is not None]
 
 
 def _placed(part: Part, tools: Tools, tokenizer: Tokenizer, trained: str) -> tuple[str, Sequence[Span]]:
-    """The text and its trained spans, media tags taken out. Raises BadRow, ModelError."""
+    """The text and its trained spans in characters. Raises BadRow, ModelError."""
     if part.messages is None:
         text, found = part.text or "", [(0, len(part.text or ""))]
     elif tokenizer.template is None:
@@ -74,19 +76,15 @@ def _placed(part: Part, tools: Tools, tokenizer: Tokenizer, trained: str) -> tup
         found = []
     else:
         text, found = spans.found(tokenizer.template, tokenizer.endings, part.messages, tools, trained)
-    if found and ("<image>" in text or "<audio>" in text or "<video>" in text):
-        return text, _without_tags(text, found)
     return text, found
 
 
-def _without_tags(text: str, found: Sequence[Span]) -> list[Span]:
-    rest: list[Span] = []
-    for start, end in found:
-        for tag in _TAGS.finditer(text, start, end):
-            rest.append((start, tag.start()))
-            start = tag.end()
-        rest.append((start, end))
-    return [(start, end) for start, end in rest if start < end]
+def _without_tags(text: str, mask: Any, tokenizer: Tokenizer) -> Any:
+    """`mask` without each token that has a character of a media tag."""
+    encoded = tokenizer.encode(text)
+    for tag in _TAGS.finditer(text):
+        mask = mask & ~((encoded.starts < tag.end()) & (encoded.ends > tag.start()))
+    return mask
 
 
 def _around(text: str, ids: Any, mask: Any, tokenizer: Tokenizer) -> Rendered:

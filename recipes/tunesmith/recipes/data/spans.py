@@ -69,7 +69,7 @@ def _span(
     end = _end(endings, upto, whole, start)
     if end is None:
         place = index + 1
-        if not upto.endswith(endings.last_tail) or whole.startswith(upto):
+        if not upto.endswith(endings.tails) or whole.startswith(upto):
             raise BadRow("no_end_of_turn", place=place)
         raise BadRow("drops_reasoning" if _thinks(message) else "rewritten_turns", place=place)
     _keeps_all(message, whole[start:end], index)
@@ -108,14 +108,13 @@ def _opening(
 
 def _end(endings: Endings, upto: str, whole: str, start: int) -> int | None:
     """Where the end-of-turn token behind the answer ends, given the text `upto` and with its message."""
-    if not upto.endswith(endings.last_tail):
-        return None
-    answer = upto[start : len(upto) - len(endings.last_tail)]
-    bare = [answer.removeprefix(lead) for lead in endings.leads if answer.startswith(lead)]
-    for form in (answer, *(lead + rest for rest in bare for lead in endings.leads)):
-        for close in endings.closes:
-            if whole.startswith(form + close, start):
-                return start + len(form) + len(close)
+    for tail in endings.tails:
+        answer = upto[start : len(upto) - len(tail)]
+        bare = [answer.removeprefix(lead) for lead in endings.leads if answer.startswith(lead)]
+        for form in (answer, *(lead + rest for rest in bare for lead in endings.leads)):
+            for close in endings.closes:
+                if upto.endswith(tail) and whole.startswith(form + close, start):
+                    return start + len(form) + len(close)
     return None
 
 

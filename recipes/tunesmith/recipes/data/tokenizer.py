@@ -42,7 +42,7 @@ class Tokenizer:
         try:
             self._reference = Reference.from_str(definition.decode())
         except Exception as error:
-            if type(error) is not Exception:  # tokenizers raises the bare class
+            if type(error) not in (Exception, UnicodeDecodeError):  # tokenizers raises the bare class
                 raise
             raise ModelError(f"The tokenizer cannot be read: {error}", "Download the model again.") from error
         self._reference.no_truncation()
@@ -155,9 +155,12 @@ def _token(value: Any) -> str | None:
 
 
 def _template(folder: Path, settings: Mapping[str, Any]) -> str | None:
-    """The file where there is one, else the settings; of several named templates the one called default."""
+    """The file where there is one, else the settings; of several named templates the default one. Raises ModelError."""
     if (folder / "chat_template.jinja").is_file():
-        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+        try:
+            return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{folder / 'chat_template.jinja'} is not UTF-8", "Download the model again.") from error
     given = settings.get("chat_template") or _object(folder / "chat_template.json").get("chat_template")
     if isinstance(given, list):
         given = {item.get("name"): item.get("template") for item in given if isinstance(item, dict)}
