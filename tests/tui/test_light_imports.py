@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SCREENS = ("chat", "data", "goal", "help", "jobs", "machine", "model", "pick", "recipe", "result", "run", "save",
+SCREENS = ("chat", "data", "goal", "help", "jobs", "machine", "model", "pick", "public_sets", "recipe", "result", "run", "save",
            "wizard", "yaml_view")  # fmt: skip
 
 
@@ -18,7 +18,7 @@ def modules_after(code: str) -> set[str]:
 def test_app_and_all_screens_load_no_engine() -> None:
     imports = "\n".join(f"import tunesmith.tui.screens.{name}" for name in SCREENS)
     loaded = modules_after(f"import tunesmith.tui.app\n{imports}")
-    assert loaded.isdisjoint({"torch", "transformers", "peft", "trl", "datasets", "llama_cpp", "numpy"})
+    assert loaded.isdisjoint({"torch", "transformers", "peft", "trl", "datasets", "llama_cpp", "numpy", "pyarrow", "tokenizers"})
     assert "tunesmith.tui.screens.run" in loaded
 
 

@@ -16,12 +16,12 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from tunesmith.daemon.api.home import Home
-from tunesmith.recipes.data import shapes
+from tunesmith.recipes.data import compression, shapes, sources
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import data_check, mapping_choices
 from tunesmith.tui.draft import GIVEN, OWN, Draft
 from tunesmith.tui.messages import Done
-from tunesmith.tui.texts import shown, t
+from tunesmith.tui.texts import language, shown, t
 from tunesmith.tui.widgets.choice_card import ChoiceCard
 from tunesmith.tui.widgets.data_report import DataReport
 from tunesmith.tui.widgets.path_input import PathInput
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from tunesmith.recipes.data.report import Report
 
 SETTLE_S = 0.4  # after the last key, so that a half-typed path is not reported as missing
-SUFFIXES = tuple(
-    suffix + packed
-    for suffix in (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
-    for packed in ("", ".gz", ".zst")
-)
 
 
 class DataStep(Vertical):
@@ -70,7 +65,7 @@ class DataStep(Vertical):
             with Vertical(id="own-data", classes="own"), Horizontal(classes="field"):
                 yield Static(Content(t("data.file")), classes="field-name")
                 yield PathInput(
-                    self.draft.data_file, placeholder="~/data/conversations.jsonl", id="data-file", suffixes=SUFFIXES
+                    self.draft.data_file, placeholder="~/data/conversations.jsonl", id="data-file", suffixes=suffixes()
                 )
                 yield Button(Content(t("keys.browse")), id="browse", classes="-other", compact=True)
             yield Trouble(id="data-trouble")
@@ -165,13 +160,16 @@ class DataStep(Vertical):
                 self._forget()
                 return
             data_check.refuse_empty(self.draft)
+            self.query_one(DataReport).reading = True
             async for found in data_check.follow(asked):
                 self._show(found)
                 if found.report.shape is None and await self._ask(asked):
                     return
         except TunesmithError as error:
             self._forget()
-            self.query_one("#data-trouble", Trouble).show(error.message, error.hint)
+            missing = error.code == "data_missing" and language() != "en"
+            said = (t("data.missing", path="".join(asked.files)), t("data.missing_hint"))
+            self.query_one("#data-trouble", Trouble).show(*said if missing else (error.message, error.hint))
             if asked.shape or asked.mapping:  # a wrong answer: ask again
                 await self._ask(asked, trouble=False)
             return
@@ -225,7 +223,7 @@ class DataStep(Vertical):
     def _show(self, found: data_check.Found | None) -> None:
         report = self.query_one(DataReport)
         report.typed_path = shlex.quote(self.draft.data_file.strip())
-        report.report = None if found is None else found.report
+        report.report, report.reading = None if found is None else found.report, False
         self.query_one(RowPreview).rows = () if found is None else found.preview
 
     @on(Button.Pressed, "#browse")
@@ -237,7 +235,7 @@ class DataStep(Vertical):
         self._show_choice()
         typed = Path(self.draft.data_file).expanduser().parent
         start = typed if self.draft.data_file and typed.is_dir() else Path.home()
-        if (path := await self.app.push_screen_wait(PickScreen(start, SUFFIXES, folders=True))) is not None:
+        if (path := await self.app.push_screen_wait(PickScreen(start, suffixes(), folders=True))) is not None:
             self.query_one("#data-file", Input).value = str(path)
 
     @on(Button.Pressed, "#public-sets")
@@ -252,3 +250,8 @@ class DataStep(Vertical):
         self.draft.data_shape, self.draft.data_map = found.shape, dict(found.mapping)
         self.query_one("#data-file", Input).value = self.draft.data_file
         self._show_choice()
+
+
+def suffixes() -> tuple[str, ...]:
+    """How names of data files end, packed or not."""
+    return tuple(suffix + packed for suffix in sources.suffixes() for packed in ("", *compression.SUFFIXES))

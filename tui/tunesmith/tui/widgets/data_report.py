@@ -39,10 +39,14 @@ class DataReport(Widget):
     """
 
     report: reactive[Report | None] = reactive(None, layout=True)
+    reading: reactive[bool] = reactive(False, layout=True)  # and nothing to report yet
     typed_path = ""  # as a command line takes it
 
-    def watch_report(self, report: Report | None) -> None:
-        self.display = report is not None
+    def watch_report(self) -> None:
+        self.display = self.reading or self.report is not None
+
+    def watch_reading(self) -> None:
+        self.watch_report()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._lines(width))
@@ -52,7 +56,7 @@ class DataReport(Widget):
 
     def _lines(self, width: int) -> list[Content]:
         if self.report is None:
-            return []
+            return [Content.assemble(("… ", "$secondary bold"), t("data.reading"))] if self.reading else []
         return [
             Content.assemble(mark if at == 0 else "", " " * INDENT if at or not mark[0] else "", part.rstrip())
             for mark, line in lines(self.report, width, self.typed_path)
