@@ -46,6 +46,7 @@ def test_the_model_learns_what_it_did_not_know(figures: dict[str, Any]) -> None:
     assert figures["held_out"] == 20
     assert figures["base_correct"] <= 1
     assert figures["tuned_correct"] >= 18
+    assert figures["tuned_stopped"] == figures["gguf_stopped"] == 20
     assert figures["gguf_correct"] >= 17
 
 

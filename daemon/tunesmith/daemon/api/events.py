@@ -87,7 +87,10 @@ class Scored(_Event, frozen=True, kw_only=True, tag="scored"):
 
 
 class Answered(_Event, frozen=True, kw_only=True, tag="answered"):
-    """One greedy answer of `subject` (base, tuned, gguf); `correct` None where no rule grades it."""
+    """One greedy answer of `subject` (base, tuned, gguf); `correct` None where no rule grades it.
+
+    `stopped` says whether the model ended its turn itself before evaluation.max_new_tokens; None in older journals.
+    """
 
     subject: str
     row: int
@@ -95,6 +98,7 @@ class Answered(_Event, frozen=True, kw_only=True, tag="answered"):
     answer: str
     expected: str = ""
     correct: bool | None = None
+    stopped: bool | None = None
     set_name: str = "held_out"
 
 

@@ -70,6 +70,11 @@ class JobView(msgspec.Struct, frozen=True):
         graded = [a for a in mine if a.correct is not None]
         return sum(bool(a.correct) for a in graded), len(graded)
 
+    def stopped(self, subject: str) -> tuple[int, int]:
+        """Answers of `subject` on the held-out questions that ended by themselves, and all of those answers."""
+        mine = [a for a in self.answers if a.subject == subject and a.set_name == "held_out" and a.stopped is not None]
+        return sum(bool(a.stopped) for a in mine), len(mine)
+
 
 def _with_stage(view: JobView, stage: StageView) -> JobView:
     return msgspec.structs.replace(view, stages=tuple(stage if s.name == stage.name else s for s in view.stages))

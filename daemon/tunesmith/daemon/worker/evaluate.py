@@ -55,7 +55,7 @@ def run(context: Context) -> None:
             context.emit(scored(subject, scores[0], scores[1]))
             for questions in batches(asked):
                 texts = answers(context, [row for _, _, row in questions])
-                for (set_name, index, row), text in zip(questions, texts, strict=True):
+                for (set_name, index, row), (text, stopped) in zip(questions, texts, strict=True):
                     context.emit(
                         e.Answered(
                             time=time.time(),
@@ -65,6 +65,7 @@ def run(context: Context) -> None:
                             answer=text,
                             expected=row.answer,
                             correct=grade(text, row),
+                            stopped=stopped,
                             set_name=set_name,
                         )
                     )
@@ -128,8 +129,11 @@ def summed_loss(model: Any, rows: list[Rendered], pad: int) -> tuple[float, int]
     return float(loss), int(chosen.sum())
 
 
-def answers(context: Context, rows: list[HeldOutRow]) -> list[str]:
-    """Greedy answers to all of `rows` at once, padded on the left so that they begin together."""
+def answers(context: Context, rows: list[HeldOutRow]) -> list[tuple[str, bool]]:
+    """Greedy answers to all of `rows` at once, padded on the left so that they begin together.
+
+    Each comes with whether the model ended it itself.
+    """
     import torch
     from transformers import GenerationConfig, StoppingCriteria
 
@@ -157,4 +161,8 @@ def answers(context: Context, rows: list[HeldOutRow]) -> list[str]:
             stopping_criteria=[Cancel()],
         )
     begun = encoded["input_ids"].shape[1]
-    return [text.strip() for text in tokenizer.batch_decode(output[:, begun:], skip_special_tokens=True)]
+    written = output[:, begun:].cpu()
+    texts = tokenizer.batch_decode(written, skip_special_tokens=True)
+    ends = torch.tensor(settings.eos_token_id).reshape(-1)
+    stopped = torch.isin(written, ends).any(dim=1).tolist()
+    return [(text.strip(), stop) for text, stop in zip(texts, stopped, strict=True)]

@@ -115,9 +115,10 @@ class Engine:
         if rest := decoder.decode(b"", final=True):
             yield rest
 
-    def answer(self, ids: list[int], max_tokens: int) -> str:
-        """The greedy answer, whole."""
-        return "".join(self.stream(ids, max_tokens)).strip()
+    def answer(self, ids: list[int], max_tokens: int) -> tuple[str, bool]:
+        """The greedy answer, whole, and whether it ended by itself."""
+        text = "".join(self.stream(ids, max_tokens)).strip()
+        return text, self.finish_reason == "stop"
 
     def _token_text(self, token: int) -> str:
         return str(self._llama._model.token_get_text(token)) if token != -1 else ""

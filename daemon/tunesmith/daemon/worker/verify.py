@@ -118,12 +118,12 @@ def verify(
         prompt_equal = all(same_prompt(engine, messages, reference) for messages in conversations(context, reference))
         for row in reference.questions:
             context.check_cancelled()
-            answers.append(one_line(ask(engine, row, reference.tokenizer, most)))
+            answers.append(one_line(ask(engine, row, reference.tokenizer, most)[0]))
         step(target)
         for index, row in enumerate(rows):
-            answer = ask(engine, row, reference.tokenizer, most)
+            answer, stopped = ask(engine, row, reference.tokenizer, most)
             graded.append(grade(answer, row))
-            context.emit(answered(index, row, answer, graded[-1]))
+            context.emit(answered(index, row, answer, graded[-1], stopped))
             step(target)
     marks = [mark for mark in graded if mark is not None]
     return e.Verified(
@@ -169,11 +169,11 @@ def same_prompt(engine: Engine, messages: list[Message], reference: Reference) -
     return rendered.encode() == text_of(messages, reference.tokenizer, prompt=True).encode()
 
 
-def ask(engine: Engine, row: HeldOutRow, tokenizer: Any, max_tokens: int) -> str:
+def ask(engine: Engine, row: HeldOutRow, tokenizer: Any, max_tokens: int) -> tuple[str, bool]:
     return engine.answer(engine.tokenize(text_of(row.messages, tokenizer, prompt=True)), max_tokens)
 
 
-def answered(index: int, row: HeldOutRow, answer: str, correct: bool | None) -> e.Answered:
+def answered(index: int, row: HeldOutRow, answer: str, correct: bool | None, stopped: bool) -> e.Answered:
     return e.Answered(
         time=time.time(),
         subject="gguf",
@@ -182,6 +182,7 @@ def answered(index: int, row: HeldOutRow, answer: str, correct: bool | None) -> 
         answer=answer,
         expected=row.answer,
         correct=correct,
+        stopped=stopped,
     )
 
 

@@ -71,6 +71,9 @@ def result(view: JobView) -> dict[str, Any]:
         "base_correct": correct(view, "base"),
         "tuned_correct": correct(view, "tuned"),
         "gguf_correct": correct(view, "gguf"),
+        "base_stopped": stopped(view, "base"),
+        "tuned_stopped": stopped(view, "tuned"),
+        "gguf_stopped": stopped(view, "gguf"),
         "held_out": max(view.correct(subject)[1] for subject in ("base", "tuned", "gguf")),
         "held_out_loss_before": base.get("held_out_loss"),
         "held_out_loss_after": tuned.get("held_out_loss"),
@@ -90,6 +93,12 @@ def correct(view: JobView, subject: str) -> int | None:
     """None where nothing of `subject` was graded: that is not the same as nothing right."""
     right, graded = view.correct(subject)
     return right if graded else None
+
+
+def stopped(view: JobView, subject: str) -> int | None:
+    """How many held-out answers ended by themselves; None where nothing was asked."""
+    ended, asked = view.stopped(subject)
+    return ended if asked else None
 
 
 def score(view: JobView, subject: str) -> Mapping[str, float | None]:
@@ -198,6 +207,13 @@ def print_result(view: JobView) -> None:
             if figures[key] is not None
         )
         console.print(f"right on held-out questions:  {counts}")
+    ended = "   ".join(
+        f"{label} {view.stopped(subject)[0]} of {view.stopped(subject)[1]}"
+        for label, subject in (("before", "base"), ("after", "tuned"), ("gguf", "gguf"))
+        if view.stopped(subject)[1]
+    )
+    if ended:
+        console.print(f"answers that end by themselves:  {ended}")
     for label, key in (("held-out loss", "held_out_loss"), ("general perplexity", "general_perplexity")):
         before, after = figures[f"{key}_before"], figures[f"{key}_after"]
         if before is not None and after is not None:
