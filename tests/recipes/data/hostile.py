@@ -304,6 +304,8 @@ TABLES = [
     Hostile("page_damaged.parquet", damaged_page, 0, BROKEN),
     Hostile("bad_text.parquet", bad_text_file, 2, ("not_utf8",)),
     Hostile("doubled_column.parquet", table(("a", [1]), ("a", [2])), 0, ("bad_header",)),
+    Hostile("one_text_in_every_row.parquet", table(("text", ["x" * 2 * MIB] * 64), compression="zstd"), 64),
+    Hostile("long_cell.parquet", table(("text", ["a", "x" * 33 * MIB, "c"])), 2, ("too_long_row",)),
     Hostile("mixed_columns.parquet", table(("a", [1, None]), ("b", [b"\xff", None]), ("c", [[{"d": None}], []])), 2),
 ]
 

@@ -6,31 +6,33 @@ Dates, times and decimals become text; bytes stay bytes. A row whose text is not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import suppress
+from itertools import islice
+from typing import IO, Any
 
 from tunesmith.recipes.data.formats import Format, Row
+from tunesmith.recipes.data.json_rows import too_long
+from tunesmith.recipes.data.limits import Limits
 from tunesmith.recipes.data.opened import Opened
 from tunesmith.recipes.data.reasons import BadRow, short
 from tunesmith.recipes.data.rows import RawRow
 
 BATCH_BYTES = 2**20
 MOST_ROWS = 2048
+ROWS_PROBED = 8
 
 
 def rows(opened: Opened) -> Iterator[Row]:
     import pyarrow
-    import pyarrow.parquet
 
     try:
-        with opened.path.open("rb") as raw, pyarrow.parquet.ParquetFile(raw, buffer_size=BATCH_BYTES) as file:
+        with opened.path.open("rb") as raw, open_table(raw) as file:
             names = file.schema_arrow.names
             if doubled := {name for name in names if names.count(name) > 1}:
                 raise BadRow("bad_header", error=f"the column {short(min(doubled))} stands twice")
             as_text = any(has_times(field.type) for field in file.schema_arrow)
             for group in range(file.num_row_groups):
-                about = file.metadata.row_group(group)
-                size = max(1, min(MOST_ROWS, BATCH_BYTES * about.num_rows // max(1, about.total_byte_size)))
-                for batch in file.iter_batches(size, row_groups=[group]):
+                for batch in file.iter_batches(batch_size(file, group), row_groups=[group]):
                     opened.bytes_read += batch.nbytes
                     yield from rows_of_batch(batch, opened, plain if as_text else same)
     except FileNotFoundError as error:
@@ -41,14 +43,31 @@ def rows(opened: Opened) -> Iterator[Row]:
         raise BadRow("broken_off", error=short(str(error).strip() or type(error).__name__, 200)) from error
 
 
+def open_table(raw: IO[bytes]) -> Any:
+    """A ParquetFile that reads columns piece by piece: a group of rows may be as large as the file."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(raw, buffer_size=BATCH_BYTES, pre_buffer=False)
+
+
+def batch_size(file: Any, group: int) -> int:
+    """Rows of a group that are about BATCH_BYTES; a few are looked at, as a text stored once may stand in every row."""
+    about = file.metadata.row_group(group)
+    sizes = [batch.nbytes for batch in islice(file.iter_batches(1, row_groups=[group]), ROWS_PROBED)]
+    row_bytes = max(1, about.total_byte_size // max(1, about.num_rows), *sizes)
+    return max(1, min(MOST_ROWS, BATCH_BYTES // row_bytes))
+
+
 def rows_of_batch(batch: Any, opened: Opened, change: Callable[[Any], Any]) -> Iterator[Row]:
-    try:
-        values = batch.to_pylist(maps_as_pydicts="strict")
-    except (ValueError, KeyError):  # somewhere in the batch; taken row by row it costs only its own
+    values: list[Any] | None = None
+    if batch.nbytes <= opened.limits.row_bytes:
+        with suppress(ValueError, KeyError):  # somewhere in the batch; taken row by row it costs only its own
+            values = batch.to_pylist(maps_as_pydicts="strict")
+    if values is None:
         for place in range(batch.num_rows):
             opened.line += 1
             try:
-                yield RawRow(opened.file, opened.line, change(one_row(batch, place)))
+                yield RawRow(opened.file, opened.line, change(one_row(batch.slice(place, 1), opened.limits)))
             except BadRow as error:
                 yield error.at(opened.file, opened.line)
         return
@@ -57,10 +76,12 @@ def rows_of_batch(batch: Any, opened: Opened, change: Callable[[Any], Any]) -> I
         yield RawRow(opened.file, opened.line, change(value))
 
 
-def one_row(batch: Any, place: int) -> Any:
-    """Raises BadRow."""
+def one_row(batch: Any, limits: Limits) -> Any:
+    """The value of a batch of one row. Raises BadRow."""
+    if batch.nbytes > limits.row_bytes:
+        raise too_long(limits)
     try:
-        return batch.slice(place, 1).to_pylist(maps_as_pydicts="strict")[0]
+        return batch.to_pylist(maps_as_pydicts="strict")[0]
     except UnicodeDecodeError as error:
         raise BadRow("not_utf8", byte=error.start) from error
     except KeyError as error:
