@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from template_reference import expected, spaced_tokenizer, theirs, write_model
 from tokenizers import Tokenizer as Plain
 
+from tunesmith.recipes.data.findings import findings_of
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.render import render, render_many
-from tunesmith.recipes.data.rows import Part, Rendered
+from tunesmith.recipes.data.rows import Part, Rendered, Sample
 from tunesmith.recipes.data.tokenizer import Tokenizer
 
 EXAMPLES = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -321,6 +322,13 @@ def test_an_answer_that_opens_a_conversation_is_trained_behind_its_header(load: 
     greeted = [answer("Hello"), user("a"), answer("b")]
     for name in ("smollm2", "llama3", "llama3.2", "phi4"):
         assert [text[0] for text in shown(load(name), greeted)] == ["H", "b"]
+
+
+def test_tools_that_a_template_leaves_out_are_told(load: Any) -> None:
+    listed = [{"type": "function", "function": {"name": "weather"}}]
+    row = Sample("a.jsonl", 1, "messages", (Part("conversation", [user("a"), answer("b")]),), tools=listed)
+    assert "tools_left_out" in findings_of(row, load("smollm2"))
+    assert "tools_left_out" not in findings_of(row, load("qwen2.5"))
 
 
 def test_one_bad_part_of_many_costs_only_itself(load: Any) -> None:

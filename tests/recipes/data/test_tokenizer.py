@@ -18,9 +18,10 @@ from tunesmith.recipes.data.tokenizer import Tokenizer
 from tunesmith.recipes.errors import ModelError
 
 PIECES = ("<|im_start|>", "<|im_end|>", "<|", "\n", "\r\n", "  ", " ", "\t", "'s", "'LL", "\u200b", "\u0301")
-MORE = ("\u3000", "\xa0", "\x00", "0", "١", "①", "中", "é", "e\u0301", "😀", "👩‍👩‍👧", "\ufeff", "ſ", "İ", "ß", "12345", " don't")
+MORE = ("\u3000", "\xa0", "\x00", "0", "١", "①", "中", "é", "e\u0301", "😀", "👩‍👩‍👧", "\ufeff", "ſ", "İ", "ß", "12345")
 HOSTILE = st.lists(
-    st.one_of(st.sampled_from(PIECES + MORE), st.text(st.characters(exclude_categories=["Cs"]), max_size=8)), max_size=12
+    st.one_of(st.sampled_from(PIECES + MORE), st.text(st.characters(exclude_categories=["Cs"]), max_size=8)),
+    max_size=12,
 ).map("".join)
 
 
@@ -124,7 +125,7 @@ def test_the_fingerprint_changes_with_whatever_changes_tokens(starter_tokenizer_
 
 
 def test_a_folder_without_a_readable_tokenizer_is_refused_with_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no tokenizer.json") as caught:
+    with pytest.raises(ModelError, match=r"no tokenizer\.json") as caught:
         Tokenizer.load(tmp_path)
     assert caught.value.hint
     (tmp_path / "tokenizer.json").write_text("{}")

@@ -9,6 +9,9 @@ from typing import Any
 
 Spans = Sequence[tuple[int, int]]
 
+# What stands between special tokens repeats (system prompts, role names); 16 MiB hold some 20,000 such pieces.
+CACHED_BYTES = 16 << 20
+
 # Texts on which the quick encoder must agree with the reference before it is used at all.
 TRIALS = (
     "Hello, world! It's 12345 o'clock, we'LL see.",
@@ -44,6 +47,7 @@ class ByteTokens:
             encoder = Quick.from_json_str(json.dumps({**settings, "post_processor": None, "truncation": None}))
         except (ValueError, RuntimeError, TypeError):
             return None
+        encoder.enable_segment_cache(CACHED_BYTES)
         composed = settings.get("normalizer") is not None
         quick = cls(encoder, token_bytes(settings), composed)
         trials = [*TRIALS, *(f"a {token['content']} b" for token in settings.get("added_tokens", ())[:64])]

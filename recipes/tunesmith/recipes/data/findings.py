@@ -18,6 +18,7 @@ FINDINGS = {
     "ends_unanswered": "rows end with a turn that is not the assistant's; nothing is learned from that turn",
     "starts_with_assistant": "rows begin with an assistant turn, before anybody asked",
     "template_markers": "rows have the chat template's own markers in their text; the model takes them for real ones",
+    "tools_left_out": "rows list tools that the chat template does not write; the model does not see them",
     "media_not_checked": "rows name media on the web, which were not looked at",
 }
 
@@ -27,6 +28,9 @@ def findings_of(found: Sample, tokenizer: Tokenizer | None) -> Iterator[str]:
     codes = {code for part in found.parts for code in in_part(part, tokenizer)}
     if any(item.source.startswith(("http://", "https://")) for item in found.media):
         codes.add("media_not_checked")
+    template = None if tokenizer is None else tokenizer.template
+    if found.tools and template is not None and "tools" not in template.reads:
+        codes.add("tools_left_out")
     yield from sorted(codes)
 
 
