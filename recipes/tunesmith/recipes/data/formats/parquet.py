@@ -53,8 +53,8 @@ def open_table(raw: IO[bytes]) -> Any:
 def batch_size(file: Any, group: int) -> int:
     """Rows of a group that are about BATCH_BYTES; a few are looked at, as a text stored once may stand in every row."""
     about = file.metadata.row_group(group)
-    sizes = [batch.nbytes for batch in islice(file.iter_batches(1, row_groups=[group]), ROWS_PROBED)]
-    row_bytes = max(1, about.total_byte_size // max(1, about.num_rows), *sizes)
+    sizes: list[int] = [batch.nbytes for batch in islice(file.iter_batches(1, row_groups=[group]), ROWS_PROBED)]
+    row_bytes: int = max(1, about.total_byte_size // max(1, about.num_rows), *sizes)
     return max(1, min(MOST_ROWS, BATCH_BYTES // row_bytes))
 
 
