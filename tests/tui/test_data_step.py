@@ -171,6 +171,23 @@ async def test_continue_waits_for_the_last_row(tmp_path: Path, home: Path) -> No
         await until(pilot, lambda: app.frame.query_one(Rail).current == "recipe")
 
 
+async def test_the_language_changes_while_a_file_is_read(tmp_path: Path, home: Path) -> None:
+    rows = [{"question": f"What is {n}?", "answer": "x" * 300} for n in range(20_000)]
+    app = wizard(tmp_path / "no-home", jsonl(tmp_path / "rows.jsonl", rows))
+    async with app.run_test(size=(100, 60)) as pilot:
+        await pilot.press("f4")
+        step = app.screen.query_one(DataStep)
+        for language in ("zh", "en", "zh"):
+            await pilot.pause(0.3)
+            await app.speak(language)
+        await until(pilot, lambda: step.report is not None)
+        assert "保留 20,000" in report(step)
+        await pilot.press("ctrl+o")
+        await app.speak("en")
+        await pilot.press(*"gsm8k")
+        assert "tunesmith data get gsm8k" in str(app.screen.query_one("#set-facts").visual)  # type: ignore[attr-defined]
+
+
 async def test_data_of_a_shape_that_is_not_trained_yet_is_shown_and_stops_the_step(tmp_path: Path, home: Path) -> None:
     rows = [{"prompt": f"Say {n}", "chosen": f"{n}!", "rejected": "no"} for n in range(30)]
     app = wizard(home, jsonl(tmp_path / "rows.jsonl", rows))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SCREENS = ("chat", "data", "goal", "help", "jobs", "machine", "model", "pick", "public_sets", "recipe", "result", "run", "save",
-           "wizard", "yaml_view")  # fmt: skip
+SCREENS = ("chat", "data", "goal", "help", "jobs", "machine", "model", "pick", "public_sets", "recipe", "result",
+           "run", "save", "wizard", "yaml_view")  # fmt: skip
 
 
 def modules_after(code: str) -> set[str]:
@@ -18,7 +18,8 @@ def modules_after(code: str) -> set[str]:
 def test_app_and_all_screens_load_no_engine() -> None:
     imports = "\n".join(f"import tunesmith.tui.screens.{name}" for name in SCREENS)
     loaded = modules_after(f"import tunesmith.tui.app\n{imports}")
-    assert loaded.isdisjoint({"torch", "transformers", "peft", "trl", "datasets", "llama_cpp", "numpy", "pyarrow", "tokenizers"})
+    engines = {"torch", "transformers", "peft", "trl", "datasets", "llama_cpp", "numpy", "pyarrow", "tokenizers"}
+    assert loaded.isdisjoint(engines)
     assert "tunesmith.tui.screens.run" in loaded
 
 

@@ -80,13 +80,23 @@ class DataStep(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.draft.data == OWN if action == "columns" else True
 
+    async def recompose(self) -> None:
+        """Nothing may be shown in widgets that are being replaced."""
+        for group in ("data-check", "data-columns"):
+            self.workers.cancel_group(self, group)
+        self.asked = None
+        await super().recompose()
+
     def on_recomposed(self) -> None:
-        self.asked = None  # what was shown is gone with the old widgets
         self._show_choice()
 
     def on_show(self) -> None:
         """The model or a length may have changed in another step."""
         self.check()
+
+    def on_hide(self) -> None:
+        """Someone who has gone elsewhere is not to be taken on from there."""
+        self.go_on_when_read = False
 
     def _show_choice(self) -> None:
         own = self.draft.data == OWN

@@ -48,12 +48,13 @@ class PublicSetsScreen(ModalScreen[PublicSet | None]):
         super().__init__()
         self.home = home
         self.method = method
-        self.fetching: str = ""
+        self.fetching = ""  # the key of the set on its way
+        self.typed = ""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="window"):
             yield Static(Content(t("sets.title")), classes="step-title")
-            yield Input(placeholder=t("sets.filter"), id="set-filter", compact=True)
+            yield Input(self.typed, placeholder=t("sets.filter"), id="set-filter", compact=True, select_on_focus=False)
             yield OptionList(id="sets")
             yield Static(id="set-facts")
             yield Trouble(id="set-trouble")
@@ -61,8 +62,14 @@ class PublicSetsScreen(ModalScreen[PublicSet | None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self._list("")
+        self._list()
         self.query_one(Input).focus()
+
+    async def recompose(self) -> None:
+        """In another language; a download goes on only in a window that stays as it is."""
+        self.workers.cancel_group(self, "fetch")
+        await super().recompose()
+        self.on_mount()
 
     def folder(self, public_set: PublicSet) -> Path:
         return self.home.data / public_set.key
@@ -79,15 +86,16 @@ class PublicSetsScreen(ModalScreen[PublicSet | None]):
 
     @on(Input.Changed, "#set-filter")
     def filtered(self, event: Input.Changed) -> None:
-        self._list(event.value)
+        self.typed = event.value
+        self._list()
 
-    def _list(self, typed: str) -> None:
+    def _list(self) -> None:
         sets = self.query_one(OptionList)
         sets.clear_options()
         sets.add_options(
             Option(line(known, here=self.is_here(known)), id=known.key)
             for known in public_sets.sets().values()
-            if matches(known, typed)
+            if matches(known, self.typed)
         )
         sets.highlighted = 0 if sets.option_count else None
         self._show()
