@@ -53,7 +53,7 @@ def test_blocks_that_the_model_writes_are_found_in_characters() -> None:
 
 def test_a_template_that_raises_costs_the_row_and_says_why() -> None:
     for source in REFUSING:
-        with pytest.raises(BadRow, match="the chat template refuses this: .+"):
+        with pytest.raises(BadRow, match=r"the chat template refuses this: .+"):
             ChatTemplate(source, {}).text(TALK)
 
 
