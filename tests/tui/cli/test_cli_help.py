@@ -38,8 +38,9 @@ def commands() -> list[tuple[str, ...]]:
 def test_all_commands_of_the_issue_are_there() -> None:
     jobs = {("jobs", name) for name in ("list", "show", "follow", "cancel", "logs")}
     daemon = {("daemon", name) for name in ("start", "stop", "status")}
+    data = {("data", name) for name in ("check", "preview", "list", "get")}
     others = {("quickstart",), ("run",), ("chat",), ("doctor",), ("version",), ("recipe", "schema")}
-    assert set(commands()) == jobs | daemon | others
+    assert set(commands()) == jobs | daemon | data | others
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)

@@ -112,11 +112,19 @@ def test_what_a_person_got_wrong_is_said_with_a_way_out(
 
 
 def test_the_starter_model_is_named_by_one_word(tunesmith: Any, file: Path, home: Home, starter_folder: Path) -> None:
-    missing = tunesmith("data", "check", str(file), "--model", "starter", cwd=file.parent)
-    assert missing.code == 1 and "quickstart" in missing.err
     home.models.mkdir(parents=True)
     (home.models / "starter").symlink_to(starter_folder)
     assert tunesmith("data", "check", str(file), "--model", "starter", "--json", cwd=file.parent).json["tokens"]["max"]
+
+
+@pytest.mark.slow
+def test_the_starter_model_is_unpacked_where_no_run_has_done_so(file: Path, home: Home) -> None:
+    command = [sys.executable, "-c", MAIN, "data", "preview", str(file)]
+    first, again = (subprocess.run(command, capture_output=True, text=True, timeout=280) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert "unpacking" in first.stderr and BRACKETED in first.stdout
+    assert (home.models / "starter" / "model.safetensors").is_file()
+    assert "unpacking" not in again.stderr and again.stdout == first.stdout
 
 
 def test_a_preview_marks_what_is_learned_without_colour(tunesmith: Any, file: Path, starter_folder: Path) -> None:

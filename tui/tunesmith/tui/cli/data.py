@@ -28,7 +28,7 @@ def group() -> None:
 
 @app.command()
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, folders or globs.", show_default=False)],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files, folders or globs.", show_default=False)],
     model: Model = None,
     shape: Shape = None,
     mapping: Map = None,
@@ -52,11 +52,15 @@ def check(
 ) -> None:
     """Read every row and say what is wrong, odd, too long or there twice.
 
-    Rows that cannot be used are written to FILE.rejected.jsonl with file, line and reason. Exit code 0 when the data
-    can be trained on, 1 when it cannot.
+    Unusable rows go to FILE.rejected.jsonl with file, line and reason.
 
-    Fixes: dedup leaves out rows that say what an earlier one says, map renames columns to those of the shape,
-    strip-empty takes out exchanges without a question or an answer.
+    Exit code 0 when the data can be trained on, 1 when it cannot.
+
+    --fix dedup leaves out rows that say what an earlier one says;
+
+    --fix map renames columns to those of the shape;
+
+    --fix strip-empty takes out exchanges that lack a question or an answer.
 
     Example: tunesmith data check train.jsonl --model starter --fix dedup,map -o clean.jsonl
     """

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunesmith.recipes.errors import DataError, ModelError, nearest
+
+if TYPE_CHECKING:
+    from tunesmith.daemon.api.home import Home
 
 STARTER = "starter"
 
@@ -16,14 +21,42 @@ def model_folder(given: str | None) -> str | None:
 
     if given is None:
         return None
-    folder = Home.find().models / STARTER if given == STARTER else Path(given).expanduser()
-    if folder.is_dir():
-        return str(folder)
     if given == STARTER:
-        raise ModelError(
-            "The starter model is not unpacked yet", "`tunesmith quickstart` unpacks it; or give a model's folder."
-        )
-    raise ModelError(f"There is no folder {folder}", "Give the folder of a downloaded model, or `starter`.")
+        home = Home.find()
+        if not (home.models / STARTER).is_dir():
+            unpack_starter(home)
+        return str(home.models / STARTER)
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise ModelError(f"There is no folder {folder}", "Give the folder of a downloaded model, or `starter`.")
+    return str(folder)
+
+
+def unpack_starter(home: Home) -> None:
+    """Have the worker make the starter's folder; the engine that this takes stays out of this process."""
+    import subprocess
+
+    import msgspec
+
+    from tunesmith.recipes.errors import ErrorBody
+    from tunesmith.tui.cli.render import err
+
+    err().print("unpacking the starter model: once, less than a minute")
+    command = [sys.executable, "-m", "tunesmith.daemon.worker.unpack", str(home.root)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == 0:
+        return
+    lines = done.stdout.strip().splitlines()
+    try:
+        error = msgspec.json.decode(lines[-1], type=ErrorBody) if lines else None
+    except msgspec.DecodeError:
+        error = None
+    if error is not None:
+        raise ModelError(error.message, error.hint, error.code)
+    said = done.stderr.strip().splitlines()
+    raise ModelError(
+        f"The starter model cannot be unpacked: {said[-1] if said else 'no reason given'}", "Try: tunesmith doctor."
+    )
 
 
 def mapping(given: Iterable[str] | None) -> dict[str, str]:
