@@ -204,8 +204,12 @@ async def test_a_length_set_in_the_recipe_is_drawn_and_counted(tmp_path: Path, h
     file = jsonl(tmp_path / "rows.jsonl", [*CHAT, long])
     app = wizard(home, file, training_max_length="64", data_over_long="cut_right")
     async with app.run_test(size=(100, 60)) as pilot:
-        said = report(await opened(pilot))
+        step = await opened(pilot)
+        said = report(step)
         assert "┊64" in said and "Longer than 64 tokens, cut at the end: 1" in said
+        step.query_one(RowPreview).action_turn(-1)
+        await pilot.pause()
+        assert "▲ longer than 64 tokens (" in preview(step)
 
 
 async def test_a_public_set_that_is_here_is_taken_with_its_shape(tmp_path: Path, home: Path) -> None:

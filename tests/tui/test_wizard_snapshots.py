@@ -13,6 +13,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.machine import Device, Machine, Warning
 from tunesmith.tui import texts
 from tunesmith.tui.app import TunesmithApp
+from tunesmith.tui.screens.data import DataStep
 
 Compare = Callable[..., bool]
 GPU_MACHINE = Machine(
@@ -46,6 +47,8 @@ def opened(*keys: str, language: str = "en", light: bool = False) -> Callable[[P
             pilot.app.action_next_theme()  # type: ignore[attr-defined]
         await pilot.press(*keys)
         await pilot.pause(0.4)
+        while any(step.report is None for step in pilot.app.screen.query(DataStep)):
+            await pilot.pause(0.05)
         for field in pilot.app.screen.query(Input):
             field.cursor_blink = False
         await pilot.pause()

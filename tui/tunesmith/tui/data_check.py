@@ -136,7 +136,10 @@ def run(question: Asked, give: Callable[[Found], None], stop: threading.Event) -
         for report in reports:
             if stop.is_set():
                 return
-            preview += [shown(sample, tokenizer, question.trained) for sample in report.samples[len(preview) :]]
+            preview += [
+                shown(sample, tokenizer, question.trained, question.max_length)
+                for sample in report.samples[len(preview) :]
+            ]
             give(Found(report, tuple(preview)))
 
 

@@ -24,7 +24,10 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class ShownPart(msgspec.Struct, frozen=True):
-    """`tokens` and `trained` count tokens, None without a model; `trouble` says why it cannot be rendered."""
+    """`tokens` and `trained` count tokens, None without a model.
+
+    `trouble` says why it cannot be rendered or is too long.
+    """
 
     name: str
     pieces: tuple[Piece, ...]
@@ -39,17 +42,20 @@ class ShownRow(msgspec.Struct, frozen=True):
     label: str = ""
 
 
-def shown(sample: Sample, tokenizer: Tokenizer | None, trained: str) -> ShownRow:
-    """All parts of a row; without a tokenizer its messages, the trained ones told by their role."""
+def shown(sample: Sample, tokenizer: Tokenizer | None, trained: str, limit: int | None = None) -> ShownRow:
+    """All parts of a row, whole even where training cuts them to `limit` tokens, which is said.
+
+    Without a tokenizer its messages, the trained ones told by their role.
+    """
     label = "" if sample.label is None else str(sample.label)
     parts = [
-        spoken(part, trained) if tokenizer is None else tokenized(part, sample, tokenizer, trained)
+        spoken(part, trained) if tokenizer is None else tokenized(part, sample, tokenizer, trained, limit)
         for part in sample.parts
     ]
     return ShownRow(sample.where, tuple(parts), label)
 
 
-def tokenized(part: Part, sample: Sample, tokenizer: Tokenizer, trained: str) -> ShownPart:
+def tokenized(part: Part, sample: Sample, tokenizer: Tokenizer, trained: str, limit: int | None) -> ShownPart:
     """The part as the trainer sees it."""
     from tunesmith.recipes.data import preview
 
@@ -58,7 +64,9 @@ def tokenized(part: Part, sample: Sample, tokenizer: Tokenizer, trained: str) ->
     except BadRow as error:
         return ShownPart(part.name, spoken(part, trained).pieces, trouble=t(f"data.{error.code}", **error.values))
     pieces = [Piece(run.text, TRAINED if run.trained else PLAIN) for run in view.runs]
-    return ShownPart(part.name, tuple(pieces), len(view.ids), sum(view.trained))
+    tokens = len(view.ids)
+    trouble = t("data.over_long", limit=limit, tokens=tokens) if limit is not None and tokens > limit else ""
+    return ShownPart(part.name, tuple(pieces), tokens, sum(view.trained), trouble)
 
 
 def spoken(part: Part, trained: str) -> ShownPart:
