@@ -23,7 +23,7 @@ from tunesmith.recipes.data.tokenizer import Tokenizer
 
 EXAMPLES = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 SPACES = ("", " ", "\n", "\t \n", "\u200b", "\xa0", "\u3000", "\r\n", "\ufeff")
-WORDS = ("Paris", " is fine.", "é", "e\u0301", "😀", "日本", "{{ x }}", "\\n", "<image")
+WORDS = ("Paris", " is fine.", "é", "e\u0301", "😀", "日本", "{{ x }}", "\\n")
 
 # Templates with generation markers that trl ships, which render what the original does; Qwen 3's does not.
 MARKED = {
@@ -329,6 +329,16 @@ def test_tools_that_a_template_leaves_out_are_told(load: Any) -> None:
     row = Sample("a.jsonl", 1, "messages", (Part("conversation", [user("a"), answer("b")]),), tools=listed)
     assert "tools_left_out" in findings_of(row, load("smollm2"))
     assert "tools_left_out" not in findings_of(row, load("qwen2.5"))
+
+
+def test_only_the_token_that_stops_a_model_counts_as_the_end(load: Any) -> None:
+    said = "{{ '[INST]' + m.content + '[/INST]' if m.role == 'user' else m.content }}"
+    ends = "{% if m.role == 'assistant' %}{{ '</s>' if loop.last else '[TOOL_CALLS]' }}{% endif %}"
+    tokenizer = load("mistral", "{% for m in messages %}" + said + ends + "{% endfor %}")
+    talk = [user("a"), answer("b"), user("c"), answer("d")]
+    assert shown(tokenizer, talk[:2]) == ["b</s>"]
+    assert refusal(tokenizer, talk) == "rewritten_turns"
+    assert shown(tokenizer, talk, "last") == ["d</s>"]
 
 
 def test_one_bad_part_of_many_costs_only_itself(load: Any) -> None:

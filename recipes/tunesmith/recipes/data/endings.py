@@ -54,6 +54,9 @@ def probed(template: ChatTemplate, special: Iterable[str], added: Iterable[str])
         leads.append(text[shared : text.index(_ANSWER)])
         unwritten.append(prompt[shared:])
     header = prompt[_shared(asked, prompt) : len(prompt) - max(map(len, unwritten))]
+    stop = _through_first(tail, special)
+    if stop is not None:
+        close = stop  # where the last answer ends with another token than earlier ones, only that one stops a model
     appended = "" if tail.startswith(close) else close.removeprefix(tail)
     closes, tails, appended_call = [close], [tail], appended
     opening = _specials(prompt[: prompt.index(_ASKED)], special)
