@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from tunesmith.recipes import spec
+from tunesmith.recipes.data import shapes
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh.md")
@@ -31,6 +32,8 @@ def blocks(text: str, language: str) -> list[str]:
 def flattened(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
+            if not value:
+                yield f"{before}{key}", "{}"
             yield from flattened(value, f"{before}{key}.")
         else:
             yield f"{before}{key}", value
@@ -108,3 +111,8 @@ def test_the_map_of_a_part_is_made_of_its_files_first_lines(part: str) -> None:
 def test_the_changelog_knows_this_version() -> None:
     (version,) = re.findall(r'^version = "(.+)"', text_of("pyproject.toml"), re.MULTILINE)
     assert f"## {version}" in text_of("CHANGELOG.md")
+
+
+def test_the_table_of_shapes_is_made_of_the_cards() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \| `(.+)` \|$", text_of("docs/data.md"), re.MULTILINE)
+    assert rows == [(key, card.blurb, card.example) for key, card in shapes.cards().items()]
