@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker import load
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.stages import run_all
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     ending: e.Event
     try:
+        load.leave_out_unused(context.spec)
         context.listen()
         run_all(context)
         context.deafen()

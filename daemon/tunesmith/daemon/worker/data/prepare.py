@@ -64,6 +64,7 @@ class Prepared:
     def begin(self) -> None:
         """Return once training can begin. Raises DataError when there is nothing to train on."""
         enough = WINDOW if self.streaming else 2**62
+        load.trainer()  # other processes prepare meanwhile
         for source in self.sources:
             source.wait(enough, partial(self.progress, enough))
         if not self.streaming:
