@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,12 @@ def none_held_out(hashes: Array) -> Array:
     return np.zeros(len(hashes), bool)
 
 
-def fed(*stores: tuple[Store, float], streaming: bool = False, seed: int = 1, held_out=none_held_out) -> Feed:  # type: ignore[no-untyped-def]
+def fed(
+    *stores: tuple[Store, float],
+    streaming: bool = False,
+    seed: int = 1,
+    held_out: Callable[[Array], Array] = none_held_out,
+) -> Feed:
     streams = [
         Stream(made, weight, made.available, lambda wanted, made=made: made.wait(wanted, 60)) for made, weight in stores
     ]

@@ -17,9 +17,9 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import export, load
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.llama import LONGEST_CONTEXT, Engine
+from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.recipes import exports
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.data.rows import Message
@@ -145,7 +145,8 @@ def verify(
 
 
 def conversations(context: Context, reference: Reference) -> list[list[Message]]:
-    return [*(row.messages for row in context.prepared.questions), *(row.messages for row in SIDE_BY_SIDE), SEVERAL_TURNS]
+    questions = [*context.prepared.questions, *SIDE_BY_SIDE]
+    return [*(row.messages for row in questions), SEVERAL_TURNS]
 
 
 def prompts(context: Context, reference: Reference) -> list[str]:

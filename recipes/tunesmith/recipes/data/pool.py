@@ -30,13 +30,15 @@ def ordered(
 ) -> Iterator[Result]:
     """`work(chunk)` of every chunk, in the order of the chunks; `work` and chunks must be picklable.
 
-    With one process, or when there are only a few chunks, everything happens in this one. Raises what `work` raises,
-    and MachineError when a process is killed (by a lack of memory, mostly). Closing the iterator ends the processes.
+    `processes` work beside this one, None: as many as there are cores. With one core, or when there are only a few
+    chunks, everything happens in this process. Raises what `work` raises, and MachineError when a process is killed
+    (by a lack of memory, mostly). Closing the iterator ends the processes.
     """
-    count = granted_cores() if processes is None else processes
+    cores = granted_cores()
+    count = processes or cores
     chunks = iter(chunks)
     first = list(islice(chunks, ALONE + 1))
-    if count <= 1 or len(first) <= ALONE:
+    if (processes is None and cores == 1) or len(first) <= ALONE:
         yield from map(work, chain(first, chunks))
         return
     # spawn: a fork of a process with threads can hang, and torch has threads.
@@ -61,7 +63,7 @@ def ordered(
 def end_with(parent: int) -> None:
     """In a process of the pool: be quiet, use one thread, and end when the parent does, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-c is for the process that waits for us
-    os.nice(5)  # what a person waits for, or a training beside us, goes first
+    os.nice(15)  # what a person waits for, or a training beside us, goes first
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["RAYON_NUM_THREADS"] = "1"  # the processes are the parallelism
     threading.Thread(target=watch, args=(parent,), daemon=True).start()

@@ -11,7 +11,6 @@ import msgspec
 from tunesmith.recipes import catalog
 from tunesmith.recipes.fields import Field
 
-
 Row = dict[str, list[int]]
 Data = Callable[[Callable[[list[Row]], Any]], Any]
 

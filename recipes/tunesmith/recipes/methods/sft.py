@@ -7,7 +7,8 @@ from typing import Any
 
 from tunesmith.recipes.methods import Data, Method
 
-UNUSED_ROW = {"input_ids": [0, 0], "labels": [0, 0]}  # SFTTrainer looks at a row when it is made; data has the real ones
+# SFTTrainer looks at a row when it is made; `data` has the real ones.
+UNUSED_ROW = {"input_ids": [0, 0], "labels": [0, 0]}
 IGNORED = -100  # labels that torch's cross entropy leaves out
 
 

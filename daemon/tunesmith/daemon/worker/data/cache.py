@@ -1,4 +1,4 @@
-"""Prepared data that is kept for the next run: unfinished rests are cleared, and the oldest go when there is too much."""
+"""Prepared data kept for the next run: unfinished rests are cleared, and the oldest go when there is too much."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ MOST_BYTES = 20 * 2**30
 
 
 def unfinished(folder: Path) -> Path:
-    """Where this process prepares what becomes `folder`: two runs that prepare the same stay out of each other's way."""
-    return folder.with_name(f"{folder.name}.{os.getpid()}")
+    """Where this process prepares what becomes `folder`: two that prepare the same stay out of each other's way."""
+    count = sum(1 for _ in folder.parent.glob(f"{folder.name}-*"))  # one recipe may name the same file twice
+    return folder.with_name(f"{folder.name}-{count}.{os.getpid()}")
 
 
 def make_room(cache: Path, most_bytes: int = MOST_BYTES) -> None:

@@ -90,8 +90,9 @@ def read(context: Context, name: str, file: str, model: Path) -> tuple[list[Held
     total.trained_tokens = sum(int(one.trained.sum()) for one in scored)
     total.longest = max((len(one.ids) for one in scored), default=0)
     total.rejected = [str(row) for row in rejected]
-    (context.work / "rejected-held-out.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rejected))
-    tell(context, name, total, context.work / "rejected-held-out.jsonl")
+    left_out = context.work / "rejected-held-out.jsonl"
+    left_out.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rejected))
+    tell(context, name, total, left_out)
     return questions(kept)[0], scored
 
 

@@ -6,7 +6,6 @@ prepared beside the training, and `finish` accounts for it.
 
 from __future__ import annotations
 
-from functools import partial
 import msgspec
 import numpy as np
 
@@ -21,9 +20,12 @@ from tunesmith.recipes import starter
 from tunesmith.recipes.data.held_out import HeldOutRow, drawn, share_of_draws
 from tunesmith.recipes.data.rows import Rendered, Sample
 from tunesmith.recipes.errors import DataError
+from tunesmith.recipes.machine.cpu import granted_cores
 from tunesmith.recipes.spec import STARTER, SourceSpec
 
 AT_ONCE_BYTES = 16 * 2**20  # prepared in a few seconds, so training need not begin before
+MOST_STREAMS = 4  # sources that are prepared side by side; each needs a process with a tokenizer in it
+ALL = 2**62
 UNKNOWN_ROW_BYTES = 200  # of a row, where only reading tells how many there are
 
 
@@ -31,46 +33,57 @@ class Prepared:
     """What training and evaluation take from the data. `finish` is to be called once training has seen all of it."""
 
     def __init__(self, context: Context) -> None:
+        """Looks at the sources. Raises DataError."""
         self.context = context
-        self.model = tokens.folder(context)
         self.questions: list[HeldOutRow] = []  # to be asked
         self.scored: list[Rendered] = []  # whose loss is measured
         self.finished = False
         spec = context.spec
         self.sources = [
-            Source(name, source, spec.data, spec.method["kind"], self.model, spec.training.max_length)
+            Source(name, source, spec.data, spec.method["kind"], spec.training.max_length)
             for name, source in on_disk(context, "train", spec.data.sources)
         ]
         self.most_rows = sum(source.most_rows or source.bytes // UNKNOWN_ROW_BYTES for source in self.sources)
         known = all(source.most_rows is not None for source in self.sources)
         large = sum(source.bytes for source in self.sources) > AT_ONCE_BYTES
-        self.streaming = large and known and spec.data.over_long != "split"
+        few = len(self.sources) <= MOST_STREAMS
+        self.streaming = large and known and few and spec.data.over_long != "split"
         self.splits = spec.data.held_out is None
         self.share = held_out.candidate_share(self.most_rows, spec.data.held_out_fraction, self.streaming)
+
+    def begin(self) -> None:
+        """Return once training can begin. Raises DataError when there is nothing to train on, ModelError."""
+        context = self.context
+        context.tokenizer = load.tokenizer(context.base)
+        self.model = tokens.folder(context)
+        if not self.splits:
+            self.read_held_out()
+        cores = granted_cores()
+        # A training beside the preparing needs a core itself.
+        processes = max((cores - 1) // len(self.sources), 1) if self.streaming else cores
         for source in self.sources:
-            source.start(context.home.prepared, self.share if self.splits else 0.0)
+            source.start(self.model, context.home.prepared, self.share if self.splits else 0.0, processes)
+            if not self.streaming:
+                source.wait(ALL, self.progress)
         self.feed = Feed(
             [Stream(source.store, source.weight, source.most_rows or 0, source.wait) for source in self.sources],
-            batch_size=spec.training.batch_size,
-            seed=spec.training.seed,
+            batch_size=context.spec.training.batch_size,
+            seed=context.spec.training.seed,
             streaming=self.streaming,
             held_out=self.drawn_below if self.streaming and self.splits else no_row,
         )
+        load.trainer()  # other processes prepare meanwhile
+        if not self.streaming:
+            self.finish()
+            return
+        for source in self.sources:
+            source.wait(WINDOW, self.progress)
+        if not any(source.store.available for source in self.sources):
+            self.refuse()
 
     def drawn_below(self, hashes: Array) -> Array:
         below: Array = drawn(hashes, 0) < share_of_draws(self.share)
         return below
-
-    def begin(self) -> None:
-        """Return once training can begin. Raises DataError when there is nothing to train on."""
-        enough = WINDOW if self.streaming else 2**62
-        load.trainer()  # other processes prepare meanwhile
-        for source in self.sources:
-            source.wait(enough, partial(self.progress, enough))
-        if not self.streaming:
-            self.finish()
-        elif not any(source.store.available for source in self.sources):
-            self.refuse()
 
     def look(self) -> bool:
         """Beside the training: whether everything has just come to be prepared. Raises what stopped the preparing."""
@@ -81,16 +94,17 @@ class Prepared:
         self.finish()
         return True
 
-    def progress(self, enough: int) -> None:
+    def progress(self) -> None:
         done = sum(source.store.summary.rows_read for source in self.sources)
-        self.context.progress(done, max(min(self.most_rows, enough), done), "rows")
+        wanted = WINDOW * len(self.sources) if self.streaming else self.most_rows
+        self.context.progress(done, max(wanted, done), "rows")
 
     def finish(self) -> None:
         """Everything is prepared: account for it, once. Raises DataError when nothing of it can be used."""
         if self.finished:
             return
         for source in self.sources:
-            source.wait(2**62)
+            source.wait(ALL)
         self.finished = True
         if self.splits:
             self.hold_out()
@@ -132,11 +146,8 @@ class Prepared:
 
 
 def run(context: Context) -> None:
-    context.tokenizer = load.tokenizer(context.base)
-    context.prepared = prepared = Prepared(context)
-    if not prepared.splits:
-        prepared.read_held_out()
-    prepared.begin()
+    context.prepared = Prepared(context)
+    context.prepared.begin()
 
 
 def no_row(hashes: Array) -> Array:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from tunesmith.daemon.worker.data.store import Store
 from tunesmith.recipes.data import reading, recognition, shapes
 from tunesmith.recipes.data.examine import Settings, loaded, stream
 from tunesmith.recipes.data.rows import FileNotice, RawRow, RejectedRow
-from tunesmith.recipes.data.sources import SourceFile, find
 from tunesmith.recipes.data.sizes import most_rows
+from tunesmith.recipes.data.sources import SourceFile, find
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.recipes.spec import DataSpec, SourceSpec
 
@@ -28,15 +30,13 @@ READ_BYTES = 1 << 22
 
 
 class Source:
-    """The rows of one SourceSpec for one model, called `name`. Call `start` once, then `wait` for what is needed."""
+    """The rows of one SourceSpec, called `name`. Call `start` once, then `wait` for what is needed.
 
-    def __init__(
-        self, name: str, spec: SourceSpec, data: DataSpec, method: str, model: Path, max_length: int | None
-    ) -> None:
-        """Looks at the first rows. Raises DataError when the files or their shape are not usable.
+    `most_rows` is at least the number of rows, None when only reading tells.
+    """
 
-        `most_rows` is at least the number of rows, None when only reading tells.
-        """
+    def __init__(self, name: str, spec: SourceSpec, data: DataSpec, method: str, max_length: int | None) -> None:
+        """Looks at the first rows. Raises DataError when the files or their shape are not usable."""
         self.name = name
         self.weight = spec.weight
         self.files = find([spec.path])
@@ -51,7 +51,6 @@ class Source:
         self.settings = Settings(
             shape=self.shape,
             mapping=data.map,
-            model=str(model),
             trained=data.trained,
             max_length=max_length,
             over_long=data.over_long,
@@ -60,38 +59,34 @@ class Source:
         self.store = Store(Path())
         self.error: TunesmithError | None = None
         self.cached = False
-        self._thread: threading.Thread | None = None
-        self._stopped = False
+        # Reading the files takes their time beside the import of the engine.
+        self._content = ThreadPoolExecutor(1).submit(content_digest, self.files)
 
-    def start(self, cache: Path, candidates: float) -> None:
-        """Take what an earlier run prepared of the same content, or begin to prepare it in `cache`.
+    def start(self, model: Path, cache: Path, candidates: float, processes: int) -> None:
+        """Take what an earlier run prepared of the same content for `model`, or begin to prepare it in `cache`.
 
-        `candidates` is the share of the rows that may be held out.
+        `candidates` is the share of the rows that may be held out; `processes` work beside this one. Raises DataError.
         """
-        self.settings = msgspec.structs.replace(self.settings, candidates=candidates)
-        folder = cache / self.key()
+        self.settings = msgspec.structs.replace(self.settings, model=str(model), candidates=candidates)
+        folder = cache / self.key(loaded(str(model)).fingerprint)
         make_room(cache)
         if found := Store.open(folder):
             folder.touch()
             self.store, self.cached = found, True
             return
         self.store = Store(unfinished(folder))
-        self._thread = threading.Thread(target=self._prepare, args=(folder,), name=f"prepare {self.name}", daemon=True)
-        self._thread.start()
+        threading.Thread(
+            target=self._prepare, args=(folder, processes), name=f"prepare {self.name}", daemon=True
+        ).start()
 
-    def key(self) -> str:
+    def key(self, fingerprint: str) -> str:
         """Of everything that the prepared sequences depend on: content, tokenizer and template, settings."""
-        digest = hashlib.blake2b(digest_size=16)
-        model = self.settings.model
-        assert model is not None
-        settings = msgspec.structs.replace(self.settings, model=loaded(model).fingerprint)
-        digest.update(msgspec.json.encode((FORMAT, settings)))
-        for file in self.files:
-            digest.update(file.format.encode() + b"\0")
-            with open(file.path, "rb") as content:
-                while block := content.read(READ_BYTES):
-                    digest.update(block)
-        return digest.hexdigest()
+        settings = msgspec.structs.replace(self.settings, model=fingerprint)
+        try:
+            content = self._content.result()
+        except OSError as error:
+            raise DataError(f"Cannot read {self.name}: {error}", "See whether the disk is well, run again.") from error
+        return hashlib.blake2b(msgspec.json.encode((FORMAT, settings)) + content, digest_size=16).hexdigest()
 
     def wait(self, wanted: int, look: Callable[[], None] = lambda: None) -> None:
         """Until `wanted` sequences are there or no more come; calls `look` meanwhile. Raises what stopped it."""
@@ -104,18 +99,10 @@ class Source:
         if self.error is not None:
             raise self.error
 
-    def stop(self) -> None:
-        """End preparing after the chunk at hand."""
-        self._stopped = True
-        if self._thread is not None:
-            self._thread.join()
-
-    def _prepare(self, folder: Path) -> None:
+    def _prepare(self, folder: Path, processes: int) -> None:
         store = self.store
         try:
-            for examined in stream(self.files, self.settings):
-                if self._stopped:
-                    return
+            for examined in stream(self.files, self.settings, processes):
                 if self.settings.over_long == "error" and examined.cut:
                     refused = next((row for row in examined.rejected if row.code == "over_long"), None)
                     raise DataError(
@@ -133,6 +120,17 @@ class Source:
             store.wake()
         if self.error is not None:
             shutil.rmtree(store.folder, ignore_errors=True)
+
+
+def content_digest(files: list[SourceFile]) -> bytes:
+    """Of what is in the files, wherever they lie. Raises OSError."""
+    digest = hashlib.blake2b(digest_size=32)
+    for file in files:
+        digest.update(f"{file.format} {os.path.getsize(file.path)} ".encode())
+        with open(file.path, "rb") as content:
+            while block := content.read(READ_BYTES):
+                digest.update(block)
+    return digest.digest()
 
 
 def shape_of(name: str, files: list[SourceFile], data: DataSpec) -> tuple[str, str]:

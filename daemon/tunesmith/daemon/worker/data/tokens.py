@@ -11,9 +11,11 @@ from tunesmith.recipes.errors import DataError, ModelError
 
 # Spaces, digits, scripts, line ends and marks that tokenizers are known to cut differently.
 PROBES = (
-    " Hello  world, it's 2024:\n\n\t3.14159 apples\u2019 caf\u00e9 na\u00efve \u4f60\u597d\uff0c\u4e16\u754c \U0001f600",
+    " Hello  world, it's 2024:\n\n\t3.14159 apples\u2019 caf\u00e9 na\u00efve",
+    "\u4f60\u597d\uff0c\u4e16\u754c \U0001f600",
     "def f(x):\n    return x**2  # 1234567\r\n",
-    "\u0391\u03b2\u03b3 \u0416\u0438\u0437\u043d\u044c \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u0e44\u0e17\u0e22 e\u0301 \u00a0x",
+    "\u0391\u03b2\u03b3 \u0416\u0438\u0437\u043d\u044c \u0627\u0644\u0639\u0631\u0628\u064a\u0629",
+    "\u0e44\u0e17\u0e22 e\u0301 \u00a0x",
 )
 CONVERSATION = [
     {"role": "user", "content": PROBES[0]},
@@ -36,7 +38,7 @@ def folder(context: Context) -> Path:
             f"tokenizer.json of {context.base} cuts text into other tokens than transformers does with its files",
             "Download the model again; its tokenizer files do not belong together.",
         )
-    context.notice("info", "The model's tokenizer.json and tokenizer_config.json disagree; transformers' reading holds.")
+    context.notice("info", "tokenizer.json and tokenizer_config.json disagree; transformers' reading of them holds.")
     return made
 
 
