@@ -75,7 +75,7 @@ def starter_model() -> Path:
 def ours(file: Path, model: Path) -> tuple[float, Any, Any]:
     """Seconds, and ids and masks of all rows."""
     from tunesmith.recipes.data.examine import Settings, stream
-    from tunesmith.recipes.data.sources import find
+    from tunesmith.recipes.data.files.sources import find
 
     settings = Settings(shape="messages", model=str(model), keep_tokens=True)
     began = time.perf_counter()

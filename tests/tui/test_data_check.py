@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.daemon.api.home import Home
-from tunesmith.recipes.data.findings import FINDINGS
+from tunesmith.recipes.data.checking.findings import FINDINGS
 from tunesmith.recipes.data.reasons import REASONS
 from tunesmith.recipes.data.shapes import cards
 from tunesmith.recipes.errors import DataError

@@ -11,8 +11,8 @@ import pytest
 from chat_formats import CHATML, FORMATS, Format, shipped
 from template_reference import theirs
 
-from tunesmith.recipes.data.chat_template import ChatTemplate
 from tunesmith.recipes.data.reasons import BadRow
+from tunesmith.recipes.data.rendering.chat_template import ChatTemplate
 from tunesmith.recipes.errors import ModelError
 
 TALK: list[dict[str, Any]] = [{"role": "user", "content": "a <b> é"}, {"role": "assistant", "content": "c"}]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tunesmith.recipes.data.check import Options, check
-from tunesmith.recipes.data.report import Finding, Report
+from tunesmith.recipes.data.checking.check import Options, check
+from tunesmith.recipes.data.checking.report import Finding, Report
 from tunesmith.recipes.errors import DataError
 
 Row = dict[str, Any]
@@ -100,7 +100,7 @@ def test_a_check_that_is_closed_early_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_reports_grow_and_each_of_them_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunesmith.recipes.data.check.REPORT_EVERY_S", 0.0)
+    monkeypatch.setattr("tunesmith.recipes.data.checking.check.REPORT_EVERY_S", 0.0)
     file = written(tmp_path / "a.jsonl", *[chat(str(number), "Hello " * 40) for number in range(12_000)], "{")
     reports = list(check(Options(files=(file,), processes=1)))
     assert len(reports) > 2

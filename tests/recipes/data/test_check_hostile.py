@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.recipes.data.hostile import FILES, Hostile
 
-from tunesmith.recipes.data.check import Options, check
+from tunesmith.recipes.data.checking.check import Options, check
 from tunesmith.tui.cli import data_text
 
 # Large ones (those that a function writes, and two) are read in the tests of reading; here they would only take time.

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from tunesmith.recipes.data import fixes, shapes, sources
-from tunesmith.recipes.data.check import Options, check
+from tunesmith.recipes.data import shapes
+from tunesmith.recipes.data.checking import fixes
+from tunesmith.recipes.data.checking.check import Options, check
+from tunesmith.recipes.data.checking.report import Fixed
 from tunesmith.recipes.data.duplicates import content_hash
-from tunesmith.recipes.data.recognition import recognise, sample
-from tunesmith.recipes.data.report import Fixed
+from tunesmith.recipes.data.files import sources
+from tunesmith.recipes.data.parsing.recognition import recognise, sample
 from tunesmith.recipes.data.rows import RawRow
 from tunesmith.recipes.errors import DataError
 

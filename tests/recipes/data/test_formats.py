@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.recipes.data import encodings, formats, reading, sources
-from tunesmith.recipes.data.formats.text import PIECE_BYTES
+from tunesmith.recipes.data.files import encodings, formats, reading, sources
+from tunesmith.recipes.data.files.formats.text import PIECE_BYTES
 from tunesmith.recipes.data.rows import FileNotice, RawRow, RejectedRow
 
 
@@ -154,7 +154,7 @@ def test_paragraphs_stand_together_up_to_a_piece(tmp_path: Path) -> None:
 @given(text=st.text(st.sampled_from("aé \n世"), max_size=200), size=st.integers(4, 40))
 def test_no_character_of_a_text_is_lost(text: str, size: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tunesmith.recipes.data.formats.text.PIECE_BYTES", size)
+        patch.setattr("tunesmith.recipes.data.files.formats.text.PIECE_BYTES", size)
         found = read(tmp_path_factory.getbasetemp() / "any.txt", text)
     assert "".join("".join(row["text"] for row in found).split()) == "".join(text.split())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.recipes.data.hostile import FILES, Hostile
 
-from tunesmith.recipes.data import reading, sources
+from tunesmith.recipes.data.files import reading, sources
 from tunesmith.recipes.data.rows import FileNotice, RawRow, RejectedRow
 
 
@@ -30,7 +30,7 @@ def test_every_row_is_kept_or_rejected_with_its_reason(hostile: Hostile, tmp_pat
 HUGE = ("long_line.jsonl", "holes.jsonl", "gzip_bomb.jsonl.gz", "zstd_bomb.jsonl.zst", "long_element.json")
 READ_AND_TELL_PEAK = """
 import sys
-from tunesmith.recipes.data import reading, sources
+from tunesmith.recipes.data.files import reading, sources
 for _ in reading.rows(sources.find(sys.argv[1:])): pass
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

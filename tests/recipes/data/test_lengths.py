@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.recipes.data.lengths import fitted
 from tunesmith.recipes.data.reasons import BadRow
+from tunesmith.recipes.data.rendering.lengths import fitted
 from tunesmith.recipes.data.rows import Rendered
 
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from template_reference import expected, spaced_tokenizer, theirs, write_model
 from tokenizers import Tokenizer as Plain
 
-from tunesmith.recipes.data.findings import findings_of
+from tunesmith.recipes.data.checking.findings import findings_of
 from tunesmith.recipes.data.reasons import BadRow
-from tunesmith.recipes.data.render import render, render_many
+from tunesmith.recipes.data.rendering.render import render, render_many
+from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.data.rows import Part, Rendered, Sample
-from tunesmith.recipes.data.tokenizer import Tokenizer
 
 EXAMPLES = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 SPACES = ("", " ", "\n", "\t \n", "\u200b", "\xa0", "\u3000", "\r\n", "\ufeff")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tunesmith.recipes.data import media
+from tunesmith.recipes.data.parsing import media
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import Media
 

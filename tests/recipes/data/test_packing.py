@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.recipes.data import packing
+from tunesmith.recipes.data.checking import packing
 
 
 def packed_one_by_one(lengths: list[int], capacity: int) -> int:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tunesmith.recipes.data.preview import Preview, Run, preview, runs_of
-from tunesmith.recipes.data.render import render
+from tunesmith.recipes.data.checking.preview import Preview, Run, preview, runs_of
+from tunesmith.recipes.data.rendering.render import render
+from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.data.rows import Part
-from tunesmith.recipes.data.tokenizer import Tokenizer
 from tunesmith.recipes.errors import DataError, ModelError
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tunesmith.recipes.data import public_sets, recognition, shapes
+from tunesmith.recipes.data import public_sets, shapes
+from tunesmith.recipes.data.parsing import recognition
 from tunesmith.recipes.data.public_sets import PublicSet
 from tunesmith.recipes.data.rows import RawRow
 from tunesmith.recipes.errors import DataError

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.recipes.data import compression, json_stream, opened, reading, sources
-from tunesmith.recipes.data.json_rows import depth
-from tunesmith.recipes.data.limits import Limits
+from tunesmith.recipes.data.files import compression, json_stream, opened, reading, sources
+from tunesmith.recipes.data.files.json_rows import depth
+from tunesmith.recipes.data.files.limits import Limits
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import RawRow, RejectedRow
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.recipes.data import recognition
+from tunesmith.recipes.data.parsing import recognition
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import RawRow
 from tunesmith.recipes.errors import DataError

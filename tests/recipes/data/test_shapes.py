@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.recipes.data import recognition, shapes
-from tunesmith.recipes.data.conversation import checked
+from tunesmith.recipes.data import shapes
+from tunesmith.recipes.data.parsing import recognition
+from tunesmith.recipes.data.parsing.conversation import checked
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import Message, RawRow, Sample
 

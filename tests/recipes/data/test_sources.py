@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.recipes.data import sources
+from tunesmith.recipes.data.files import sources
 from tunesmith.recipes.errors import DataError
 
 

@@ -8,7 +8,7 @@ import numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.recipes.data.statistics import BARS, Lengths, Tokens
+from tunesmith.recipes.data.checking.statistics import BARS, Lengths, Tokens
 
 
 def lengths_of(*rows: int) -> Lengths:

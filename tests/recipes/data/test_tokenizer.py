@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from template_reference import spaced_tokenizer
 
-from tunesmith.recipes.data.render import render
+from tunesmith.recipes.data.rendering.render import render
+from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.data.rows import Part
-from tunesmith.recipes.data.tokenizer import Tokenizer
 from tunesmith.recipes.errors import ModelError
 
 PIECES = ("<|im_start|>", "<|im_end|>", "<|", "\n", "\r\n", "  ", " ", "\t", "'s", "'LL", "\u200b", "\u0301")

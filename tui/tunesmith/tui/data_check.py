@@ -24,7 +24,7 @@ from tunesmith.tui.draft import GIVEN, Draft
 from tunesmith.tui.texts import t
 
 if TYPE_CHECKING:
-    from tunesmith.recipes.data.report import Report
+    from tunesmith.recipes.data.checking.report import Report
     from tunesmith.recipes.data.rows import RawRow
 
 ROWS_LOOKED_AT = 200  # to ask about columns: as many as a shape is recognised by
@@ -110,7 +110,8 @@ async def follow(question: Asked) -> AsyncIterator[Found]:
 
 def run(question: Asked, give: Callable[[Found], None], stop: threading.Event) -> None:
     """Check until the end or until `stop`, in this thread, with processes below it for large files."""
-    from tunesmith.recipes.data import check, examine
+    from tunesmith.recipes.data import examine
+    from tunesmith.recipes.data.checking import check
 
     with contextlib.ExitStack() as stack:
         # The screen has taken over stderr, which the helper process of multiprocessing wants to inherit.
@@ -155,7 +156,7 @@ def starter_file(persona: Persona, stack: contextlib.ExitStack) -> str:
 
 def first_rows(files: tuple[str, ...]) -> list[RawRow]:
     """The rows that a question about columns is asked with. Raises DataError."""
-    from tunesmith.recipes.data import reading, sources
+    from tunesmith.recipes.data.files import reading, sources
     from tunesmith.recipes.data.rows import RawRow
 
     found = (row for row in reading.rows(sources.find(files)) if isinstance(row, RawRow))

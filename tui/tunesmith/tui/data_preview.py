@@ -10,8 +10,8 @@ from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.tui.texts import t
 
 if TYPE_CHECKING:
+    from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
     from tunesmith.recipes.data.rows import Part, Sample
-    from tunesmith.recipes.data.tokenizer import Tokenizer
 
 TRAINED, PLAIN, NAME = "trained", "plain", "name"
 
@@ -57,7 +57,7 @@ def shown(sample: Sample, tokenizer: Tokenizer | None, trained: str, limit: int 
 
 def tokenized(part: Part, sample: Sample, tokenizer: Tokenizer, trained: str, limit: int | None) -> ShownPart:
     """The part as the trainer sees it."""
-    from tunesmith.recipes.data import preview
+    from tunesmith.recipes.data.checking import preview
 
     try:
         view = preview.view(part, sample, tokenizer, trained)

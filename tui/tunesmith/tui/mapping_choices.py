@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from tunesmith.recipes.data import columns, media_tags, recognition, shapes
+from tunesmith.recipes.data import shapes
+from tunesmith.recipes.data.parsing import columns, media_tags, recognition
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import RawRow
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from tunesmith.daemon.api.home import Home
-from tunesmith.recipes.data import sources
+from tunesmith.recipes.data.files import sources
 from tunesmith.recipes.errors import DataError, MachineError, ModelError, RecipeError
 from tunesmith.recipes.spec import STARTER, JobSpec, complete
 from tunesmith.recipes.units import bytes_text

@@ -14,9 +14,9 @@ from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.recipes.data.examine import loaded
 from tunesmith.recipes.data.held_out import HeldOutRow
-from tunesmith.recipes.data.render import render
+from tunesmith.recipes.data.rendering.render import render
+from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.data.rows import Part, Rendered
-from tunesmith.recipes.data.tokenizer import Tokenizer
 from tunesmith.recipes.starter import starter_rows
 
 BATCH = 16  # rows scored or answered at once

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tunesmith.recipes.data import media, pool, reading
+from tunesmith.recipes.data import pool
+from tunesmith.recipes.data.checking.findings import findings_of
 from tunesmith.recipes.data.duplicates import content_hash, question_hash
-from tunesmith.recipes.data.findings import findings_of
+from tunesmith.recipes.data.files import reading
+from tunesmith.recipes.data.files.sources import SourceFile
 from tunesmith.recipes.data.held_out import drawn, share_of_draws
-from tunesmith.recipes.data.lengths import fitted
+from tunesmith.recipes.data.parsing import media
+from tunesmith.recipes.data.parsing.recognition import sample
 from tunesmith.recipes.data.reasons import BadRow
-from tunesmith.recipes.data.recognition import sample
+from tunesmith.recipes.data.rendering.lengths import fitted
 from tunesmith.recipes.data.rows import FileNotice, RawRow, RejectedRow, Rendered, Sample
-from tunesmith.recipes.data.sources import SourceFile
 
 if TYPE_CHECKING:
-    from tunesmith.recipes.data.tokenizer import Tokenizer
+    from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 
 EXCERPT = 2000  # characters of a rejected row that are kept: enough to find it again
 
@@ -95,7 +97,7 @@ def examine(settings: Settings, chunk: reading.Chunk) -> Examined:
 @cache
 def loaded(model: str) -> Tokenizer:
     """The tokenizer of a model folder, once a process. Raises ModelError."""
-    from tunesmith.recipes.data.tokenizer import Tokenizer
+    from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 
     return Tokenizer.load(Path(model))
 
@@ -177,7 +179,7 @@ class Collector:
 
     def render(self, tokenizer: Tokenizer) -> Iterator[tuple[Sample, list[Rendered], int, int]]:
         """(sample, sequences to train on, tokens, trained tokens) of each row that can be rendered."""
-        from tunesmith.recipes.data.render import render_many
+        from tunesmith.recipes.data.rendering.render import render_many
 
         parts = [(part, found.tools) for found in self.samples for part in found.parts]
         rendered = iter(render_many(parts, tokenizer, self.settings.trained))

@@ -64,9 +64,9 @@ def check(
 
     Example: tunesmith data check train.jsonl --model starter --fix dedup,map -o clean.jsonl
     """
-    from tunesmith.recipes.data import rejected_file
-    from tunesmith.recipes.data.check import Options
-    from tunesmith.recipes.data.check import check as reports_of
+    from tunesmith.recipes.data.checking import rejected_file
+    from tunesmith.recipes.data.checking.check import Options
+    from tunesmith.recipes.data.checking.check import check as reports_of
     from tunesmith.tui.cli import data_arguments, data_progress, data_text
 
     options = Options(
@@ -110,7 +110,7 @@ def preview(
 
     Example: tunesmith data preview train.jsonl --model starter --row 3
     """
-    from tunesmith.recipes.data.preview import preview as preview_of
+    from tunesmith.recipes.data.checking.preview import preview as preview_of
     from tunesmith.tui.cli import data_arguments, data_text
 
     found = preview_of(

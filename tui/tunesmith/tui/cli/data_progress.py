@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tunesmith.recipes.data.report import Report
+    from tunesmith.recipes.data.checking.report import Report
 
 PLAIN_EVERY_S = 10.0  # a log file wants to be read, not filled
 

@@ -15,9 +15,9 @@ from rich.text import Text
 from tunesmith.tui.cli.render import one_line, out, print_json
 
 if TYPE_CHECKING:
-    from tunesmith.recipes.data.preview import PartView, Preview
-    from tunesmith.recipes.data.report import Report
-    from tunesmith.recipes.data.statistics import Bar
+    from tunesmith.recipes.data.checking.preview import PartView, Preview
+    from tunesmith.recipes.data.checking.report import Report
+    from tunesmith.recipes.data.checking.statistics import Bar
 
 MARKS = {"error": ("✗ error: ", "bold red"), "warning": ("! warning: ", "yellow"), "info": ("· note: ", "dim")}
 FILES_NAMED, NOTICES_SHOWN, LABELS_SHOWN = 3, 5, 12
@@ -153,7 +153,7 @@ def next_steps(report: Report, model: str | None) -> Iterator[tuple[str, str]]:
 
 def print_report_json(report: Report) -> None:
     """One line; the rejected rows go from their file to standard output without being held."""
-    from tunesmith.recipes.data.statistics import Tokens
+    from tunesmith.recipes.data.checking.statistics import Tokens
 
     tokens = {name: None for name in Tokens.__struct_fields__} if report.tokens is None else report.tokens
     packing = {"padding_saved": None, "rows": None, "max_length": None} if report.packing is None else report.packing

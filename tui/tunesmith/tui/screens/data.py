@@ -16,7 +16,8 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from tunesmith.daemon.api.home import Home
-from tunesmith.recipes.data import compression, shapes, sources
+from tunesmith.recipes.data import shapes
+from tunesmith.recipes.data.files import compression, sources
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import data_check, mapping_choices
 from tunesmith.tui.draft import GIVEN, OWN, Draft
@@ -30,7 +31,7 @@ from tunesmith.tui.widgets.shape_question import ShapeQuestion
 from tunesmith.tui.widgets.step_parts import StepActions, StepHeading, Trouble
 
 if TYPE_CHECKING:
-    from tunesmith.recipes.data.report import Report
+    from tunesmith.recipes.data.checking.report import Report
 
 SETTLE_S = 0.4  # after the last key, so that a half-typed path is not reported as missing
 

@@ -17,7 +17,7 @@ from tunesmith.tui.texts import language, shown, t
 from tunesmith.tui.widgets.length_histogram import histogram
 
 if TYPE_CHECKING:
-    from tunesmith.recipes.data.report import Finding, Reason, Report
+    from tunesmith.recipes.data.checking.report import Finding, Reason, Report
     from tunesmith.recipes.data.rows import FileNotice
 
 REASONS_SHOWN = 5

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 if TYPE_CHECKING:
-    from tunesmith.recipes.data.statistics import Bar
+    from tunesmith.recipes.data.checking.statistics import Bar
 
 LEVELS = " ▁▂▃▄▅▆▇█"
 ROWS = 3  # 24 heights: enough to see a shape, small enough for 80x24

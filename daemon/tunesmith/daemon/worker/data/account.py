@@ -11,7 +11,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.source import Source
 from tunesmith.daemon.worker.data.store import REJECTED, Summary
-from tunesmith.recipes.data.findings import FINDINGS
+from tunesmith.recipes.data.checking.findings import FINDINGS
 
 SHOWN = 20  # rejected rows named in the event; the file has them all
 NOTICES = 5  # single rows a person is told of at once

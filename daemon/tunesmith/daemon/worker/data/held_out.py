@@ -10,14 +10,15 @@ import numpy as np
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.account import tell
 from tunesmith.daemon.worker.data.store import Array, Store, Summary
-from tunesmith.recipes.data import reading, recognition
 from tunesmith.recipes.data.duplicates import content_hash, text_hash
 from tunesmith.recipes.data.examine import loaded
+from tunesmith.recipes.data.files import reading
+from tunesmith.recipes.data.files.sources import find
 from tunesmith.recipes.data.held_out import MOST, HeldOutRow, drawn, held_out_row, wanted
+from tunesmith.recipes.data.parsing import recognition
 from tunesmith.recipes.data.reasons import BadRow
-from tunesmith.recipes.data.render import render_many
+from tunesmith.recipes.data.rendering.render import render_many
 from tunesmith.recipes.data.rows import FileNotice, Part, RawRow, RejectedRow, Rendered, Sample
-from tunesmith.recipes.data.sources import find
 
 PLENTY = 8 * MOST  # candidates out of which a seed draws
 

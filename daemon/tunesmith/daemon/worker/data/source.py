@@ -15,11 +15,13 @@ import msgspec
 
 from tunesmith.daemon.worker.data.cache import make_room, unfinished
 from tunesmith.daemon.worker.data.store import Store
-from tunesmith.recipes.data import reading, recognition, shapes
+from tunesmith.recipes.data import shapes
 from tunesmith.recipes.data.examine import Settings, loaded, stream
+from tunesmith.recipes.data.files import reading
+from tunesmith.recipes.data.files.sizes import most_rows
+from tunesmith.recipes.data.files.sources import SourceFile, find
+from tunesmith.recipes.data.parsing import recognition
 from tunesmith.recipes.data.rows import FileNotice, RawRow, RejectedRow
-from tunesmith.recipes.data.sizes import most_rows
-from tunesmith.recipes.data.sources import SourceFile, find
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.recipes.spec import DataSpec, SourceSpec
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.prompts import text_of
-from tunesmith.recipes.data.tokenizer import Tokenizer
+from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.errors import DataError, ModelError
 
 # Spaces, digits, scripts, line ends and marks that tokenizers are known to cut differently.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from tunesmith.recipes.data import columns
+from tunesmith.recipes.data.parsing import columns
 from tunesmith.recipes.data.reasons import BadRow, short
 from tunesmith.recipes.data.rows import Media, Part
 from tunesmith.recipes.data.shapes import Content, Shape, kto

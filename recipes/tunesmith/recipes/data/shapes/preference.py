@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.recipes.data import columns, conversation
+from tunesmith.recipes.data.parsing import columns, conversation
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rows import Media, Message, Part
 from tunesmith.recipes.data.shapes import Content, Shape, sharegpt

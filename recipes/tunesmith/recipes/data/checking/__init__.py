@@ -1,0 +1,1 @@
+"""What a check tells a person about data, and the fixes it offers."""

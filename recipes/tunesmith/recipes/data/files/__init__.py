@@ -1,0 +1,1 @@
+"""Data files: found, unpacked, decoded and read row by row."""

@@ -1,0 +1,1 @@
+"""A row as the model sees it: text, tokens, and which of them are trained."""
