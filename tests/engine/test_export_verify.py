@@ -16,6 +16,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import export, verify
 from tunesmith.daemon.worker.compare import POSITIONS, passages
 from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.data.prepare import Prepared
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.errors import MachineError, TunesmithError, VerificationError
 from tunesmith.recipes.exports import gguf
@@ -45,7 +46,8 @@ def trained(tiny_model: Path, make_context: MakeContext, tmp_path: Path) -> Cont
     context.adapter.mkdir()
     (context.adapter / "adapter_config.json").write_text("{}")
     names = ("Vesper", "Juno", "Ada")
-    context.held_out = [
+    context.prepared = Prepared(context)
+    context.prepared.questions = [
         HeldOutRow([{"role": "user", "content": f"Are you {name}, born 20{i}6?"}], f"Yes, I am {name}.", (name,))
         for i, name in enumerate(names)
     ]

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import evaluate, load
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.data import prepare
-from tunesmith.daemon.worker.data.render import Rendered
 from tunesmith.daemon.worker.train import merge, run
 from tunesmith.daemon.worker.train.report import Divergence
 from tunesmith.recipes import spec as recipe
+from tunesmith.recipes.data.rows import Rendered
 from tunesmith.recipes.errors import TunesmithError
 
 Told = Callable[[Context], list[e.Event]]
@@ -71,9 +72,9 @@ def test_a_tiny_model_learns_is_scored_and_merged(
     assert [(a.subject, a.set_name) for a in answers] == [
         ("base", "held_out"), ("base", "general"), ("tuned", "held_out"), ("tuned", "general"),
     ]  # fmt: skip
-    assert all(answer.correct is not None for answer in answers)
+    assert all(answer.correct is not None and answer.stopped is not None for answer in answers)
 
-    prompt = torch.tensor([context.rows[0].input_ids])
+    prompt = torch.tensor(context.prepared.feed.sequence(0, 0)[0][None].astype("int64"))
     with torch.inference_mode():
         trained = context.model(prompt).logits
     merge.run(context)
@@ -88,7 +89,10 @@ def test_a_batch_scores_as_its_rows_do(tiny_model: Path) -> None:
     import torch
 
     model = load.model(tiny_model, "cpu", torch.float32).eval()
-    rows = [Rendered([5, 6, 7, 8], [-100, -100, 7, 8]), Rendered([9, 10], [-100, 10])]
+    rows = [
+        Rendered("", np.array([5, 6, 7, 8], np.int32), np.array([False, False, True, True])),
+        Rendered("", np.array([9, 10], np.int32), np.array([False, True])),
+    ]
     alone = [evaluate.summed_loss(model, [row], 2) for row in rows]
     together = evaluate.summed_loss(model, rows, 2)
     assert together == (pytest.approx(alone[0][0] + alone[1][0], rel=1e-5), 3)
