@@ -26,7 +26,7 @@ import psutil
 
 RUNS = 3
 CORES = 2
-COMPARED_ROWS = 20_000
+COMPARED_ROWS = 300_000
 MANY_ROWS = 1_000_000
 LARGE_BYTES = 2 * 10**9
 REPOSITORY = Path(__file__).parent.parent

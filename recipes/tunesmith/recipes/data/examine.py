@@ -27,6 +27,7 @@ from tunesmith.recipes.data.rows import FileNotice, RawRow, RejectedRow, Rendere
 if TYPE_CHECKING:
     from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 
+NO_LOSS = ("classification", "embedding", "reward_prompt")  # shapes whose tokens are no targets
 EXCERPT = 2000  # characters of a rejected row that are kept: enough to find it again
 
 
@@ -205,13 +206,11 @@ class Collector:
                 limit = None  # a check counts the row and goes on
             elif found.media:
                 policy = "drop"  # a cut could fall into a picture
-        pieces = [fitted(one, limit, policy) for one in several if learns(found)]
-        return (pieces[0] if pieces else []), length, sum(int(one.trained.sum()) for one in several)
+        pieces = [fitted(one, limit, policy) for one in several] if found.shape not in NO_LOSS else []
+        return (pieces[0] if pieces else []), length, sum(map(trained_tokens, several))
 
 
-def learns(found: Sample) -> bool:
-    """Whether tokens of this shape are targets of a loss: a classification or an embedding has other targets."""
-    return any(part.name in ("conversation", "text", "chosen") for part in found.parts) and found.shape not in (
-        "classification",
-        "embedding",
-    )
+def trained_tokens(rendered: Rendered) -> int:
+    import numpy as np
+
+    return int(np.count_nonzero(rendered.trained))

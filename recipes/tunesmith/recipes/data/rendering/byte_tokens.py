@@ -25,6 +25,9 @@ TRIALS = (
 )
 
 
+CACHE_BYTES = 4 << 20  # of texts between special tokens that come again and again: system prompts, tools, role names
+
+
 class ByteTokens:
     """Ids and masks by fastokens; None stands where a text has to go to the reference."""
 
@@ -48,6 +51,7 @@ class ByteTokens:
         except (ValueError, RuntimeError, TypeError):
             return None
         encoder.enable_segment_cache(CACHED_BYTES)
+        encoder.enable_segment_cache(CACHE_BYTES)
         composed = settings.get("normalizer") is not None
         quick = cls(encoder, token_bytes(settings), composed)
         trials = [*TRIALS, *(f"a {token['content']} b" for token in settings.get("added_tokens", ())[:64])]

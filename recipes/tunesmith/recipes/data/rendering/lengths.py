@@ -12,6 +12,8 @@ def fitted(rendered: Rendered, limit: int | None, policy: str) -> list[Rendered]
     Raises BadRow `over_long` where the row goes (drop) or may not be (error), `nothing_trained` when no token with a
     loss is left. `text` stays the whole text: it says what was cut.
     """
+    import numpy as np
+
     tokens = len(rendered.ids)
     if limit is None or tokens <= limit:
         pieces = [rendered]
@@ -24,7 +26,7 @@ def fitted(rendered: Rendered, limit: int | None, policy: str) -> list[Rendered]
     else:
         raise BadRow("over_long", limit=limit, tokens=tokens)
     # The first token of a sequence has nothing before it that could predict it.
-    useful = [piece for piece in pieces if piece.trained[1:].any()]
+    useful = [piece for piece in pieces if np.count_nonzero(piece.trained[1:])]
     if not useful:
         raise BadRow("nothing_trained")
     return useful
