@@ -57,7 +57,8 @@ class Skeletons:
         """None unless filling it in gives what the template makes of these very messages."""
         marks = [f"\ue000{index}\ue001" for index in range(len(messages))]
         asked = [
-            {"role": message["role"], CONTENT: f"{PAD}{mark}{PAD}"} for message, mark in zip(messages, marks, strict=True)
+            {"role": message["role"], CONTENT: f"{PAD}{mark}{PAD}"}
+            for message, mark in zip(messages, marks, strict=True)
         ]
         pieces: list[Piece] = [self._render(asked, prompt)]
         for index, mark in enumerate(marks):
