@@ -6,6 +6,8 @@ prepared beside the training, and `finish` accounts for it.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import msgspec
 import numpy as np
 
@@ -14,9 +16,10 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import held_out, tokens
 from tunesmith.daemon.worker.data.account import account, first_reasons
 from tunesmith.daemon.worker.data.feed import WINDOW, Feed, Stream
-from tunesmith.daemon.worker.data.source import Source
+from tunesmith.daemon.worker.data.source import ALL, Source
 from tunesmith.daemon.worker.data.store import Array
 from tunesmith.recipes import starter
+from tunesmith.recipes.data.examine import loaded
 from tunesmith.recipes.data.held_out import HeldOutRow, drawn, share_of_draws
 from tunesmith.recipes.data.rows import Rendered, Sample
 from tunesmith.recipes.errors import DataError
@@ -25,7 +28,6 @@ from tunesmith.recipes.spec import STARTER, SourceSpec
 
 AT_ONCE_BYTES = 16 * 2**20  # prepared in a few seconds, so training need not begin before
 MOST_STREAMS = 4  # sources that are prepared side by side; each needs a process with a tokenizer in it
-ALL = 2**62
 UNKNOWN_ROW_BYTES = 200  # of a row, where only reading tells how many there are
 
 
@@ -54,6 +56,8 @@ class Prepared:
     def begin(self) -> None:
         """Return once training can begin. Raises DataError when there is nothing to train on, ModelError."""
         context = self.context
+        # Reading the tokenizer beside the engine's import; what is wrong with it is told when it is asked for again.
+        ThreadPoolExecutor(1).submit(loaded, str(context.base))
         context.tokenizer = load.tokenizer(context.base)
         self.model = tokens.folder(context)
         if not self.splits:
@@ -62,6 +66,8 @@ class Prepared:
         # A training beside the preparing needs a core itself.
         processes = max((cores - 1) // len(self.sources), 1) if self.streaming else cores
         for source in self.sources:
+            if self.streaming:
+                source.pause(WINDOW)
             source.start(self.model, context.home.prepared, self.share if self.splits else 0.0, processes)
             if not self.streaming:
                 source.wait(ALL, self.progress)
@@ -88,6 +94,7 @@ class Prepared:
     def look(self) -> bool:
         """Beside the training: whether everything has just come to be prepared. Raises what stopped the preparing."""
         for source in self.sources:
+            source.go_on()
             source.raise_error()
         if self.finished or not self.feed.finished:
             return False

@@ -25,6 +25,7 @@ from tunesmith.recipes.data.rows import FileNotice, RawRow, RejectedRow
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.recipes.spec import DataSpec, SourceSpec
 
+ALL = 2**62  # more sequences than there are
 FORMAT = 1  # of a store; raised when preparing gives something else than before
 LOOK_ROWS = 200  # that say what the shape is
 LOOK_EVERY_S = 0.2
@@ -61,6 +62,8 @@ class Source:
         self.store = Store(Path())
         self.error: TunesmithError | None = None
         self.cached = False
+        self._enough = ALL
+        self._going_on = threading.Event()
         # Reading the files takes their time beside the import of the engine.
         self._content = ThreadPoolExecutor(1).submit(content_digest, self.files)
 
@@ -92,9 +95,19 @@ class Source:
 
     def wait(self, wanted: int, look: Callable[[], None] = lambda: None) -> None:
         """Until `wanted` sequences are there or no more come; calls `look` meanwhile. Raises what stopped it."""
+        if wanted > self._enough:
+            self.go_on()
         while not self.store.wait(wanted, LOOK_EVERY_S):
             self.raise_error()
             look()
+
+    def pause(self, enough: int) -> None:
+        """Stop once `enough` sequences are there, until more are waited for or `go_on`: others need the processor."""
+        self._enough = enough
+
+    def go_on(self) -> None:
+        self._enough = ALL
+        self._going_on.set()
 
     def raise_error(self) -> None:
         """Raises what stopped the preparing, if something did."""
@@ -111,6 +124,8 @@ class Source:
                         f"{refused}", "Raise training.max_length, or set data.over_long to drop, cut_left or cut_right."
                     )
                 store.append(examined)
+                if store.available >= self._enough:
+                    self._going_on.wait()
             store.finish(folder)
         except TunesmithError as error:
             self.error = error

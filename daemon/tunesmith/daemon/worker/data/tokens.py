@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.prompts import text_of
-from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
+from tunesmith.recipes.data.examine import loaded
 from tunesmith.recipes.errors import DataError, ModelError
 
 # Spaces, digits, scripts, line ends and marks that tokenizers are known to cut differently.
@@ -45,7 +45,7 @@ def folder(context: Context) -> Path:
 def same(model: Path, context: Context) -> bool:
     """Whether texts, special tokens and a rendered conversation come to the same tokens both ways."""
     try:
-        ours = Tokenizer.load(model)
+        ours = loaded(str(model))
     except ModelError:
         return False
     theirs = context.tokenizer
