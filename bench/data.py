@@ -174,8 +174,9 @@ def first_step(folder: Path) -> None:
             if '"data_checked"' in text:
                 figure("a million rows prepared, training beside it", time.perf_counter() - began, "s", 0)
                 break
-            peak = max(peak, memory(worker.pid))
-            time.sleep(0.05)
+            if stepped is not None:  # to look is work itself
+                peak = max(peak, memory(worker.pid))
+            time.sleep(0.05 if stepped is None else 1)
     finally:
         os.killpg(worker.pid, 9)
     figure("memory of worker and its processes meanwhile", peak / 2**20, "MiB", 0)
