@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,10 @@ def test_templates_that_treat_reasoning_are_run() -> None:
     assert not any(parsed(shipped(name)) for name in ("qwen3", "deepseek_r1_distill", "glm4moe", "gemma3"))
 
 
-@pytest.mark.parametrize("source", [*COPYING.values(), *(format_.template for format_ in FORMATS)])
+EVERY = COPYING | {format_.name: format_.template for format_ in FORMATS}
+
+
+@pytest.mark.parametrize("source", EVERY.values(), ids=EVERY)
 @settings(max_examples=300, deadline=None)
 @given(conversations=st.lists(CONVERSATIONS, min_size=1, max_size=4), prompt=st.booleans())
 def test_filling_in_is_the_same_as_running(source: str, conversations: list[list[Message]], prompt: bool) -> None:
@@ -94,7 +98,7 @@ def test_filling_in_is_the_same_as_running(source: str, conversations: list[list
             assert outcome(template.text, asked, prompt) == outcome(template._run, asked, prompt)
 
 
-def outcome(render, messages: list[Message], prompt: bool) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def outcome(render: Callable[..., str], messages: list[Message], prompt: bool) -> str:
     """The text, or that the template refuses it."""
     try:
         return str(render(messages, prompt=prompt))
