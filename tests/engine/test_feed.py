@@ -25,7 +25,6 @@ def examined(first: int, rows: int) -> Examined:
         rows_kept=rows,
         rejected=[],
         notices=[],
-        lines=numbers,
         lengths=lengths,
         trained=lengths,
         hashes=numbers.astype(np.uint64),

@@ -53,7 +53,7 @@ class Examined(msgspec.Struct):
     """What one chunk came to: rows_read == rows_kept + len(rejected). Arrays are numpy, one entry a kept row.
 
 `lengths` (int32) are tokens before anything is cut (of the longest part) and `trained` (int32) those with a loss,
-    0 without a model; `lines` int64; `hashes` uint64 of the row's content (parts, tools, media, label), equal for
+    0 without a model; `hashes` uint64 of the row's content (parts, tools, media, label), equal for
     duplicates, `questions` uint64 of its last user turn (0 without one). `cut` counts rows that `max_length` cuts,
     drops or refuses. `findings` counts what is odd but usable by code, with the place of the first in `first_places`.
     With keep_tokens `ids` (int32) and `masks` (bool) are flat, `ends` (int64) says where each sequence ends, and
@@ -64,7 +64,6 @@ class Examined(msgspec.Struct):
     rows_kept: int
     rejected: list[RejectedRow]
     notices: list[FileNotice]
-    lines: Any
     lengths: Any
     trained: Any
     hashes: Any
@@ -157,7 +156,6 @@ class Collector:
             rows_kept=len(kept),
             rejected=self.rejected,
             notices=self.notices,
-            lines=np.array([found.line for found, *_ in kept], np.int64),
             lengths=np.array([length for *_, length, _ in kept], np.int32),
             trained=np.array([trained for *_, trained in kept], np.int32),
             hashes=hashes,

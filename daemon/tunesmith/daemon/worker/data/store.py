@@ -36,7 +36,6 @@ class Summary(msgspec.Struct):
     trained_tokens: int = 0
     longest: int = 0
     cut: int = 0
-    first_cut: str = ""
     rejected: list[str] = msgspec.field(default_factory=list)
     notices: list[str] = msgspec.field(default_factory=list)
     findings: dict[str, int] = {}
