@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True):
 class Examined(msgspec.Struct):
     """What one chunk came to: rows_read == rows_kept + len(rejected). Arrays are numpy, one entry a kept row.
 
-`lengths` (int32) are tokens before anything is cut (of the longest part) and `trained` (int32) those with a loss,
+    `lengths` (int32) are tokens before anything is cut (of the longest part) and `trained` (int32) those with a loss,
     0 without a model; `hashes` uint64 of the row's content (parts, tools, media, label), equal for
     duplicates, `questions` uint64 of its last user turn (0 without one). `cut` counts rows that `max_length` cuts,
     drops or refuses. `findings` counts what is odd but usable by code, with the place of the first in `first_places`.
