@@ -12,6 +12,7 @@ from tunesmith.recipes.errors import RecipeError, nearest
 
 FORMAT_VERSION = 1
 STARTER = "starter"  # the model and data that come with the install
+CHECKPOINTING = ("auto", "off", "selective", "full")
 TRAINED = ("assistant", "last", "all")  # whose tokens have a loss
 OVER_LONG = ("error", "drop", "cut_left", "cut_right", "split")
 ALONE = "The starter's rows come alone: their held-out questions say nothing about other data."
@@ -65,7 +66,14 @@ class DataSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`batch_size` is rows a device step, `max_length` tokens (None: the longest row), `dtype` auto the device's."""
+    """How the steps are taken. `batch_size * gradient_accumulation` rows are one optimizer step, its loss the mean over
+    their labelled tokens however they are computed.
+
+    `max_length` is in tokens (None: the longest row), `dtype` auto the device's. `packing` computes a step's rows
+    without padding, `window` tokens at once (None: what suits the device); `fused` takes the fused layers where they
+    are proven equal, `compile` torch.compile. `gradient_checkpointing` is auto, off, selective or full (true and false
+    are full and off). `save_steps` is how often a run can be resumed from (None: about every two minutes, 0: never).
+    """
 
     learning_rate: float = 2e-4
     epochs: int = 3
@@ -75,7 +83,14 @@ class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True)
     warmup_fraction: float = 0.05
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool | str = "auto"
+    activation_offload: bool = False
+    packing: bool = True
+    window: int | None = None
+    fused: bool = True
+    compile: bool = False
+    optimizer: str = "adamw"
+    save_steps: int | None = None
     seed: int = 42
     device: str = "auto"
     dtype: str = "auto"
@@ -205,6 +220,13 @@ def check_values(spec: JobSpec) -> None:
         ("training.warmup_fraction", 0 <= training.warmup_fraction < 1, "Give 0 up to 1."),
         ("training.weight_decay", 0 <= training.weight_decay <= 1, "Give 0 to 1."),
         ("training.gradient_clip", 0 < training.gradient_clip <= 1000, "Give a number above 0, usually 1."),
+        (
+            "training.gradient_checkpointing",
+            isinstance(training.gradient_checkpointing, bool) or training.gradient_checkpointing in CHECKPOINTING,
+            f"Give {', '.join(CHECKPOINTING)}.",
+        ),
+        ("training.window", training.window is None or 8 <= training.window <= 2**20, "Give 8 to 1048576 tokens."),
+        ("training.save_steps", training.save_steps is None or training.save_steps >= 0, "Give 0 or more steps."),
         ("training.device", training.device in ("auto", "cpu", "cuda", "mps"), "Give auto, cpu, cuda or mps."),
         ("training.dtype", training.dtype in ("auto", "float32", "bfloat16"), "Give auto, float32 or bfloat16."),
         ("data.held_out_fraction", 0 < data.held_out_fraction < 1, "Give a number between 0 and 1."),

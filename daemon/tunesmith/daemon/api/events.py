@@ -51,7 +51,12 @@ class StageFinished(_Event, frozen=True, kw_only=True, tag="stage_finished"):
 
 
 class TrainStep(_Event, frozen=True, kw_only=True, tag="train_step"):
-    """One optimizer step. Tokens count without padding; `memory_bytes` is resident (CPU) or allocated (GPU)."""
+    """One optimizer step. Tokens count without padding; `memory_bytes` is resident (CPU) or allocated (GPU).
+
+    `padding_share` is the share of computed positions that were padding, `flops_per_second` the useful matrix work,
+    `limit_share` its share of this machine's measured matrix-product limit, `token_accuracy` that of the labelled
+    tokens (teacher forced); None where it was not measured.
+    """
 
     step: int
     total_steps: int
@@ -62,6 +67,66 @@ class TrainStep(_Event, frozen=True, kw_only=True, tag="train_step"):
     tokens_per_second: float
     memory_bytes: int
     eta_s: float
+    padding_share: float = 0.0
+    flops_per_second: float = 0.0
+    limit_share: float | None = None
+    token_accuracy: float | None = None
+
+
+class PathTaken(msgspec.Struct, frozen=True):
+    """How one `part` of the training step (attention, packing, loss, lora ...) is computed: `taken`, and why.
+
+    `fastest` is False where a faster path exists and something here prevents it.
+    """
+
+    part: str
+    taken: str
+    why: str
+    fastest: bool = True
+
+
+class PathsChosen(_Event, frozen=True, kw_only=True, tag="paths_chosen"):
+    paths: tuple[PathTaken, ...]
+
+
+class LimitMeasured(_Event, frozen=True, kw_only=True, tag="limit_measured"):
+    """The rate of large matrix products on this machine, now, in the dtype that trains."""
+
+    device: str
+    dtype: str
+    flops_per_second: float
+
+
+class MemoryMeasured(_Event, frozen=True, kw_only=True, tag="memory_measured"):
+    """Bytes by component at a step; `activations` are what backward keeps of one window, `other` all that remains.
+
+    `peak` is of the whole process (CPU) or of the allocator (GPU).
+    """
+
+    step: int
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    other: int
+    peak: int
+
+
+class CheckpointSaved(_Event, frozen=True, kw_only=True, tag="checkpoint_saved"):
+    """A run can be resumed exactly from here; `path` is relative to the job's folder."""
+
+    step: int
+    path: str
+    bytes: int
+    seconds: float
+
+
+class Resumed(_Event, frozen=True, kw_only=True, tag="resumed"):
+    """This attempt goes on after `step` of an earlier one."""
+
+    step: int
+    attempt: int
 
 
 class DataChecked(_Event, frozen=True, kw_only=True, tag="data_checked"):
@@ -158,7 +223,8 @@ class Cancelled(_Event, frozen=True, kw_only=True, tag="cancelled"):
 
 
 Event = (
-    Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | TrainStep | DataChecked | Scored
+    Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | TrainStep | PathsChosen | LimitMeasured
+    | MemoryMeasured | CheckpointSaved | Resumed | DataChecked | Scored
     | Answered | ArtifactWritten | Verified | Notice | CancelRequested | Finished | Failed | Cancelled
 )  # fmt: skip
 TERMINAL = (Finished, Failed, Cancelled)

@@ -49,6 +49,11 @@ class JobView(msgspec.Struct, frozen=True):
     step: e.TrainStep | None = None
     losses: tuple[tuple[int, float], ...] = ()
     learning_rates: tuple[tuple[int, float], ...] = ()
+    paths: tuple[e.PathTaken, ...] = ()
+    limit: e.LimitMeasured | None = None
+    memory: e.MemoryMeasured | None = None
+    checkpoint: e.CheckpointSaved | None = None
+    resumed: e.Resumed | None = None
     data: tuple[e.DataChecked, ...] = ()
     scores: tuple[e.Scored, ...] = ()
     answers: tuple[e.Answered, ...] = ()
@@ -111,6 +116,16 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
                 losses=(*view.losses, (step.step, step.loss))[-LOSS_POINTS_KEPT:],
                 learning_rates=(*view.learning_rates, (step.step, step.learning_rate))[-LOSS_POINTS_KEPT:],
             )
+        case e.PathsChosen(paths=paths):
+            return replace(view, paths=paths)
+        case e.LimitMeasured() as limit:
+            return replace(view, limit=limit)
+        case e.MemoryMeasured() as memory:
+            return replace(view, memory=memory)
+        case e.CheckpointSaved() as checkpoint:
+            return replace(view, checkpoint=checkpoint)
+        case e.Resumed() as resumed:
+            return replace(view, resumed=resumed)
         case e.DataChecked() as checked:
             return replace(view, data=(*view.data, checked))
         case e.Scored() as scored:

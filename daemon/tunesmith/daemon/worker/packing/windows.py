@@ -1,0 +1,120 @@
+"""A step's rows as windows: laid end to end without padding, or padded where a model cannot be packed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tunesmith.daemon.worker.packing.segments import Segments
+
+Row = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]  # ids (length,), mask (length,) True where trained
+
+
+class Window:
+    """What one forward and backward pass computes.
+
+    `input_ids` and `position_ids` (1, tokens), or (rows, longest) padded on the right with `attention_mask`; `kept`
+    (labels,) are the flat positions whose next token is trained, `targets` (labels,) those tokens. `segments` is None
+    when padded.
+    """
+
+    def __init__(self, rows: Sequence[Row], *, padded_with: int | None = None) -> None:
+        import torch
+
+        lengths = [len(ids) for ids, _ in rows]
+        self.tokens = sum(lengths)
+        self.lengths = tuple(lengths)
+        self.segments: Segments | None = None
+        self.attention_mask: Any = None
+        if padded_with is None:
+            self.segments = Segments(lengths)
+            ids = np.concatenate([ids for ids, _ in rows])[None]
+            trained = np.concatenate([mask for _, mask in rows])[None]
+            places = self.segments.positions()[None]
+        else:
+            longest = max(lengths)
+            ids = np.full((len(rows), longest), padded_with)
+            trained = np.zeros((len(rows), longest), bool)
+            real = np.zeros((len(rows), longest), np.int64)
+            for place, (row, mask) in enumerate(rows):
+                ids[place, : len(row)], trained[place, : len(row)], real[place, : len(row)] = row, mask, 1
+            places = np.tile(np.arange(longest), (len(rows), 1))
+            self.attention_mask = torch.from_numpy(real)
+        self.positions = ids.size  # padding counted
+        # A sequence's first token has nothing before it to be told from.
+        after = np.flatnonzero((trained & (places > 0)).reshape(-1))
+        self.input_ids = torch.from_numpy(ids.astype(np.int64))
+        self.position_ids = torch.from_numpy(places.astype(np.int64))
+        self.kept = torch.from_numpy(after - 1)
+        self.targets = self.input_ids.reshape(-1)[torch.from_numpy(after)]
+
+    @property
+    def labels(self) -> int:
+        return len(self.targets)
+
+    def to(self, device: Any) -> Window:
+        """Itself, its tensors on `device`."""
+        for name in ("input_ids", "position_ids", "kept", "targets", "attention_mask"):
+            tensor = getattr(self, name)
+            if tensor is not None:
+                setattr(self, name, tensor.to(device, non_blocking=True))
+        if self.segments is not None:
+            self.segments = self.segments.to(device)
+        return self
+
+
+class Step(list[Window]):
+    """The windows of one optimizer step. The loss of the step is the mean over all their labels."""
+
+    @property
+    def tokens(self) -> int:
+        return sum(window.tokens for window in self)
+
+    @property
+    def positions(self) -> int:
+        return sum(window.positions for window in self)
+
+    @property
+    def labels(self) -> int:
+        return sum(window.labels for window in self)
+
+
+def best_fit(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Bins of at most `size` tokens: best-fit decreasing. A sequence longer than `size` has a bin of its own.
+
+    Returns the places of `lengths` in each bin, in order; every place once. Source: Johnson 1974, "Fast algorithms
+    for bin packing".
+    """
+    bins: list[list[int]] = []
+    left: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        fitting = [index for index, room in enumerate(left) if room >= lengths[place]]
+        if fitting:
+            best = min(fitting, key=lambda index: left[index])
+            bins[best].append(place)
+            left[best] -= lengths[place]
+        else:
+            bins.append([place])
+            left.append(size - lengths[place])
+    return [sorted(places) for places in bins]
+
+
+def packed(rows: Sequence[Row], size: int) -> Step:
+    """Windows of at most `size` tokens (or one longer sequence each), without padding."""
+    bins = best_fit([len(ids) for ids, _ in rows], size)
+    return Step(Window([rows[place] for place in places]) for places in bins)
+
+
+def padded(rows: Sequence[Row], size: int, pad: int) -> Step:
+    """Windows of sequences of like length, padded to at most `size` positions (or one longer sequence each)."""
+    order = sorted(range(len(rows)), key=lambda place: -len(rows[place][0]))
+    step, batch = Step(), list[Row]()
+    for place in order:
+        if batch and (len(batch) + 1) * len(batch[0][0]) > size:
+            step.append(Window(batch, padded_with=pad))
+            batch = []
+        batch.append(rows[place])
+    step.append(Window(batch, padded_with=pad))
+    return step
