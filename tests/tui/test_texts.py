@@ -34,7 +34,7 @@ def test_every_recipe_value_is_named_and_explained() -> None:
     values = values_of("lora")
     assert [v.name for v in values if f"recipe.label_{v.name}" not in known] == []
     assert [v.name for v in values if f"recipe.help_{v.name}" not in known] == []
-    assert len(values) == 22
+    assert len(values) == 29
 
 
 def test_the_language_comes_from_the_locale() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.fields import ChoiceField, FlagField, FloatField, IntField
-from tunesmith.recipes.spec import OVER_LONG, TRAINED, JobSpec
+from tunesmith.recipes.spec import CHECKPOINTING, OVER_LONG, TRAINED, JobSpec
 from tunesmith.tui.texts import load, t
 
 AUTO = "auto"
@@ -44,11 +44,12 @@ class Value(msgspec.Struct, frozen=True):
         return _translated(f"recipe.help_{self.name}", self.help)
 
     def text(self, value: Any) -> str:
-        """`value` as typed: 0.0002 is `0.0002`, None is `auto`, True is `yes`."""
+        """`value` as typed: 0.0002 is `0.0002`, None is `auto`, True is `yes` (of gradient checkpointing `full`)."""
         if value is None:
             return AUTO
         if isinstance(value, bool):
-            return "yes" if value else "no"
+            yes, no = ("full", "off") if self.kind == "choice" else ("yes", "no")
+            return yes if value else no
         return f"{value:g}" if isinstance(value, float) else str(value)
 
     def read(self, text: str) -> Any:
@@ -83,10 +84,17 @@ _SPEC_VALUES = (
     ("training.warmup_fraction", "training"),
     ("training.weight_decay", "training"),
     ("training.gradient_clip", "training"),
-    ("training.gradient_checkpointing", "training"),
+    ("training.optimizer", "training"),
     ("training.seed", "training"),
+    ("training.save_steps", "training"),
     ("training.device", "training"),
     ("training.dtype", "training"),
+    ("training.packing", "computing"),
+    ("training.window", "computing"),
+    ("training.fused", "computing"),
+    ("training.compile", "computing"),
+    ("training.gradient_checkpointing", "computing"),
+    ("training.activation_offload", "computing"),
     ("data.held_out_fraction", "data"),
     ("data.trained", "data"),
     ("data.over_long", "data"),
@@ -98,6 +106,7 @@ _SPEC_VALUES = (
 _CHOICES = {
     "training.device": ("auto", "cpu", "cuda", "mps"),
     "training.dtype": ("auto", "float32", "bfloat16"),
+    "training.gradient_checkpointing": CHECKPOINTING,
     "data.trained": TRAINED,
     "data.over_long": OVER_LONG,
 }
@@ -130,6 +139,8 @@ def values_of(tuner: str) -> tuple[Value, ...]:
             values.append(Value(key, group, "flag", default, ("yes", "no")))
         elif isinstance(default, float):
             values.append(Value(key, group, "float", default))
+        elif isinstance(default, str):
+            values.append(Value(key, group, "text", default))
         else:
             values.append(Value(key, group, "int", default, optional=default is None))
     return tuple(values)
