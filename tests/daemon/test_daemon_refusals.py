@@ -121,7 +121,7 @@ async def test_a_data_file_that_cannot_be_read(daemon: DaemonProcess, tmp_path: 
     "spec",
     [
         JobSpec(name="a/b"), JobSpec(method={"kind": "sfd"}), JobSpec(method={"kind": {}}), JobSpec(tuner={}),
-        JobSpec(tuner={"kind": "lora", "rnak": 3}), JobSpec(exports=("gguf:q9",)), JobSpec(quantization="nf4"),
+        JobSpec(tuner={"kind": "lora", "rnak": 3}), JobSpec(exports=("gguf:q9",)), JobSpec(quantization="nf5"),
         JobSpec(data=DataSpec(train="rows.jsonl")), JobSpec(model=ModelSpec(source="/tmp/\0")),
     ],
 )  # fmt: skip

@@ -113,7 +113,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_known(text: str, key: str, 
         "training: {device: tpu}",
         "tuner: {kind: lora, rank: 0}",
         "tuner: lora",
-        "quantization: nf4",
+        "quantization: nf5",
         "data: {held_out_fraction: 1}",
         "data: {persona: {name: ' '}}",
         "name: a/b",
@@ -147,6 +147,6 @@ def test_the_schema_for_editors_knows_every_key_and_knob() -> None:
     document = s.json_schema()
     properties = document["$defs"]["JobSpec"]["properties"]
     assert set(properties) == set(s.JobSpec.__struct_fields__)
-    (lora,) = properties["tuner"]["oneOf"]
+    lora = {each["properties"]["kind"]["const"]: each for each in properties["tuner"]["oneOf"]}["lora"]
     assert set(lora["properties"]) == {"kind", "rank", "alpha", "dropout"}
     assert document["$defs"]["TrainingSpec"]["additionalProperties"] is False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ STARTER = "starter"  # the model and data that come with the install
 CHECKPOINTING = ("auto", "off", "selective", "full")
 TRAINED = ("assistant", "last", "all")  # whose tokens have a loss
 OVER_LONG = ("error", "drop", "cut_left", "cut_right", "split")
-ALONE = "The starter's rows come alone: their held-out questions say nothing about other data."
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -95,6 +93,12 @@ class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True)
     device: str = "auto"
     dtype: str = "auto"
 
+    @property
+    def checkpointing(self) -> str:
+        """`gradient_checkpointing` as one of CHECKPOINTING."""
+        given = self.gradient_checkpointing
+        return ("full" if given else "off") if isinstance(given, bool) else given
+
 
 class EvaluationSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`answers`: how many held-out questions are answered before and after; 0 for none."""
@@ -136,7 +140,7 @@ def parse(text: str, folder: Path) -> JobSpec:
         )
     refuse_unknown(raw, JobSpec, "the recipe")
     try:
-        spec = msgspec.convert(raw, JobSpec, strict=False)
+        spec = msgspec.convert(with_tuner_defaults(raw), JobSpec, strict=False)
     except msgspec.ValidationError as error:
         raise RecipeError(f"The recipe has a wrong value: {error}", "Correct it; the README lists all keys.") from error
     return complete(absolute(spec, folder))
@@ -149,6 +153,19 @@ def load(path: Path) -> JobSpec:
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"Cannot read the recipe {path}: {error}", "Give the path of a YAML recipe file.") from error
     return parse(text, path.resolve().parent)
+
+
+def with_tuner_defaults(raw: dict[str, Any]) -> dict[str, Any]:
+    """`raw` with what its tuner's card sets where the recipe is silent: values of `training`, and its exports."""
+    from tunesmith.recipes import exports, tuners
+
+    chosen, training = raw.get("tuner"), raw.get("training", {})
+    kind = chosen.get("kind") if isinstance(chosen, dict) else None
+    tuner = tuners.cards().get(kind) if isinstance(kind, str) else None
+    if tuner is None or not isinstance(training, dict):
+        return raw  # as it is by default, or wrong, which whoever reads it says
+    possible = [target for target in JobSpec().exports if tuner.adapter or not exports.find(target)[0].of_adapter]
+    return {"exports": possible} | raw | {"training": dict(tuner.training_defaults) | training}
 
 
 def refuse_unknown(raw: dict[str, Any], struct: type[msgspec.Struct], where: str) -> None:
@@ -183,7 +200,8 @@ def absolute(spec: JobSpec, folder: Path) -> JobSpec:
 
 def complete(spec: JobSpec) -> JobSpec:
     """`spec` with the knobs of its cards filled in and every value checked. Raises RecipeError."""
-    from tunesmith.recipes import exports, methods, tuners
+    from tunesmith.recipes import methods, tuners
+    from tunesmith.recipes.checks import check_parts, check_values
     from tunesmith.recipes.fields import fill
 
     def with_card(where: str, given: dict[str, Any], cards: Any) -> dict[str, Any]:
@@ -194,57 +212,14 @@ def complete(spec: JobSpec) -> JobSpec:
         return {"kind": kind, **fill(where, cards[kind].knobs, knobs)}
 
     check_values(spec)
-    for target in spec.exports:
-        exports.find(target)
-    if spec.quantization != "none":
-        raise RecipeError(f"quantization is {spec.quantization!r}", "Only 'none' trains in this version.")
-    return msgspec.structs.replace(
+    filled = msgspec.structs.replace(
         spec,
         method=with_card("method", spec.method, methods.cards()),
         tuner=with_card("tuner", spec.tuner, tuners.cards()),
+        training=msgspec.structs.replace(spec.training, gradient_checkpointing=spec.training.checkpointing),
     )
-
-
-def check_values(spec: JobSpec) -> None:
-    """Raises RecipeError for the first value outside its range."""
-    from tunesmith.recipes.data import shapes
-
-    training, data = spec.training, spec.data
-    known_shapes = f"Leave it out, or give one of: {', '.join(shapes.cards())}."
-    rules = (
-        ("training.learning_rate", 0 < training.learning_rate <= 1, "Give a number above 0, usually 1e-5 to 5e-4."),
-        ("training.epochs", 1 <= training.epochs <= 1000, "Give 1 to 1000."),
-        ("training.batch_size", 1 <= training.batch_size <= 4096, "Give 1 to 4096."),
-        ("training.gradient_accumulation", 1 <= training.gradient_accumulation <= 4096, "Give 1 to 4096."),
-        ("training.max_length", training.max_length is None or training.max_length >= 8, "Give 8 or more tokens."),
-        ("training.warmup_fraction", 0 <= training.warmup_fraction < 1, "Give 0 up to 1."),
-        ("training.weight_decay", 0 <= training.weight_decay <= 1, "Give 0 to 1."),
-        ("training.gradient_clip", 0 < training.gradient_clip <= 1000, "Give a number above 0, usually 1."),
-        (
-            "training.gradient_checkpointing",
-            isinstance(training.gradient_checkpointing, bool) or training.gradient_checkpointing in CHECKPOINTING,
-            f"Give {', '.join(CHECKPOINTING)}.",
-        ),
-        ("training.window", training.window is None or 8 <= training.window <= 2**20, "Give 8 to 1048576 tokens."),
-        ("training.save_steps", training.save_steps is None or training.save_steps >= 0, "Give 0 or more steps."),
-        ("training.device", training.device in ("auto", "cpu", "cuda", "mps"), "Give auto, cpu, cuda or mps."),
-        ("training.dtype", training.dtype in ("auto", "float32", "bfloat16"), "Give auto, float32 or bfloat16."),
-        ("data.held_out_fraction", 0 < data.held_out_fraction < 1, "Give a number between 0 and 1."),
-        ("data.train", bool(data.sources), "Give 'starter', a path, or a list of paths."),
-        ("data.train", len(data.sources) == 1 or all(part.path != STARTER for part in data.sources), ALONE),
-        ("data.train weight", all(0 < source.weight <= 1000 for source in data.sources), "Give a number above 0."),
-        ("data.shape", data.shape is None or data.shape in shapes.cards(), known_shapes),
-        ("data.trained", data.trained in TRAINED, f"Give {', '.join(TRAINED)}."),
-        ("data.over_long", data.over_long in OVER_LONG, f"Give {', '.join(OVER_LONG)}."),
-        ("data.persona.name", bool(data.persona.name.strip()), "Give a name."),
-        ("data.persona.maker", bool(data.persona.maker.strip()), "Give a maker."),
-        ("evaluation.answers", 0 <= spec.evaluation.answers <= 1000, "Give 0 to 1000."),
-        ("evaluation.max_new_tokens", 1 <= spec.evaluation.max_new_tokens <= 4096, "Give 1 to 4096."),
-        ("name", re.fullmatch(r"[^\x00-\x1f/\\]{1,80}", spec.name) is not None, "Give 1 to 80 characters, no slash."),
-    )
-    for key, holds, hint in rules:
-        if not holds:
-            raise RecipeError(f"{key} is out of range", hint)
+    check_parts(filled)
+    return filled
 
 
 def to_yaml(spec: JobSpec) -> str:
@@ -254,11 +229,13 @@ def to_yaml(spec: JobSpec) -> str:
 
 def json_schema() -> dict[str, Any]:
     """JSON schema of a recipe file, for editors; the knobs of every card are in it."""
-    from tunesmith.recipes import methods, tuners
+    from tunesmith.recipes import methods, optimizers, quants, tuners
     from tunesmith.recipes.fields import schema
 
     document = msgspec.json.schema(JobSpec)
     properties = document["$defs"]["JobSpec"]["properties"]
+    properties["quantization"]["enum"] = list(quants.cards())
+    document["$defs"]["TrainingSpec"]["properties"]["optimizer"]["enum"] = list(optimizers.cards())
     for part, cards in (("method", methods.cards()), ("tuner", tuners.cards())):
         properties[part] = {
             "oneOf": [

@@ -34,7 +34,7 @@ class Export(msgspec.Struct, frozen=True):
 
     `size(context, variant)` says beforehand about how many bytes that will be.
     `kl_limits` gives, by variant, the largest KL divergence from the merged model that verification accepts (nats a
-    token); an export without limits is not run by a runtime of its own.
+    token); an export without limits is not run by a runtime of its own. `of_adapter`: there must be an adapter.
     """
 
     key: str
@@ -45,6 +45,7 @@ class Export(msgspec.Struct, frozen=True):
     write: Callable[[Any, str, Path], None]
     size: Callable[[Any, str], int]
     kl_limits: Mapping[str, float] = {}
+    of_adapter: bool = False
 
 
 @cache

@@ -24,4 +24,5 @@ CARD = Export(
     file_name=lambda variant: "adapter",
     write=write,
     size=size,
+    of_adapter=True,
 )

@@ -13,7 +13,11 @@ from tunesmith.recipes.fields import Field
 
 
 class Tuner(msgspec.Struct, frozen=True):
-    """`attach(model, knobs, seed)` returns the model to train; it runs in a worker only."""
+    """`attach(model, knobs, seed)` returns the model to train; it runs in a worker only.
+
+    `adapter` says whether what is trained lies beside a frozen base, `training_defaults` are values of `training` that
+    stand where a recipe leaves them out.
+    """
 
     key: str
     title: str
@@ -22,6 +26,8 @@ class Tuner(msgspec.Struct, frozen=True):
     merges: bool
     knobs: tuple[Field, ...]
     attach: Callable[[Any, Mapping[str, Any], int], Any]
+    adapter: bool = True
+    training_defaults: Mapping[str, Any] = {}
 
 
 @cache

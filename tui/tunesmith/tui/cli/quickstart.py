@@ -51,5 +51,4 @@ def starter(name: str | None, maker: str | None) -> JobSpec:
     changed = {key: value for key, value in (("name", name), ("maker", maker)) if value is not None}
     persona = msgspec.structs.replace(preset.data.persona, **changed)
     filled = msgspec.structs.replace(preset, data=msgspec.structs.replace(preset.data, persona=persona))
-    spec.check_values(filled)
-    return filled
+    return spec.complete(filled)

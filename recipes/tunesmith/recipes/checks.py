@@ -1,0 +1,97 @@
+"""What a recipe's values may be: one out of its range, or unsuited to another or to the device, is refused."""
+
+from __future__ import annotations
+
+import re
+
+from tunesmith.recipes.errors import RecipeError, nearest
+from tunesmith.recipes.spec import CHECKPOINTING, OVER_LONG, STARTER, TRAINED, JobSpec
+
+ALONE = "The starter's rows come alone: their held-out questions say nothing about other data."
+
+
+def check_values(spec: JobSpec) -> None:
+    """Raises RecipeError for the first value outside its range."""
+    from tunesmith.recipes.data import shapes
+
+    training, data = spec.training, spec.data
+    known_shapes = f"Leave it out, or give one of: {', '.join(shapes.cards())}."
+    rules = (
+        ("training.learning_rate", 0 < training.learning_rate <= 1, "Give a number above 0, usually 1e-5 to 5e-4."),
+        ("training.epochs", 1 <= training.epochs <= 1000, "Give 1 to 1000."),
+        ("training.batch_size", 1 <= training.batch_size <= 4096, "Give 1 to 4096."),
+        ("training.gradient_accumulation", 1 <= training.gradient_accumulation <= 4096, "Give 1 to 4096."),
+        ("training.max_length", training.max_length is None or training.max_length >= 8, "Give 8 or more tokens."),
+        ("training.warmup_fraction", 0 <= training.warmup_fraction < 1, "Give 0 up to 1."),
+        ("training.weight_decay", 0 <= training.weight_decay <= 1, "Give 0 to 1."),
+        ("training.gradient_clip", 0 < training.gradient_clip <= 1000, "Give a number above 0, usually 1."),
+        (
+            "training.gradient_checkpointing",
+            isinstance(training.gradient_checkpointing, bool) or training.gradient_checkpointing in CHECKPOINTING,
+            f"Give {', '.join(CHECKPOINTING)}.",
+        ),
+        ("training.window", training.window is None or 8 <= training.window <= 2**20, "Give 8 to 1048576 tokens."),
+        ("training.save_steps", training.save_steps is None or training.save_steps >= 0, "Give 0 or more steps."),
+        ("training.device", training.device in ("auto", "cpu", "cuda", "mps"), "Give auto, cpu, cuda or mps."),
+        ("training.dtype", training.dtype in ("auto", "float32", "bfloat16"), "Give auto, float32 or bfloat16."),
+        ("data.held_out_fraction", 0 < data.held_out_fraction < 1, "Give a number between 0 and 1."),
+        ("data.train", bool(data.sources), "Give 'starter', a path, or a list of paths."),
+        ("data.train", len(data.sources) == 1 or all(part.path != STARTER for part in data.sources), ALONE),
+        ("data.train weight", all(0 < source.weight <= 1000 for source in data.sources), "Give a number above 0."),
+        ("data.shape", data.shape is None or data.shape in shapes.cards(), known_shapes),
+        ("data.trained", data.trained in TRAINED, f"Give {', '.join(TRAINED)}."),
+        ("data.over_long", data.over_long in OVER_LONG, f"Give {', '.join(OVER_LONG)}."),
+        ("data.persona.name", bool(data.persona.name.strip()), "Give a name."),
+        ("data.persona.maker", bool(data.persona.maker.strip()), "Give a maker."),
+        ("evaluation.answers", 0 <= spec.evaluation.answers <= 1000, "Give 0 to 1000."),
+        ("evaluation.max_new_tokens", 1 <= spec.evaluation.max_new_tokens <= 4096, "Give 1 to 4096."),
+        ("name", re.fullmatch(r"[^\x00-\x1f/\\]{1,80}", spec.name) is not None, "Give 1 to 80 characters, no slash."),
+    )
+    for key, holds, hint in rules:
+        if not holds:
+            raise RecipeError(f"{key} is out of range", hint)
+
+
+def check_parts(spec: JobSpec) -> None:
+    """Raises RecipeError for parts that are unknown or do not go together; `spec` names known cards of its tuner."""
+    from tunesmith.recipes import exports, optimizers, quants, tuners
+
+    if spec.quantization not in quants.cards():
+        raise RecipeError(f"quantization is {spec.quantization!r}", nearest(spec.quantization, quants.cards()))
+    optimizer = spec.training.optimizer
+    if optimizer not in optimizers.cards():
+        raise RecipeError(f"training.optimizer is {optimizer!r}", nearest(optimizer, optimizers.cards()))
+    tuner = tuners.cards()[spec.tuner["kind"]]
+    if not tuner.adapter and spec.quantization != "none":
+        raise RecipeError(
+            f"{tuner.title} trains the base's own weights, and those of a base in {spec.quantization} are fixed",
+            "Set quantization to none, or tuner.kind to lora.",
+        )
+    for target in spec.exports:
+        if exports.find(target)[0].of_adapter and not tuner.adapter:
+            raise RecipeError(
+                f"{tuner.title} makes no adapter, so '{target}' cannot be exported",
+                f"Take '{target}' out of `exports`; 'merged' is the whole trained model.",
+            )
+    if spec.training.device != "auto":
+        refuse_unsuited(spec, spec.training.device)
+
+
+def refuse_unsuited(spec: JobSpec, device: str) -> None:
+    """Raises RecipeError for what does not run on `device` (cuda, mps, cpu), before anything is loaded."""
+    from tunesmith.recipes import optimizers, quants
+
+    for key, value, card in (
+        ("quantization", spec.quantization, quants.cards()[spec.quantization]),
+        ("training.optimizer", spec.training.optimizer, optimizers.cards()[spec.training.optimizer]),
+    ):
+        if device not in card.devices:
+            raise RecipeError(
+                f"{key} {value} does not run on {device}",
+                f"It runs on {' and '.join(card.devices)}. Leave {key} out to train on {device}.",
+            )
+    if spec.training.activation_offload and device != "cuda":
+        raise RecipeError(
+            f"training.activation_offload moves activations off a GPU; this run is on {device}",
+            "Leave it out; training.gradient_checkpointing full needs less memory anywhere.",
+        )
