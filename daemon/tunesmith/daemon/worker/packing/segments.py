@@ -7,44 +7,37 @@ from typing import Any
 
 import numpy as np
 
-# Sequences whose lengths differ less than this share one call, padded to the longest: their padding costs less than
-# a call of its own would.
+# Neighbours whose lengths differ less than this share one call, padded to the longest: the padding costs less than a
+# call of its own would.
 TOLERANCE = 0.25
 
 
 class Group:
-    """Sequences of like length: `places` (rows * longest,) of their tokens in the window, padding at token 0.
-
-    `real` is `places` without the padding, `slots` where those tokens lie in the padded (rows * longest,) layout;
-    without padding `slots` is None.
+    """Neighbouring sequences of like length. `slots` (tokens,) is where each token lies in a padded (rows * longest,)
+    layout; None when nothing is padded.
     """
 
-    def __init__(self, starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any], device: Any) -> None:
+    def __init__(self, lengths: Sequence[int], device: Any) -> None:
         import torch
 
-        self.rows, self.longest = len(lengths), int(lengths.max())
-        along = np.arange(self.longest)
-        inside = along[None] < lengths[:, None]
-        places = (starts[:, None] + along[None])[inside]
-        self.real = torch.from_numpy(places).to(device)
-        padded = not inside.all()
-        self.slots = torch.from_numpy(np.flatnonzero(inside)).to(device) if padded else None
-        self.positions = self.rows * self.longest
+        sizes = np.array(lengths)
+        self.rows, self.longest, self.tokens = len(sizes), int(sizes.max()), int(sizes.sum())
+        self.slots = None
+        if self.tokens < self.rows * self.longest:
+            inside = np.arange(self.longest)[None] < sizes[:, None]
+            self.slots = torch.from_numpy(np.flatnonzero(inside)).to(device)
 
 
 class Segments:
-    """The sequences of one window in order, `lengths` tokens each. What devices need is made once and kept."""
+    """The sequences of one window in order, `lengths` tokens each. What a device needs is made once and kept."""
 
     def __init__(self, lengths: Sequence[int], device: Any = "cpu") -> None:
         self.lengths = tuple(int(length) for length in lengths)
         self.device = device
         self.longest = max(self.lengths)
+        self.tokens = sum(self.lengths)
         self._groups: list[Group] | None = None
         self._ends: Any = None
-
-    @property
-    def tokens(self) -> int:
-        return sum(self.lengths)
 
     def to(self, device: Any) -> Segments:
         return self if str(device) == str(self.device) else Segments(self.lengths, device)
@@ -61,19 +54,15 @@ class Segments:
 
     @property
     def groups(self) -> list[Group]:
-        """All sequences, those of like length together."""
+        """All sequences in order, neighbours of like length together."""
         if self._groups is None:
-            lengths = np.array(self.lengths)
-            starts = np.cumsum(lengths) - lengths
-            order = np.argsort(-lengths, kind="stable")
-            self._groups = []
-            begin = 0
-            for place in range(1, len(order) + 1):
-                first = lengths[order[begin]]
-                if place == len(order) or lengths[order[place]] < first * (1 - TOLERANCE):
-                    chosen = np.sort(order[begin:place])
-                    self._groups.append(Group(starts[chosen], lengths[chosen], self.device))
-                    begin = place
+            self._groups, run = [], list[int]()
+            for length in self.lengths:
+                if run and min(*run, length) < max(*run, length) * (1 - TOLERANCE):
+                    self._groups.append(Group(run, self.device))
+                    run = []
+                run.append(length)
+            self._groups.append(Group(run, self.device))
         return self._groups
 
     def positions(self) -> np.ndarray[Any, Any]:

@@ -84,8 +84,8 @@ class Step(list[Window]):
 def best_fit(lengths: Sequence[int], size: int) -> list[list[int]]:
     """Bins of at most `size` tokens: best-fit decreasing. A sequence longer than `size` has a bin of its own.
 
-    Returns the places of `lengths` in each bin, in order; every place once. Source: Johnson 1974, "Fast algorithms
-    for bin packing".
+    Returns the places of `lengths` in each bin, the longest first; every place once. Source: Johnson 1974, "Fast
+    algorithms for bin packing".
     """
     bins: list[list[int]] = []
     left: list[int] = []
@@ -98,12 +98,24 @@ def best_fit(lengths: Sequence[int], size: int) -> list[list[int]]:
         else:
             bins.append([place])
             left.append(size - lengths[place])
-    return [sorted(places) for places in bins]
+    return bins
+
+
+def balanced(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """As many bins as `best_fit` needs, as even as it makes them: a small last window would be slow, a large one big."""
+    bins = best_fit(lengths, size)
+    target = max(-(-sum(lengths) // len(bins)), max(lengths))
+    while target < size:
+        even = best_fit(lengths, target)
+        if len(even) <= len(bins):
+            return even
+        target += max(1, target // 32)
+    return bins
 
 
 def packed(rows: Sequence[Row], size: int) -> Step:
-    """Windows of at most `size` tokens (or one longer sequence each), without padding."""
-    bins = best_fit([len(ids) for ids, _ in rows], size)
+    """Windows of at most `size` tokens (or one longer sequence each), without padding; as few as fit, of like size."""
+    bins = balanced([len(ids) for ids, _ in rows], size)
     return Step(Window([rows[place] for place in places]) for places in bins)
 
 

@@ -1,0 +1,216 @@
+"""Attention within the segments of a packed window: no token sees another sequence, and no padding is computed.
+
+Registered with transformers as an attention function, so that every model that asks its registry can be packed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import torch
+
+from tunesmith.daemon.worker.packing.segments import Group, Segments
+
+Tensor = torch.Tensor
+NAME = "tunesmith"
+# What a model may hand to attention that changes its result and that we would have to compute as well.
+MEANINGFUL = ("softcap", "s_aux", "position_bias")
+
+
+class CannotPack(Exception):
+    """This model's attention asks for something packed attention does not compute."""
+
+
+class Backend(NamedTuple):
+    """`attend(query, key, value, segments, scale, window)` over (tokens, heads, size) tensors returns the same.
+
+    `missing(device, dtype)` says why it cannot be used here; empty when it can.
+    """
+
+    key: str
+    missing: Callable[[str, torch.dtype], str]
+    attend: Callable[[Tensor, Tensor, Tensor, Segments, float, int | None], Tensor]
+
+
+class Pad(torch.autograd.Function):
+    """(tokens, heads, size) -> (rows, longest, heads, size), zeros where there is no token."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: Group) -> Any:
+        ctx.group = group
+        return spread(x, group)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return gathered(gradients[0], ctx.group), None
+
+
+class Unpad(torch.autograd.Function):
+    """The way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: Group) -> Any:
+        ctx.group = group
+        return gathered(x, group)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return spread(gradients[0], ctx.group), None
+
+
+def spread(x: Tensor, group: Group) -> Tensor:
+    if group.slots is None:
+        return x.reshape(group.rows, group.longest, *x.shape[1:])
+    out = x.new_zeros(group.rows * group.longest, *x.shape[1:])
+    return out.index_copy_(0, group.slots, x).view(group.rows, group.longest, *x.shape[1:])
+
+
+def gathered(x: Tensor, group: Group) -> Tensor:
+    flat = x.reshape(group.rows * group.longest, *x.shape[2:])
+    return flat if group.slots is None else flat.index_select(0, group.slots)
+
+
+def sdpa(query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, window: int | None) -> Tensor:
+    """torch's scaled dot product, one call a group; padding lies behind a sequence's end, where no token looks."""
+    outputs = []
+    sizes = [group.tokens for group in segments.groups]
+    split = (torch.split(tensor, sizes) for tensor in (query, key, value))
+    for group, *parts in zip(segments.groups, *split, strict=True):
+        q, k, v = (Pad.apply(part, group).transpose(1, 2) for part in parts)  # type: ignore[no-untyped-call]
+        mask = band(group.longest, window, q.device) if window is not None and group.longest > window else None
+        out = torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+        )
+        outputs.append(Unpad.apply(out.transpose(1, 2), group))  # type: ignore[no-untyped-call]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+@lru_cache(maxsize=64)
+def band(length: int, window: int, device: Any) -> Tensor:
+    """(length, length): True where a token sees another, itself and the `window - 1` before it."""
+    back = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)[None]
+    return (back >= 0) & (back < window)
+
+
+def span(window: int | None) -> tuple[int, int]:
+    """What flash kernels call a window: tokens to the left (-1: all) and right."""
+    return (-1 if window is None else window - 1, 0)
+
+
+def torch_varlen(
+    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, window: int | None
+) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    ends, longest = segments.ends, segments.longest
+    return varlen_attn(  # type: ignore[return-value]
+        query, key, value, ends, ends, longest, longest,
+        scale=scale, window_size=span(window), enable_gqa=query.shape[1] != key.shape[1],
+    )  # fmt: skip
+
+
+def flash_2(query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, window: int | None) -> Tensor:
+    from flash_attn import flash_attn_varlen_func
+
+    ends, longest = segments.ends, segments.longest
+    return flash_attn_varlen_func(  # type: ignore[no-any-return]
+        query, key, value, ends, ends, longest, longest, softmax_scale=scale, causal=True, window_size=span(window)
+    )
+
+
+def flash_3(query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, window: int | None) -> Tensor:
+    from flash_attn_interface import flash_attn_varlen_func
+
+    ends, longest = segments.ends, segments.longest
+    found = flash_attn_varlen_func(
+        query, key, value, ends, ends, longest, longest, softmax_scale=scale, causal=True, window_size=span(window)
+    )
+    return found[0] if isinstance(found, tuple) else found  # type: ignore[no-any-return]
+
+
+def no_flash(device: str, dtype: torch.dtype, package: str, capability: int) -> str:
+    """Why the flash kernels of `package` cannot be used; `capability` is the least major compute capability."""
+    if device != "cuda":
+        return f"a CUDA kernel; this device is {device}"
+    if dtype not in (torch.bfloat16, torch.float16):
+        return f"computes in 16 bits; this run in {str(dtype).removeprefix('torch.')}"
+    if torch.cuda.get_device_capability()[0] < capability:
+        return f"needs compute capability {capability}.0"
+    return "" if not package or find_spec(package) else f"{package} is not installed"
+
+
+def no_varlen(device: str, dtype: torch.dtype) -> str:
+    if find_spec("torch.nn.attention.varlen") is None:
+        return f"torch {torch.__version__} does not have it"
+    return no_flash(device, dtype, "", 8)
+
+
+# The fastest first.
+BACKENDS = (
+    Backend("flash-attn 3", lambda device, dtype: no_flash(device, dtype, "flash_attn_interface", 9), flash_3),
+    Backend("flash-attn 2", lambda device, dtype: no_flash(device, dtype, "flash_attn", 8), flash_2),
+    Backend("torch varlen", no_varlen, torch_varlen),
+    Backend("SDPA per segment", lambda device, dtype: "", sdpa),
+)
+_chosen: list[Backend] = [BACKENDS[-1]]
+
+
+def choose(device: str, dtype: torch.dtype, leave_out: tuple[str, ...] = ()) -> tuple[Backend, list[str]]:
+    """The fastest backend here from now on, and why each faster one is not it."""
+    reasons = []
+    for backend in BACKENDS:
+        missing = "gave another result here" if backend.key in leave_out else backend.missing(device, dtype)
+        if not missing:
+            _chosen[:] = [backend]
+            break
+        reasons.append(f"{backend.key}: {missing}")
+    return _chosen[0], reasons
+
+
+def packed_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    segments: Segments | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """query (1, heads, tokens, size) -> (1, tokens, heads, size) where `segments` are given, else transformers' SDPA."""
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    if segments is None:
+        plain: tuple[Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **others
+        )
+        return plain
+    for name in MEANINGFUL:
+        if others.get(name) is not None:
+            raise CannotPack(f"its attention uses {name}")
+    if dropout:
+        raise CannotPack("its attention has dropout")
+    if not getattr(module, "is_causal", True) or others.get("is_causal") is False:
+        raise CannotPack("its attention looks ahead")
+    if query.shape[0] != 1 or query.shape[2] != segments.tokens or key.shape[2] != segments.tokens:
+        raise CannotPack("its attention is not over the whole window")
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    if k.dtype != q.dtype or v.dtype != q.dtype:
+        k, v = k.to(q.dtype), v.to(q.dtype)
+    return _chosen[0].attend(q, k, v, segments, scale, sliding_window)[None], None
+
+
+def register() -> None:
+    """Makes `NAME` an attention implementation of transformers; without segments it is its SDPA."""
+    from transformers import AttentionInterface
+    from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+    AttentionInterface.register(NAME, packed_attention)
+    AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,0 +1,68 @@
+"""Root-mean-square normalisation that keeps its input and one number a token, and writes each full-size tensor once.
+
+Source: Zhang and Sennrich 2019, arXiv:1910.07467. Computed in float32 whatever the input's dtype, as transformers does.
+"""
+
+from __future__ import annotations
+
+from types import MethodType
+from typing import Any
+
+import torch
+
+Tensor = torch.Tensor
+
+
+class RmsNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, offset: float, narrow_first: bool) -> Any:
+        wide = x.float()
+        scale = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_().div_(x.shape[-1])
+        scale = scale.add_(epsilon).rsqrt_()
+        factor = weight.float() + offset if offset else weight
+        normal = wide * scale
+        # Llama rounds before its weight is applied, Gemma after.
+        y = normal.to(x.dtype).mul(factor) if narrow_first and x.dtype != torch.float32 else normal.mul_(factor)
+        ctx.save_for_backward(x, weight, scale)
+        ctx.offset = offset
+        return y.to(torch.promote_types(x.dtype, weight.dtype) if narrow_first else x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        x, weight, scale = ctx.saved_tensors
+        g, wide = gradients[0].float(), x.float()
+        factor = weight.float() + ctx.offset if ctx.offset else weight.float()
+        dw = None
+        if ctx.needs_input_grad[1]:
+            dw = (g * wide).mul_(scale).reshape(-1, x.shape[-1]).sum(dim=0).to(weight.dtype)
+        weighted = g * factor
+        share = torch.linalg.vecdot(weighted, wide).unsqueeze(-1).mul_(scale.pow(3)).div_(-x.shape[-1])
+        dx = weighted.mul_(scale).addcmul_(wide, share)
+        return dx.to(x.dtype), dw, None, None, None
+
+
+def epsilon(module: Any) -> float:
+    return float(getattr(module, "variance_epsilon", getattr(module, "eps", 1e-6)))
+
+
+def refusal(module: Any) -> str:
+    weight = getattr(module, "weight", None)
+    return "" if isinstance(weight, Tensor) and weight.dim() == 1 else "it has no weight of one dimension"
+
+
+def fuse(module: Any) -> None:
+    """From here on the norm `module` computes itself fused. Its kind, weight or 1 + weight, is found by trying."""
+    offset = gemma_offset(module)
+
+    def fused(self: Any, x: Tensor) -> Any:
+        return RmsNorm.apply(x, self.weight, epsilon(self), offset, not offset)  # type: ignore[no-untyped-call]
+
+    module.forward = MethodType(fused, module)
+
+
+@torch.no_grad()
+def gemma_offset(module: Any) -> float:
+    """What the norm adds to its weight: 1 or 0, seen from what it makes of ones."""
+    ones = torch.ones(1, module.weight.shape[0], dtype=module.weight.dtype, device=module.weight.device)
+    off = (type(module).forward(module, ones).float() - module.weight.float()).abs().mean()
+    return 1.0 if off > 0.5 else 0.0

@@ -1,0 +1,58 @@
+"""The fused parts, a row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from tunesmith.daemon.worker.kernels import gated_mlp, lora, rms_norm, rotary
+
+
+class Kernel(NamedTuple):
+    """`candidates(model)` are the modules it is for, `refusal(module)` says why one stays plain (empty: it need not),
+    `fuse(module)` makes it compute itself fused and returns what undoes that.
+    """
+
+    part: str
+    candidates: Callable[[Any], Iterator[Any]]
+    refusal: Callable[[Any], str]
+    fuse: Callable[[Any], Callable[[], None]]
+
+
+def replacing_forward(fuse: Callable[[Any], None]) -> Callable[[Any], Callable[[], None]]:
+    def fused(module: Any) -> Callable[[], None]:
+        fuse(module)
+        return lambda: vars(module).pop("forward", None)
+
+    return fused
+
+
+def lora_layers(model: Any) -> Iterator[Any]:
+    return (module for module in model.modules() if hasattr(module, "lora_A") and hasattr(module, "base_layer"))
+
+
+def norms(model: Any) -> Iterator[Any]:
+    return (module for module in model.modules() if type(module).__name__.endswith("RMSNorm"))
+
+
+def gated_mlps(model: Any) -> Iterator[Any]:
+    return (module for module in model.modules() if all(hasattr(module, part) for part in gated_mlp.PARTS))
+
+
+def rotary_homes(model: Any) -> Iterator[Any]:
+    found = rotary.home(model)
+    return iter(() if found is None else (found,))
+
+
+def fuse_rotary(home: Any) -> Callable[[], None]:
+    plain = getattr(home, rotary.NAME)
+    setattr(home, rotary.NAME, rotary.rotary)
+    return lambda: setattr(home, rotary.NAME, plain)
+
+
+KERNELS = (
+    Kernel("lora", lora_layers, lora.refusal, replacing_forward(lora.fuse)),
+    Kernel("gated_mlp", gated_mlps, gated_mlp.refusal, replacing_forward(gated_mlp.fuse)),
+    Kernel("rms_norm", norms, rms_norm.refusal, replacing_forward(rms_norm.fuse)),
+    Kernel("rotary", rotary_homes, lambda module: "", fuse_rotary),
+)
