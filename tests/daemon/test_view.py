@@ -34,6 +34,8 @@ events: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(e.StageProgress, time=times, stage=stages, done=times, total=times, unit=st.just("rows")),
     st.builds(e.StageFinished, time=times, stage=stages, seconds=times),
     st.builds(step, st.integers(1, 999)),
+    st.builds(lambda number: saved(number), st.integers(1, 999)),
+    st.builds(e.Resumed, time=times, step=st.integers(1, 999), attempt=st.integers(2, 5)),
     st.builds(answered, st.integers(0, 20), st.none() | st.booleans()),
     st.builds(e.Notice, time=times, level=st.just("info"), text=st.text(max_size=20)),
     st.builds(e.CancelRequested, time=times),
@@ -65,14 +67,22 @@ def test_a_reconnect_from_any_point_gives_the_same_view(history: list[e.Numbered
 
 
 @given(histories)
-def test_an_ended_job_stays_as_it_ended(history: list[e.Numbered]) -> None:
-    ended = [numbered for numbered in history if isinstance(numbered.event, e.TERMINAL)]
+def test_an_ended_job_stays_as_it_ended_until_it_is_queued_again(history: list[e.Numbered]) -> None:
+    queued = [numbered.number for numbered in history if isinstance(numbered.event, e.Queued)]
+    ended = [one for one in history if isinstance(one.event, e.TERMINAL) and one.number > max(queued, default=0)]
     view = folded(history)
-    assert view.ended_already == bool(ended)
     if ended:
         first = folded(history[: ended[0].number])
+        assert first.ended_already and view.pid is None
         assert msgspec.structs.replace(view, last_event=first.last_event) == first
-        assert view.pid is None
+
+
+@given(histories)
+def test_a_finished_job_is_never_queued_again(history: list[e.Numbered]) -> None:
+    finished = folded([*history, e.Numbered(len(history) + 1, e.Queued(time=0.0))])
+    done = e.Numbered(len(history) + 2, e.Finished(time=1.0, seconds=1.0))
+    again = e.Numbered(len(history) + 3, e.Queued(time=2.0))
+    assert folded([done, again], finished).state == v.FINISHED
 
 
 @given(histories)
@@ -96,17 +106,39 @@ def run(*happened: e.Event) -> v.JobView:
     return folded([e.Numbered(number, event) for number, event in enumerate(happened, 1)])
 
 
-def test_a_new_attempt_counts_nothing_of_the_earlier_one() -> None:
-    view = run(
-        e.Queued(time=1.0),
-        e.Started(time=2.0, attempt=1, pid=10),
-        step(1),
-        answered(0, True),
-        e.Started(time=3.0, attempt=2, pid=11),
-    )
-    assert (view.attempt, view.pid, view.created, view.started) == (2, 11, 1.0, 3.0)
-    assert view.losses == ()
+def saved(number: int) -> e.CheckpointSaved:
+    return e.CheckpointSaved(time=0.0, step=number, path=f"checkpoints/step-{number}", bytes=1, seconds=0.1)
+
+
+FAILED_AFTER_THREE = (
+    e.Queued(time=1.0),
+    e.Started(time=2.0, attempt=1, pid=10),
+    step(1), step(2), saved(2), step(3), answered(0, True),
+    e.Failed(time=3.0, code="worker_died", message="gone"),
+    e.Queued(time=4.0),
+)  # fmt: skip
+
+
+def test_a_job_queued_again_waits_with_its_curve_and_its_checkpoint() -> None:
+    view = run(*FAILED_AFTER_THREE)
+    assert (view.state, view.error, view.ended, view.created, view.attempt) == (v.QUEUED, None, None, 1.0, 1)
+    assert [number for number, _ in view.losses] == [1, 2, 3]
+    assert view.checkpoint == saved(2)
+
+
+def test_a_new_attempt_counts_nothing_of_the_earlier_one_twice() -> None:
+    started = e.Started(time=5.0, attempt=2, pid=11)
+    view = run(*FAILED_AFTER_THREE, started, e.Resumed(time=5.0, step=2, attempt=2), step(3, 0.5), step(4))
+    assert (view.state, view.attempt, view.pid, view.created, view.started) == (v.RUNNING, 2, 11, 1.0, 5.0)
+    assert view.losses == ((1, 1.0), (2, 1.0), (3, 0.5), (4, 1.0))
+    assert view.resumed is not None and view.checkpoint == saved(2)
     assert view.correct("tuned") == (0, 0)
+
+
+def test_an_attempt_that_begins_anew_forgets_the_curve_and_the_checkpoint() -> None:
+    view = run(*FAILED_AFTER_THREE, e.Started(time=5.0, attempt=2, pid=11), step(1, 0.5))
+    assert view.losses == ((1, 0.5),)
+    assert view.checkpoint is None
 
 
 def test_a_stage_goes_from_waiting_over_running_to_done() -> None:

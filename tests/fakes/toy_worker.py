@@ -1,7 +1,8 @@
 """A worker that speaks the journal protocol and trains nothing; its job's name says how: `steps=20 step=0.005 deaf`.
 
 `deaf` ignores SIGTERM, `die=7` kills itself at step 7, `refuse` fails with a typed error, `child` leaves a process,
-`torn` writes half a line before it dies, `linger` stays after its last word.
+`torn` writes half a line before it dies, `linger` stays after its last word, `save=5` can be resumed from every fifth
+step. Only a first attempt dies or refuses.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def main() -> int:
     folder, attempt = Path(sys.argv[1]), int(sys.argv[2])
     spec = msgspec.json.decode((folder / "spec.json").read_bytes(), type=JobSpec)
     how = dict(part.partition("=")[::2] for part in spec.name.split())
+    first = attempt == 1
+    saved = folder / "saved.txt"
     steps, pause = int(how.get("steps", "5")), float(how.get("step", "0.005"))
     journal = (folder / f"journal-{attempt}.jsonl").open("ab", buffering=0)
     told: list[int] = []
@@ -41,14 +44,17 @@ def main() -> int:
         child = subprocess.Popen(["sleep", "1000"])
         (folder / "child.txt").write_text(str(child.pid))
     emit(e.StageStarted(time=began, stage="train"))
-    if "refuse" in how:
+    if "refuse" in how and first:
         emit(e.Failed(time=time.time(), code="data", message="Row 3 has no messages", hint="Mend it.", stage="train"))
         return 0
-    for step in range(1, steps + 1):
+    done = int(saved.read_text()) if saved.exists() else 0
+    if done:
+        emit(e.Resumed(time=time.time(), step=done, attempt=attempt))
+    for step in range(done + 1, steps + 1):
         if told:
             emit(e.Cancelled(time=time.time()))
             return 0
-        if how.get("die") == str(step):
+        if how.get("die") == str(step) and first:
             if "torn" in how:
                 journal.write(b'{"type":"train_step","ste')
             os.kill(os.getpid(), signal.SIGKILL)
@@ -58,6 +64,10 @@ def main() -> int:
                 gradient_norm=1.0, tokens_per_second=100.0, memory_bytes=1, eta_s=(steps - step) * pause,
             )
         )  # fmt: skip
+        if "save" in how and step % int(how["save"]) == 0:
+            saved.with_suffix(".new").write_text(str(step))
+            saved.with_suffix(".new").replace(saved)
+            emit(e.CheckpointSaved(time=time.time(), step=step, path="saved.txt", bytes=1, seconds=0.0))
         time.sleep(pause)
     emit(e.StageFinished(time=time.time(), stage="train", seconds=time.time() - began))
     emit(e.Finished(time=time.time(), seconds=time.time() - began))

@@ -47,7 +47,7 @@ async def test_a_run_that_died_while_no_daemon_was_there_is_interrupted(daemon: 
     daemon.workers()[0].kill()
     await daemon.start()
     view = await daemon.until(1, "failed")
-    assert view.error is not None and view.error.code == "interrupted" and "recipe.yaml" in view.error.hint
+    assert view.error is not None and view.error.code == "interrupted" and "tunesmith resume 1" in view.error.hint
     await daemon.until(2, "finished")  # what waited still runs
 
 
@@ -72,6 +72,7 @@ async def test_a_killed_worker_is_a_death_with_a_hint(daemon: DaemonProcess) -> 
     view = await daemon.until(1, "failed", seconds=2)
     assert view.error is not None and view.error.code == "worker_died"
     assert "SIGKILL" in view.error.message and "tunesmith jobs logs 1" in view.error.hint
+    assert "tunesmith resume 1" in view.error.hint
     assert view.stage("train").state == "failed" and daemon.workers() == []
 
 

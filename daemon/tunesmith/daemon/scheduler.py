@@ -9,7 +9,7 @@ import time
 
 from tunesmith.daemon import recovery
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.api.view import CANCELLED, CANCELLING, QUEUED, RUNNING
+from tunesmith.daemon.api.view import CANCELLED, CANCELLING, FINISHED, QUEUED, RUNNING
 from tunesmith.daemon.store import Store
 from tunesmith.daemon.supervisor import Supervisor
 from tunesmith.recipes.errors import JobError, MachineError
@@ -57,6 +57,16 @@ class Scheduler:
         log.info("job %d: adopted worker %d", job_id, record.pid)
         await self._store.append(job_id, [e.Adopted(time=time.time(), pid=record.pid)])
         await self._supervisor.follow(job_id, attempt, record, None)
+
+    async def resume(self, job_id: int) -> None:
+        """Queue a failed or cancelled job for another attempt; one that waits or runs is left alone. Raises JobError."""
+        state = self._store.get(job_id).state
+        if state == FINISHED:
+            raise JobError(f"Job {job_id} has finished", "There is nothing left to do.", "ended_already")
+        if state == CANCELLING:
+            raise JobError(f"Job {job_id} is still being cancelled", "Try again when it has ended.", "cancelling")
+        await self._store.requeue(job_id)
+        self.wake()
 
     async def cancel(self, job_id: int) -> None:
         """At once while it waits, through its worker while it runs; twice is as good as once. Raises JobError."""

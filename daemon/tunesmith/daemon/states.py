@@ -6,17 +6,18 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import view as v
 
 WORKER_EVENTS: tuple[type, ...] = (
-    e.StageStarted, e.StageProgress, e.StageFinished, e.TrainStep, e.DataChecked, e.Scored, e.Answered,
-    e.ArtifactWritten, e.Verified, e.Notice, e.Finished, e.Failed, e.Cancelled,
+    e.StageStarted, e.StageProgress, e.StageFinished, e.TrainStep, e.PathsChosen, e.LimitMeasured, e.MemoryMeasured,
+    e.CheckpointSaved, e.Resumed, e.DataChecked, e.Scored, e.Answered, e.ArtifactWritten, e.Verified, e.Notice,
+    e.Finished, e.Failed, e.Cancelled,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[str, tuple[type, ...]] = {
-    v.QUEUED: (e.Queued, e.Started, e.Notice, e.Failed, e.Cancelled),
+    v.QUEUED: (e.Started, e.Notice, e.Failed, e.Cancelled),
     v.RUNNING: (e.Adopted, e.CancelRequested, *WORKER_EVENTS),
     v.CANCELLING: (e.Adopted, *WORKER_EVENTS),
     v.FINISHED: (),
-    v.FAILED: (),
-    v.CANCELLED: (),
+    v.FAILED: (e.Queued,),  # resumed
+    v.CANCELLED: (e.Queued,),
 }
 
 

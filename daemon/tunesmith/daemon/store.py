@@ -125,6 +125,10 @@ class Store:
         """
         return await self._run(self._append, job_id, tuple(events), offset, only_in)
 
+    async def requeue(self, job_id: int) -> None:
+        """Put a failed or cancelled job into the queue again. Raises JobError (code queue_full)."""
+        await self._run(self._requeue, job_id)
+
     async def reserve_attempt(self, job_id: int) -> int:
         """The number of the next attempt, never given twice."""
         return await self._run(self._reserve, job_id)
@@ -182,8 +186,7 @@ class Store:
     def _add(self, key: str, spec: JobSpec) -> tuple[JobView, bool]:
         if key in self._keys:
             return self._views[self._keys[key]], False
-        if sum(view.state == QUEUED for view in self._views.values()) >= QUEUE_LIMIT:
-            raise JobError(f"{QUEUE_LIMIT} jobs are waiting already", "Wait, or cancel some.", "queue_full")
+        self._refuse_full_queue()
         queued = e.Queued(time=time.time())
         job_id = self._next_id()
         folder = private_folder(self.home.job(job_id))
@@ -203,6 +206,22 @@ class Store:
         self._keys[key] = job_id
         self._publish(view)
         return view, True
+
+    def _requeue(self, job_id: int) -> None:
+        ended = self._views[job_id]
+        if not states.may_follow(ended.state, queued := e.Queued(time=time.time())):
+            return
+        self._refuse_full_queue()
+        self._views[job_id] = self._read_view(job_id)  # whole: a living job's curves are in memory
+        try:
+            self._append(job_id, (queued,), None, None)
+        except BaseException:
+            self._views[job_id] = ended
+            raise
+
+    def _refuse_full_queue(self) -> None:
+        if sum(view.state == QUEUED for view in self._views.values()) >= QUEUE_LIMIT:
+            raise JobError(f"{QUEUE_LIMIT} jobs are waiting already", "Wait, or cancel some.", "queue_full")
 
     def _next_id(self) -> int:
         """Above every folder too: an older database's artifacts are never written over."""

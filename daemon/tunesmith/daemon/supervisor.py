@@ -132,7 +132,7 @@ class Supervisor:
                 time=time.time(),
                 code="worker_died",
                 message=f"The worker process {how} without a last word",
-                hint=f"Look at `tunesmith jobs logs {job_id}`, then run it again.",
+                hint=f"Look at `tunesmith jobs logs {job_id}`; `tunesmith resume {job_id}` goes on with it.",
                 stage=_running_stage(self._store, job_id),
             )
             await self._append(job_id, failed)
@@ -159,7 +159,7 @@ class Supervisor:
                 time=time.time(),
                 code="interrupted",
                 message="The run was interrupted: its worker process ended while the daemon was away",
-                hint=f"Run it again with `tunesmith run {self._store.home.job(job_id) / 'recipe.yaml'}`.",
+                hint=f"Go on with `tunesmith resume {job_id}`.",
                 stage=_running_stage(self._store, job_id),
             )
             await self._append(job_id, failed)

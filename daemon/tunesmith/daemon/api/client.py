@@ -97,12 +97,16 @@ class Client:
     async def cancel(self, job_id: int) -> JobView:
         return await self._call("POST", f"/v1/jobs/{job_id}/cancel", JobView)
 
+    async def resume(self, job_id: int) -> JobView:
+        """Another attempt at a failed or cancelled job, from its last checkpoint on if there is one."""
+        return await self._call("POST", f"/v1/jobs/{job_id}/resume", JobView)
+
     async def log(self, job_id: int, tail: int = 200) -> LogText:
         """The last `tail` lines of the worker's log."""
         return await self._call("GET", f"/v1/jobs/{job_id}/log?tail={tail}", LogText)
 
     async def events(self, job_id: int, after: int = 0) -> AsyncIterator[Numbered]:
-        """Events numbered above `after`, in order and without a gap, ending with the terminal one.
+        """Events numbered above `after`, in order and without a gap, until the job has ended and nothing follows.
 
         Reconnects by itself from the last number seen; gives up with DaemonError after RECONNECT_FOR_S of silence.
         """
@@ -126,7 +130,7 @@ class Client:
                         after = numbered.number
                         yield numbered
                         if isinstance(numbered.event, TERMINAL):
-                            return
+                            break  # of an earlier attempt, perhaps
                 view = await self.job(job_id)
                 if view.ended_already and after >= view.last_event:
                     return

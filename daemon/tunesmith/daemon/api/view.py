@@ -85,21 +85,48 @@ def _with_stage(view: JobView, stage: StageView) -> JobView:
     return msgspec.structs.replace(view, stages=tuple(stage if s.name == stage.name else s for s in view.stages))
 
 
+def _again(view: JobView) -> JobView:
+    """At the begin of another attempt: its stages start over; the curve so far and what it can resume from remain."""
+    return JobView(
+        view.id,
+        view.name,
+        created=view.created,
+        attempt=view.attempt,
+        folder=view.folder,
+        last_event=view.last_event,
+        losses=view.losses,
+        learning_rates=view.learning_rates,
+        checkpoint=view.checkpoint,
+        notices=view.notices,
+    )
+
+
+def _before(view: JobView, step: int) -> JobView:
+    """Without what an earlier attempt did from `step` on: it is done again."""
+    outlived = view.checkpoint is not None and view.checkpoint.step >= step
+    return msgspec.structs.replace(
+        view,
+        losses=tuple(point for point in view.losses if point[0] < step),
+        learning_rates=tuple(point for point in view.learning_rates if point[0] < step),
+        checkpoint=None if outlived else view.checkpoint,
+    )
+
+
 def fold(view: JobView, numbered: e.Numbered) -> JobView:
     """The view after one more event. An event at or below `last_event` changes nothing (replays are harmless)."""
     if numbered.number <= view.last_event:
         return view
     replace = msgspec.structs.replace
     view = replace(view, last_event=numbered.number)
-    if view.ended_already:
+    if view.state == FINISHED or (view.ended_already and not isinstance(numbered.event, e.Queued)):
         return view
     match numbered.event:
+        case e.Queued() if view.ended_already:
+            return _again(view)
         case e.Queued(time=time):
             return replace(view, created=time)
         case e.Started(time=time, attempt=attempt, pid=pid):
-            # A new attempt starts its stages over; what an earlier one reported is not counted twice.
-            fresh = JobView(view.id, view.name, folder=view.folder, created=view.created, last_event=view.last_event)
-            return replace(fresh, state=RUNNING, started=time, attempt=attempt, pid=pid, notices=view.notices)
+            return replace(_again(view), state=RUNNING, started=time, attempt=attempt, pid=pid)
         case e.Adopted(pid=pid):
             return replace(view, pid=pid)
         case e.StageStarted(stage=name):
@@ -110,6 +137,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
         case e.StageFinished(stage=name, seconds=seconds):
             return _with_stage(view, replace(view.stage(name), state="done", seconds=seconds, eta_s=None))
         case e.TrainStep() as step:
+            if view.losses and view.losses[-1][0] >= step.step:
+                view = _before(view, step.step)
             return replace(
                 view,
                 step=step,

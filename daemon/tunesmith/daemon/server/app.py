@@ -20,6 +20,7 @@ def build(parts: Parts) -> Starlette:
             Route("/v1/jobs/{id:int}", jobs.show),
             Route("/v1/jobs/{id:int}/events", stream.events),
             Route("/v1/jobs/{id:int}/cancel", jobs.cancel, methods=["POST"]),
+            Route("/v1/jobs/{id:int}/resume", jobs.resume, methods=["POST"]),
             Route("/v1/jobs/{id:int}/log", jobs.log),
             Route("/v1/jobs/{id:int}/chat", chat_route.chat, methods=["POST"]),
         ],

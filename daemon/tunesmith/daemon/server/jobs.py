@@ -1,4 +1,4 @@
-"""Submit, list, show, cancel, and the libraries' own output."""
+"""Submit, list, show, cancel, resume, and the libraries' own output."""
 
 from __future__ import annotations
 
@@ -45,6 +45,13 @@ async def cancel(request: Request) -> Response:
     parts = parts_of(request)
     job_id = request.path_params["id"]
     await parts.scheduler.cancel(job_id)
+    return reply(await parts.store.view(job_id))
+
+
+async def resume(request: Request) -> Response:
+    parts = parts_of(request)
+    job_id = request.path_params["id"]
+    await parts.scheduler.resume(job_id)
     return reply(await parts.store.view(job_id))
 
 
