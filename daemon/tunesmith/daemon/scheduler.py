@@ -59,7 +59,7 @@ class Scheduler:
         await self._supervisor.follow(job_id, attempt, record, None)
 
     async def resume(self, job_id: int) -> None:
-        """Queue a failed or cancelled job for another attempt; one that waits or runs is left alone. Raises JobError."""
+        """Queue a failed or cancelled job for another attempt; one that waits or runs is left be. Raises JobError."""
         state = self._store.get(job_id).state
         if state == FINISHED:
             raise JobError(f"Job {job_id} has finished", "There is nothing left to do.", "ended_already")
