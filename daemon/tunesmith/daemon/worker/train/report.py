@@ -8,6 +8,10 @@ from typing import Any
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.train import memory
+from tunesmith.daemon.worker.train.limit import measure
+from tunesmith.daemon.worker.train.pace import Counts, Pace
+from tunesmith.daemon.worker.train.tensorboard import Board
 from tunesmith.recipes.errors import TunesmithError
 
 BAD_STEPS = 3  # in a row, then training stops: one may be a freak row, three are a model that is lost
@@ -49,20 +53,37 @@ def resident_bytes(device: str) -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def callback(context: Context) -> Any:
-    """A trainer callback that reports to `context`. A function, since its class must inherit from transformers'."""
+def callbacks(context: Context, device: str, dtype: Any) -> list[Any]:
+    """Trainer callbacks that tell `context` how training goes. Measures the machine first, for what it is held to."""
+    limit = measure(device, dtype)
+    context.emit(
+        e.LimitMeasured(
+            time=time.time(), device=device, dtype=str(dtype).removeprefix("torch."), flops_per_second=limit
+        )
+    )
+    board = Board(context.job)
+    return [callback(context, limit, board), memory.callback(context, board)]
+
+
+def callback(context: Context, limit: float, board: Board) -> Any:
+    """A trainer callback that reports steps. A function, since its class must inherit from transformers'.
+
+    `limit` is in floating-point operations a second. The trainer logs what it computed since it began (`Counts`).
+    """
     from transformers import TrainerCallback
 
     divergence = Divergence()
 
     class Report(TrainerCallback):  # type: ignore[misc]  # transformers is untyped to mypy
-        started = last = 0.0
-        tokens = 0.0
-        rate = 0.0
+        last = 0.0
+        before: Counts | None = Counts()
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.started = self.last = time.monotonic()
-            context.progress(0, state.max_steps, "steps")
+            self.last = time.monotonic()
+            self.pace = Pace()
+            if state.global_step:
+                self.before = None  # resumed: what was computed before is in the first sums
+            context.progress(state.global_step, state.max_steps, "steps")
 
         def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             context.check_cancelled()
@@ -75,33 +96,41 @@ def callback(context: Context) -> Any:
                 return  # the summary at the end
             now = time.monotonic()
             loss, norm = float(logs["loss"]), float(logs.get("grad_norm", 0.0))
-            tokens = float(logs.get("num_tokens", self.tokens))
-            self.rate = (tokens - self.tokens) / max(now - self.last, 1e-9)
+            rate = float(logs.get("learning_rate", 0.0))
+            sums = Counts.logged(logs)
+            counts = sums.since(self.before) if self.before is not None else Counts()
+            self.pace.add(now - self.last, counts)
+            self.before, self.last = sums, now
             done, total = state.global_step, state.max_steps
-            eta = (now - self.started) / done * (total - done)
-            context.emit(
-                e.TrainStep(
-                    time=time.time(),
-                    step=done,
-                    total_steps=total,
-                    epoch=float(state.epoch or 0),
-                    # JSON has no NaN; -1 is no loss, and the notice says what happened.
-                    loss=loss if math.isfinite(loss) else -1.0,
-                    learning_rate=float(logs.get("learning_rate", 0.0)),
-                    gradient_norm=norm if math.isfinite(norm) else -1.0,
-                    tokens_per_second=self.rate,
-                    memory_bytes=resident_bytes(args.device.type),
-                    eta_s=eta,
-                )
+            recent = self.pace.counts
+            flops = self.pace.per_second(recent.flops)
+            step = e.TrainStep(
+                time=time.time(),
+                step=done,
+                total_steps=total,
+                epoch=float(state.epoch or 0),
+                # JSON has no NaN; -1 is no loss, and the notice says what happened.
+                loss=loss if math.isfinite(loss) else -1.0,
+                learning_rate=rate,
+                gradient_norm=norm if math.isfinite(norm) else -1.0,
+                tokens_per_second=self.pace.per_second(recent.tokens),
+                memory_bytes=resident_bytes(args.device.type),
+                eta_s=self.pace.seconds * (total - done),
+                padding_share=recent.padding_share,
+                flops_per_second=flops,
+                limit_share=flops / limit if flops else None,
+                token_accuracy=counts.accuracy,
             )
-            self.tokens, self.last = tokens, now
+            context.emit(step)
+            board.tell(step)
             bad = divergence.total
-            divergence.see(done, loss, norm, float(logs.get("learning_rate", 0.0)))
+            divergence.see(done, loss, norm, rate)
             if divergence.total > bad:
                 context.notice("warning", f"Step {done}: loss or gradient is not a number.")
             context.progress(done, total, "steps", f"loss {loss:.3f}")
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            board.close()
             if divergence.in_a_row:
                 divergence.refuse(state.global_step, args.learning_rate)
 

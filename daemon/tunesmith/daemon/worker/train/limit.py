@@ -1,0 +1,47 @@
+"""The matrix-product limit of this machine: how fast large products run, now, in the dtype that trains."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+SIZES = (512, 1024, 2048, 4096, 8192)  # rows of a square product; the largest that fits into the time says most
+BUDGET_S = 0.3
+PRODUCTS = 6  # of the largest size that fits; their median is the limit
+
+
+def measure(device: str, dtype: Any) -> float:
+    """Floating-point operations a second of a large square product, the median of several; takes at most about 0.3 s.
+
+    The dtype is torch's.
+    """
+    import torch
+
+    def wait() -> None:
+        """A CPU's product is done when it returns."""
+        if device == "cuda":
+            torch.cuda.synchronize()
+        elif device == "mps":
+            torch.mps.synchronize()
+
+    began = time.perf_counter()
+    rates = [0.0]
+    for size in SIZES:
+        operations = 2 * size**3
+        left = BUDGET_S - (time.perf_counter() - began)
+        # The first product of a size also fetches memory and chooses a kernel: it is not counted.
+        if rates[0] and operations / statistics.median(rates) * (PRODUCTS + 2) > left:
+            break
+        left_factor = torch.randn(size, size, dtype=dtype, device=device)
+        right_factor = torch.randn(size, size, dtype=dtype, device=device)
+        product = torch.empty(size, size, dtype=dtype, device=device)
+        torch.mm(left_factor, right_factor, out=product)
+        wait()
+        rates = []
+        for _ in range(PRODUCTS):
+            start = time.perf_counter()
+            torch.mm(left_factor, right_factor, out=product)
+            wait()
+            rates.append(operations / (time.perf_counter() - start))
+    return statistics.median(rates)
