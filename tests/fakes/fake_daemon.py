@@ -54,7 +54,7 @@ def script(name: str) -> list[e.Event]:
         made.append(e.StageStarted(time=now, stage=stage))
         made.append(e.StageProgress(time=now, stage=stage, done=1, total=2, unit="steps", eta_s=1.0))
         if stage == "train":
-            made += [train_step(now, step) for step in (1, 2)]
+            made += [*computing(now), *(train_step(now, step) for step in (1, 2)), checkpoint(now)]
             if "fail" in name:
                 return [*made, e.Failed(time=now, code="data_broken", message="Line 3 is no JSON", hint="Mend line 3.")]
             if "stay" in name:
@@ -72,8 +72,29 @@ def script(name: str) -> list[e.Event]:
 def train_step(now: float, step: int) -> e.Event:
     return e.TrainStep(
         time=now, step=step, total_steps=2, epoch=1.0, loss=2.0 / step, learning_rate=1e-3, gradient_norm=1.0,
-        tokens_per_second=900.0, memory_bytes=10**9, eta_s=1.0,
+        tokens_per_second=900.0, memory_bytes=10**9, eta_s=1.0, padding_share=0.25, flops_per_second=1e11,
+        limit_share=0.5, token_accuracy=0.75,
     )  # fmt: skip
+
+
+def computing(now: float) -> list[e.Event]:
+    """What a run says of its machine and of itself before its steps."""
+    paths = (
+        e.PathTaken("attention", "SDPA for each segment", "no NVIDIA GPU"),
+        e.PathTaken("lora", "unfused", "fused layers are turned off", fastest=False),
+    )
+    return [
+        e.LimitMeasured(time=now, device="cpu", dtype="float32", flops_per_second=2e11),
+        e.PathsChosen(time=now, paths=paths),
+        e.MemoryMeasured(
+            time=now, step=2, weights=5 * 10**8, adapter=10**7, gradients=10**7, optimizer=2 * 10**7,
+            activations=2 * 10**8, other=2 * 10**8, peak=10**9,
+        ),
+    ]  # fmt: skip
+
+
+def checkpoint(now: float) -> e.Event:
+    return e.CheckpointSaved(time=now, step=2, path="checkpoints/step-2", bytes=3 * 10**7, seconds=0.1)
 
 
 def evaluation(now: float) -> list[e.Event]:

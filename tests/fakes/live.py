@@ -40,7 +40,8 @@ def train_steps(count: int = STEPS) -> Iterator[e.TrainStep]:
         yield e.TrainStep(
             time=START + 20 + step, step=step, total_steps=STEPS, epoch=step / 24, loss=loss, learning_rate=rate,
             gradient_norm=1.9 * math.exp(-step / 40), tokens_per_second=812 + 9 * math.sin(step),
-            memory_bytes=1_912_000_000, eta_s=(STEPS - step) * 1.1,
+            memory_bytes=1_912_000_000, eta_s=(STEPS - step) * 1.1, flops_per_second=112e9 + 1e9 * math.sin(step),
+            limit_share=0.574 + 0.005 * math.sin(step), token_accuracy=1 - 0.6 * math.exp(-step / 14),
         )  # fmt: skip
 
 
@@ -62,12 +63,40 @@ def before_training() -> list[e.Event]:
     ]  # fmt: skip
 
 
+PATHS = (
+    e.PathTaken("attention", "SDPA for each segment", "flash-attn needs an NVIDIA GPU of compute capability 8.0"),
+    e.PathTaken("packing", "best fit, windows of 512 tokens", "every layer keeps segments apart"),
+    e.PathTaken("loss", "labelled positions only, in chunks", "equal to the plain loss to 3e-8 here"),
+    e.PathTaken("lora", "unfused", "the check at the start was off by 2e-4 in layers.3.mlp.up_proj", fastest=False),
+)  # fmt: skip
+
+
+def computing(steps: int) -> list[e.Event]:
+    """What a run says beside its first `steps` steps: paths, the machine's limit, memory, checkpoints."""
+    said: list[e.Event] = [
+        e.LimitMeasured(time=START + 18, device="cpu", dtype="float32", flops_per_second=195e9),
+        e.PathsChosen(time=START + 19, paths=PATHS),
+    ]
+    if steps >= 2:
+        said.append(
+            e.MemoryMeasured(
+                time=START + 22, step=2, weights=538_000_000, adapter=9_800_000, gradients=9_800_000,
+                optimizer=19_600_000, activations=412_000_000, other=890_000_000, peak=1_912_000_000,
+            )
+        )  # fmt: skip
+    said += [
+        e.CheckpointSaved(time=START + 20 + at, step=at, path=f"checkpoints/step-{at}", bytes=29_500_000, seconds=0.2)
+        for at in range(20, steps + 1, 20)
+    ]
+    return said
+
+
 def training(steps: int) -> list[e.Event]:
     """A run as it stands after `steps` steps."""
     progress = e.StageProgress(
         time=START + 20 + steps, stage="train", done=steps, total=STEPS, unit="steps", eta_s=(STEPS - steps) * 1.1
     )
-    return [*before_training(), *train_steps(steps), progress]
+    return [*before_training(), *computing(steps), *train_steps(steps), progress]
 
 
 def answers(subject: str, time: float) -> list[e.Event]:
@@ -137,6 +166,7 @@ class FakeClient:
         self.down = False
         self.submitted: list[Submit] = []
         self.cancelled: list[int] = []
+        self.resumed: list[int] = []
         self.chats: list[Chat] = []
         self.answer = ["I am ", "Vesper", ", made by ", "Juniper Labs."]
         self.hold_answer = asyncio.Event()
@@ -185,6 +215,12 @@ class FakeClient:
         await self.say(job_id, e.CancelRequested(time=START + 50), e.Cancelled(time=START + 51))
         return await self.job(job_id)
 
+    async def resume(self, job_id: int) -> JobView:
+        self._check()
+        self.resumed.append(job_id)
+        await self.say(job_id, e.Queued(time=START + 60))
+        return await self.job(job_id)
+
     async def log(self, job_id: int, tail: int = 200) -> LogText:
         self._check()
         return LogText(f"jobs/{job_id}/worker-1.log", self.log_text)
@@ -196,7 +232,7 @@ class FakeClient:
             while after < len(history):
                 after += 1
                 yield e.Numbered(after, history[after - 1])
-                if isinstance(history[after - 1], e.TERMINAL):
+                if isinstance(history[after - 1], e.TERMINAL) and after == len(history):
                     return
             async with self._said:
                 if after >= len(self.histories[job_id]):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.recipes.units import bytes_text, count_text, duration_text
+from tunesmith.recipes.units import bytes_text, count_text, duration_text, flops_text
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,14 @@ def test_durations(seconds: float, text: str) -> None:
 )
 def test_counts(count: float, text: str) -> None:
     assert count_text(count) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0.0, "0 MFLOP/s"), (2.5e6, "2.5 MFLOP/s"), (1.95e11, "195 GFLOP/s"), (4.1e14, "410 TFLOP/s")],
+)
+def test_rates_of_computing(rate: float, text: str) -> None:
+    assert flops_text(rate) == text
 
 
 @given(st.integers(min_value=0, max_value=10**9))

@@ -17,6 +17,7 @@ from tunesmith.tui import texts
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
 from tunesmith.tui.screens.run import RunStep
 from tunesmith.tui.watch import LinkChanged
+from tunesmith.tui.widgets.computing import Computing
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.error_panel import ErrorPanel
 from tunesmith.tui.widgets.feed import Feed
@@ -161,10 +162,67 @@ async def test_retry_submits_the_same_recipe_and_follows_the_new_job(tmp_path: P
     app = Alone(RunStep(fake.clients))
     async with app.run_test(size=(100, 30)) as pilot:
         await show(3)(pilot)  # type: ignore[misc]
-        await pilot.press("r")
+        await pilot.press("a")
         await until(pilot, lambda: any(isinstance(m, JobStarted) for m in app.received))
         assert [request.spec for request in fake.submitted] == [spec]
         assert app.query_one(RunStep).job_id == 4
+
+
+async def test_resume_queues_the_same_job_and_follows_it_on() -> None:
+    fake = FakeClient(broken=[*training(41), e.Failed(time=START + 40, code="worker_died", message="Killed")])
+    app = Alone(RunStep(fake.clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        step = app.query_one(RunStep)
+        await until(pilot, lambda: step.view.state == "failed")  # type: ignore[union-attr]
+        assert "go on from step 40" in app.query_one(ErrorPanel).keys
+        await pilot.press("r")
+        await until(pilot, lambda: any(isinstance(m, JobStarted) for m in app.received))
+        assert fake.resumed == [1] and fake.submitted == []
+        again = e.Started(time=START + 61, attempt=2, pid=4343)
+        await fake.say(1, again, e.Resumed(time=START + 62, step=40, attempt=2))
+        await until(pilot, lambda: step.view.state == "running" and step.view.resumed is not None)  # type: ignore[union-attr]
+        assert not app.query_one(ErrorPanel).display
+        assert "went on after step 40" in str(app.query_one("#run-head").render())
+
+
+async def test_how_it_computes_is_a_key_or_a_click_away() -> None:
+    app = Alone(RunStep(client().clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        assert app.query_one("#run-slower").display
+        await pilot.press("p")
+        await pilot.pause()
+        said = str(app.query_one(Computing).query_one("Static").render())
+        for text in ("SDPA for each segment", "slower than possible", "off by 2e-4", "195 GFLOP/s", "Activations",
+                     "412.0 MB", "Step 40, 29.5 MB"):  # fmt: skip
+            assert text in said
+        assert app.query_one(Computing).has_focus and not app.query_one("#run-slower").display
+        await pilot.press("p")
+        await pilot.pause()
+        assert app.query_one(Feed).has_focus
+        await pilot.click("#run-slower")
+        await pilot.pause()
+        assert app.query_one(Computing).has_focus
+
+
+async def test_a_run_on_the_fastest_paths_only_has_no_warning() -> None:
+    fast = e.PathsChosen(time=START, paths=(e.PathTaken("loss", "in chunks", "proven equal"),))
+    app = Alone(RunStep(FakeClient(run=[e.Queued(time=START), e.Started(time=START, attempt=1, pid=1), fast]).clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        assert not app.query_one("#run-slower").display
+
+
+@pytest.mark.parametrize(("size", "language"), [((100, 40), "en"), ((80, 24), "zh"), ((40, 12), "en")])
+def test_how_it_computes_looks_right(snap_compare: Snap, size: tuple[int, int], language: str) -> None:
+    async def look(pilot: Pilot[None]) -> None:
+        await show(1)(pilot)  # type: ignore[misc]
+        await pilot.press("p")
+        await pilot.pause()
+
+    texts.use(language)
+    assert snap_compare(Alone(RunStep(client().clients)), terminal_size=size, run_before=look)
 
 
 async def test_a_tiny_terminal_may_be_resized_without_a_crash() -> None:

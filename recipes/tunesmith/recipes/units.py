@@ -1,4 +1,4 @@
-"""Bytes, durations and counts as a person reads them; no engine, no locale."""
+"""Bytes, durations, counts and rates as a person reads them; no engine, no locale."""
 
 from __future__ import annotations
 
@@ -26,3 +26,11 @@ def count_text(count: float) -> str:
         if abs(count) >= limit:
             return f"{count / limit:.1f}{suffix}"
     return f"{count:.0f}"
+
+
+def flops_text(per_second: float) -> str:
+    """`1.95e11 -> '195 GFLOP/s'`."""
+    for limit, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G")):
+        if per_second >= limit:
+            return f"{per_second / limit:.3g} {prefix}FLOP/s"
+    return f"{per_second / 1e6:.3g} MFLOP/s"

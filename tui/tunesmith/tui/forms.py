@@ -44,12 +44,11 @@ class Value(msgspec.Struct, frozen=True):
         return _translated(f"recipe.help_{self.name}", self.help)
 
     def text(self, value: Any) -> str:
-        """`value` as typed: 0.0002 is `0.0002`, None is `auto`, True is `yes` (of gradient checkpointing `full`)."""
+        """`value` as typed: 0.0002 is `0.0002`, None is `auto`, True is `yes`."""
         if value is None:
             return AUTO
         if isinstance(value, bool):
-            yes, no = ("full", "off") if self.kind == "choice" else ("yes", "no")
-            return yes if value else no
+            return "yes" if value else "no"
         return f"{value:g}" if isinstance(value, float) else str(value)
 
     def read(self, text: str) -> Any:
@@ -102,7 +101,7 @@ _SPEC_VALUES = (
     ("evaluation.max_new_tokens", "evaluation"),
     ("evaluation.general", "evaluation"),
 )
-# The same choices that spec.check_values names.
+# The same choices that checks.check_values names.
 _CHOICES = {
     "training.device": ("auto", "cpu", "cuda", "mps"),
     "training.dtype": ("auto", "float32", "bfloat16"),

@@ -20,10 +20,10 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import duration_text
 from tunesmith.tui.messages import OpenResult, OpenRun
 from tunesmith.tui.plain import one_line, plain
-from tunesmith.tui.screens.run import state_text
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.confirm import Confirm
+from tunesmith.tui.widgets.job_head import state_text
 from tunesmith.tui.widgets.key_bar import KeyBar
 from tunesmith.tui.widgets.log_view import LogView
 

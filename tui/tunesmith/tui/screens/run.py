@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.events import Resize
+from textual.events import Click, Resize
 from textual.reactive import reactive
 from textual.widgets import ContentSwitcher, Static
 
@@ -20,14 +20,15 @@ from tunesmith.daemon.api.requests import Submit
 from tunesmith.daemon.api.view import CANCELLED, FAILED, FINISHED, RUNNING, JobView
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
 from tunesmith.recipes.spec import JobSpec
-from tunesmith.recipes.units import duration_text
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
-from tunesmith.tui.plain import one_line, plain
+from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
+from tunesmith.tui.widgets.computing import Computing, slower
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.error_panel import ErrorPanel
 from tunesmith.tui.widgets.feed import Feed
+from tunesmith.tui.widgets.job_head import job_head
 from tunesmith.tui.widgets.log_view import LogView
 from tunesmith.tui.widgets.loss_chart import LossChart
 from tunesmith.tui.widgets.metrics import Metrics
@@ -37,22 +38,7 @@ WIDE_COLUMNS = 92  # chart and answers side by side
 DENSE_ROWS = 24  # below, no empty lines between the parts
 SHORT_ROWS = 16  # below, the chain takes one line
 TINY_ROWS = 12  # below, no chart
-
-STATE_STYLES = {
-    "queued": ("○", "$secondary"),
-    "running": ("▶", "$primary"),
-    "cancelling": ("■", "$warning"),
-    "finished": ("✓", "$success"),
-    "failed": ("✗", "$error"),
-    "cancelled": ("■", "$warning"),
-}
-
-
-def state_text(state: str) -> Content:
-    """The state as symbol and word."""
-    symbol, style = STATE_STYLES[state]
-    return Content.styled(f"{symbol} {t(f'run.state_{state}')}", f"{style} bold")
-
+LIVE, LOG, COMPUTING = "run-live", "run-log", "run-computing"  # what the body shows
 
 class RunStep(Container):
     """`show_job(job_id)` follows that job until it ends or another one is shown."""
@@ -60,9 +46,11 @@ class RunStep(Container):
     DEFAULT_CSS = """
     RunStep { height: 1fr; padding: 0 1; overflow-y: auto; scrollbar-size-vertical: 1; }
     RunStep > * { width: 1fr; }
-    RunStep #run-head { height: 1; }
+    RunStep #run-head, RunStep #run-slower { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     RunStep #run-link { height: auto; background: $warning 15%; border-left: outer $warning; padding: 0 1;
                         display: none; }
+    RunStep #run-slower { display: none; }
+    RunStep #run-slower:hover { background: $panel; }
     RunStep StageChain { margin: 1 0 0 0; }
     RunStep Metrics { margin: 1 0 0 0; }
     RunStep #run-body { height: 1fr; min-height: 4; margin: 1 0 0 0; }
@@ -75,19 +63,21 @@ class RunStep(Container):
     RunStep Feed { height: 1fr; }
     RunStep.-wide LossChart, RunStep.-wide Feed { height: 1fr; }
     RunStep.-dense StageChain, RunStep.-dense Metrics, RunStep.-dense #run-body { margin: 0; }
-    RunStep.-tiny LossChart { display: none; }
+    RunStep.-tiny LossChart, RunStep.-tiny.-computing Metrics { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "log", "run.key_log"),
+        Binding("l", "show('run-log')", "run.key_log"),
+        Binding("p", "show('run-computing')", "run.key_computing"),
         Binding("c", "cancel", "run.key_cancel"),
         Binding("d", "detach", "run.key_detach"),
-        Binding("r", "retry", "run.key_retry"),
+        Binding("r", "resume", "run.key_resume"),
+        Binding("a", "retry", "run.key_retry"),
         Binding("enter", "result", "run.key_result"),
     ]
 
     view: reactive[JobView | None] = reactive(None)
     lost: reactive[TunesmithError | None] = reactive(None)
-    shows_log: reactive[bool] = reactive(False)
+    body: reactive[str] = reactive(LIVE)
 
     def __init__(self, clients: Clients, *, id: str | None = "step-run") -> None:
         super().__init__(id=id, classes="step")
@@ -101,11 +91,13 @@ class RunStep(Container):
         yield StageChain()
         yield ErrorPanel()
         yield Metrics()
-        with ContentSwitcher(initial="run-log" if self.shows_log else "run-live", id="run-body"):
-            with Vertical(id="run-live"):
+        yield Static(id="run-slower", markup=False)
+        with ContentSwitcher(initial=self.body, id="run-body"):
+            with Vertical(id=LIVE):
                 yield LossChart()
                 yield Feed()
-            yield LogView(self._clients, id="run-log")
+            yield LogView(self._clients, id=LOG)
+            yield Computing(id=COMPUTING)
 
     def on_mount(self) -> None:
         self._draw()
@@ -114,7 +106,7 @@ class RunStep(Container):
         """Follow `job_id`; showing the same one again changes nothing."""
         if job_id == self.job_id:
             return
-        self.job_id, self.view, self.lost, self._seen_alive, self.shows_log = job_id, None, None, False, False
+        self.job_id, self.view, self.lost, self._seen_alive, self.body = job_id, None, None, False, LIVE
         self.run_worker(follow(self._clients, job_id, self.post_message), group="follow", exclusive=True)
 
     @on(JobUpdated)
@@ -156,18 +148,20 @@ class RunStep(Container):
     def watch_lost(self) -> None:
         self._draw()
 
-    def watch_shows_log(self, shows_log: bool) -> None:
+    def watch_body(self, body: str) -> None:
         if not self.is_mounted:
             return
-        self.query_one("#run-body", ContentSwitcher).current = "run-log" if shows_log else "run-live"
+        self.query_one("#run-body", ContentSwitcher).current = body
+        self.set_class(body == COMPUTING, "-computing")
         self.query_one(LogView).read()
-        (self.query_one(LogView) if shows_log else self.query_one(Feed)).focus()
+        self.query_one({LIVE: "Feed", LOG: "LogView", COMPUTING: "Computing"}[body]).focus()
+        self._draw()
 
     def _draw(self) -> None:
         if not self.is_mounted:
             return
         view = self.view
-        self.query_one("#run-head", Static).update(_head(view))
+        self.query_one("#run-head", Static).update(job_head(view))
         self._draw_link()
         self.query_one(LogView).job_id = self.job_id
         if view is None:
@@ -178,9 +172,11 @@ class RunStep(Container):
             for s in view.stages
         )
         panel = self.query_one(ErrorPanel)
-        panel.keys = t("run.after_failure") if view.error else t("run.after_cancel")
+        panel.keys = _way_on(view)
         panel.error = view.error or (ErrorBody("cancelled", t("run.cancelled")) if view.state == CANCELLED else None)
         self.query_one(Metrics).step = view.step
+        self.query_one(Computing).view = view
+        self._draw_slower(view)
         chart = self.query_one(LossChart)
         chart.total_steps = view.step.total_steps if view.step else 0
         chart.losses, chart.learning_rates = view.losses, view.learning_rates
@@ -188,6 +184,17 @@ class RunStep(Container):
         self.set_class(view.ended_already and not view.losses, "-no-curve")
         self.query_one(Feed).view = view
         self.refresh_bindings()
+
+    def _draw_slower(self, view: JobView) -> None:
+        """A slower path than there could be is said where the figures are, never only in the panel."""
+        bar, text = self.query_one("#run-slower", Static), slower(view.paths)
+        bar.display = text is not None and self.body != COMPUTING and not view.ended_already
+        if text is not None:
+            bar.update(Content.assemble(text, (f"  {t('computing.see')}", "$foreground 60%")))
+
+    @on(Click, "#run-slower, Metrics")
+    def _clicked(self) -> None:
+        self.action_show(COMPUTING)
 
     def _draw_link(self) -> None:
         bar = self.query_one("#run-link", Static)
@@ -204,16 +211,17 @@ class RunStep(Container):
                 return state in ("queued", RUNNING)
             case "detach":
                 return self.view is not None and not self.view.ended_already
-            case "retry":
+            case "resume" | "retry":
                 return state in (FAILED, CANCELLED)
             case "result":
                 return state == FINISHED
-            case "log":
+            case "show":
                 return self.job_id is not None
         return True
 
-    def action_log(self) -> None:
-        self.shows_log = not self.shows_log
+    def action_show(self, body: str) -> None:
+        """Show `body`; the same again goes back to the curve and the answers."""
+        self.body = LIVE if self.body == body else body
 
     @work
     async def action_cancel(self) -> None:
@@ -229,6 +237,20 @@ class RunStep(Container):
     def action_detach(self) -> None:
         """Leave; the daemon keeps the job."""
         self.app.exit(message=t("run.detached", id=self.job_id))
+
+    @work
+    async def action_resume(self) -> None:
+        """Queue the same job again; it goes on from its last checkpoint, or from the start when it has none."""
+        if (job_id := self.job_id) is None:
+            return
+        try:
+            await (await self._clients()).resume(job_id)
+        except TunesmithError as error:
+            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+        else:
+            self.job_id = None  # following ended with the job; follow it anew
+            self.show_job(job_id)
+            self.post_message(JobStarted(job_id))
 
     @work
     async def action_retry(self) -> None:
@@ -252,16 +274,8 @@ class RunStep(Container):
             self.post_message(OpenResult(self.job_id))
 
 
-def _head(view: JobView | None) -> Content:
-    if view is None:
-        return Content.styled(t("run.waiting"), "$foreground 60%")
-    parts: list[Content | str | tuple[str, str]] = [
-        (t("run.job", id=view.id), "bold"), "  ", one_line(view.name), "   ", state_text(view.state)
-    ]  # fmt: skip
-    if view.ended and view.started:
-        parts.append((f"  {duration_text(view.ended - view.started)}", "$foreground 60%"))
-    if view.attempt > 1:
-        parts.append((f"  {t('run.attempt', attempt=view.attempt)}", "$foreground 60%"))
-    if view.state == FINISHED:
-        parts.append((f"   {t('run.see_result')}", "$primary"))
-    return Content.assemble(*parts)
+def _way_on(view: JobView) -> str:
+    """What the keys do for a job that failed or was cancelled."""
+    if view.checkpoint is None:
+        return t("run.after_failure") if view.error else t("run.after_cancel")
+    return t("run.after_checkpoint", step=view.checkpoint.step)
