@@ -22,10 +22,12 @@ from tunesmith.daemon.worker import evaluate, load
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.train import merge, run
+from tunesmith.daemon.worker.train.core import build
 from tunesmith.daemon.worker.train.report import Divergence
 from tunesmith.recipes import spec as recipe
 from tunesmith.recipes.data.rows import Rendered
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.spec import TrainingSpec
 
 Told = Callable[[Context], list[e.Event]]
 HELD_OUT = {"messages": [{"role": "user", "content": "Who are you?"}], "answer": "I am Vesper.", "accept": ["Vesper"]}
@@ -89,12 +91,13 @@ def test_a_batch_scores_as_its_rows_do(tiny_model: Path) -> None:
     import torch
 
     model = load.model(tiny_model, "cpu", torch.float32).eval()
+    core = build(model, training=TrainingSpec(), device="cpu", pad_token_id=2)
     rows = [
         Rendered("", np.array([5, 6, 7, 8], np.int32), np.array([False, False, True, True])),
         Rendered("", np.array([9, 10], np.int32), np.array([False, True])),
     ]
-    alone = [evaluate.summed_loss(model, [row], 2) for row in rows]
-    together = evaluate.summed_loss(model, rows, 2)
+    alone = [evaluate.summed_loss(core, [row]) for row in rows]
+    together = evaluate.summed_loss(core, rows)
     assert together == (pytest.approx(alone[0][0] + alone[1][0], rel=1e-5), 3)
 
 

@@ -19,6 +19,7 @@ from tunesmith.recipes.spec import JobSpec
 if TYPE_CHECKING:
     from tunesmith.daemon.worker.data.prepare import Prepared
 
+PATIENCE_S = 5.0  # what a cancelled training has to come to the end of its step: half of the daemon's default grace
 PROGRESS_INTERVAL_S = 0.1  # ten a second: what a screen shows
 
 
@@ -27,7 +28,9 @@ class Stopped(BaseException):
 
 
 class Context:
-    """`base` is set by fetch, `prepared` by prepare, `model` (with its adapter) by train until the merge takes it."""
+    """`base` is set by fetch, `prepared` by prepare, `model` (with its adapter) and the
+    `core` that computes its loss by train, until the merge takes them.
+    """
 
     def __init__(self, job: Path, attempt: int) -> None:
         self.job = job.resolve()
@@ -40,18 +43,21 @@ class Context:
         self.vendor = self.home.vendor
         self.work = self.job / f"work-{attempt}"
         self.artifacts = self.job / "artifacts"
+        self.checkpoints = self.job / "checkpoints"
         self.adapter = self.work / "adapter"
         self.merged = self.work / "merged"
         self.work.mkdir(parents=True, exist_ok=True)
         self.artifacts.mkdir(exist_ok=True)
         self.tokenizer: Any = None
         self.model: Any = None
+        self.core: Any = None
         self.stage = ""
         self._base: Path | None = None
         self._prepared: Prepared | None = None
         self._journal = os.open(self.job / f"journal-{attempt}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._stage_started = self._last_progress = 0.0
         self.cancelled = self._busy = False
+        self.patient = False  # while training: a cancel waits for a step to end, so that it can be saved
 
     @property
     def base(self) -> Path:
@@ -110,20 +116,37 @@ class Context:
 
     def check_cancelled(self) -> None:
         """Raises Stopped once a person cancelled."""
-        if self.cancelled:
+        if self.cancelled and not self.patient:
             raise Stopped
 
     def cancel(self, number: int, frame: FrameType | None) -> None:
-        """Handler of SIGTERM: stop at once, unless an event is being written, which is then the last."""
+        """Handler of SIGTERM: stop at once, unless an event is being written, which is then the last.
+
+        While training is patient it has PATIENCE_S to stop between two steps.
+        """
         first, self.cancelled = not self.cancelled, True
-        if first and not self._busy:
+        if first and self.patient:
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+        elif first and not self._busy:
             raise Stopped
+
+    def lose_patience(self, number: int, frame: FrameType | None) -> None:
+        """Handler of SIGALRM: the step takes too long."""
+        self.patient = False
+        if not self._busy:
+            raise Stopped
+
+    def hold_on(self) -> None:
+        """What is being saved is worth all of the daemon's grace."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def listen(self) -> None:
         """From here on SIGTERM cancels; ctrl-c is for the terminal, not for us."""
         signal.signal(signal.SIGTERM, self.cancel)
+        signal.signal(signal.SIGALRM, self.lose_patience)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def deafen(self) -> None:
         """The last event is being decided: a signal changes nothing any more."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)

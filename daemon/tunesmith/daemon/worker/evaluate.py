@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.prompts import text_of
+from tunesmith.daemon.worker.subjects import SUBJECTS, subject_model
 from tunesmith.recipes.data.examine import loaded
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.data.rendering.render import render
@@ -40,21 +40,21 @@ def run(context: Context) -> None:
         done += rows
         context.progress(done, max(total, 1), "rows", note)
 
-    context.model.eval()
-    for subject in ("base", "tuned"):
+    for subject in SUBJECTS:
         step(0, subject)
-        with adapter_off(context.model) if subject == "base" else nullcontext():
+        with subject_model(context, subject) as model:
+            core = context.core if model is context.model else context.core.beside(model)
             scores = []
             for rows in (prepared.scored, general):
                 loss, tokens = 0.0, 0
                 for batch in batches(rows):
-                    added, counted = summed_loss(context.model, batch, context.tokenizer.pad_token_id)
+                    added, counted = summed_loss(core, batch)
                     loss, tokens = loss + added, tokens + counted
                     step(len(batch), subject)
                 scores.append(loss / tokens if tokens else None)
             context.emit(scored(subject, scores[0], scores[1]))
             for questions in batches(asked):
-                texts = answers(context, [row for _, _, row in questions])
+                texts = answers(context, model, [row for _, _, row in questions])
                 for (set_name, index, row), (text, stopped) in zip(questions, texts, strict=True):
                     context.emit(
                         e.Answered(
@@ -92,11 +92,6 @@ def batches(rows: list[Any]) -> Iterator[list[Any]]:
         yield rows[start : start + BATCH]
 
 
-def adapter_off(model: Any) -> AbstractContextManager[Any]:
-    """The base, without loading it a second time."""
-    return model.disable_adapter()  # type: ignore[no-any-return]
-
-
 def general_row(row: dict[str, Any], tokenizer: Tokenizer) -> Rendered:
     """A plain text counts whole, a question only in its answer. Raises BadRow when the template refuses it."""
     import numpy as np
@@ -111,25 +106,16 @@ def question(row: dict[str, Any]) -> HeldOutRow:
     return HeldOutRow(row["messages"], row["answer"], tuple(row.get("accept", ())), tuple(row.get("reject", ())))
 
 
-def summed_loss(model: Any, rows: list[Rendered], pad: int) -> tuple[float, int]:
+def summed_loss(core: Any, rows: list[Rendered]) -> tuple[float, int]:
     """The loss in nats summed over the labelled tokens of `rows`, and how many those are."""
     import torch
 
-    longest = max(len(row.ids) for row in rows)
-    ids = torch.full((len(rows), longest), pad)
-    chosen, mask = torch.zeros_like(ids, dtype=torch.bool), torch.zeros_like(ids)
-    for place, row in enumerate(rows):
-        ids[place, : len(row.ids)] = torch.from_numpy(row.ids)
-        chosen[place, : len(row.ids)] = torch.from_numpy(row.trained)
-        mask[place, : len(row.ids)] = 1
+    step = core.step([(row.ids, row.trained) for row in rows])
     with torch.inference_mode():
-        logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
-    wanted, chosen = ids[:, 1:].to(logits.device), chosen[:, 1:].to(logits.device)
-    loss = torch.nn.functional.cross_entropy(logits[:, :-1][chosen].float(), wanted[chosen], reduction="sum")
-    return float(loss), int(chosen.sum())
+        return sum(float(core.summed_loss(window)[0]) for window in step), step.labels
 
 
-def answers(context: Context, rows: list[HeldOutRow]) -> list[tuple[str, bool]]:
+def answers(context: Context, model: Any, rows: list[HeldOutRow]) -> list[tuple[str, bool]]:
     """Greedy answers to all of `rows` at once, padded on the left so that they begin together.
 
     Each comes with whether the model ended it itself.
@@ -145,7 +131,7 @@ def answers(context: Context, rows: list[HeldOutRow]) -> list[tuple[str, bool]]:
     tokenizer = context.tokenizer
     prompts = [text_of(row.messages, tokenizer, prompt=True) for row in rows]
     encoded = tokenizer(prompts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
-    own = context.model.generation_config
+    own = model.generation_config
     settings = GenerationConfig(
         do_sample=False,
         max_new_tokens=context.spec.evaluation.max_new_tokens,
@@ -154,9 +140,9 @@ def answers(context: Context, rows: list[HeldOutRow]) -> list[tuple[str, bool]]:
         bos_token_id=own.bos_token_id,
     )
     with torch.inference_mode():
-        output = context.model.generate(
-            input_ids=encoded["input_ids"].to(context.model.device),
-            attention_mask=encoded["attention_mask"].to(context.model.device),
+        output = model.generate(
+            input_ids=encoded["input_ids"].to(model.device),
+            attention_mask=encoded["attention_mask"].to(model.device),
             generation_config=settings,
             stopping_criteria=[Cancel()],
         )

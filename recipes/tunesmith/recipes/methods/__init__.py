@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from tunesmith.recipes import catalog
 from tunesmith.recipes.fields import Field
 
-Row = dict[str, list[int]]
-Data = Callable[[Callable[[list[Row]], Any]], Any]
+Row = tuple[Any, Any]
+Data = Callable[[Callable[[Sequence[Row]], Any]], Any]
+
+
+class Core(Protocol):
+    """What computes a step, the same for every method: the worker's training core."""
+
+    def step(self, rows: Sequence[Row]) -> Any:
+        """A list of windows over `rows`, with the sums `tokens`, `positions` (padding counted) and `labels`."""
+
+    def summed_loss(self, window: Any) -> tuple[Any, Any]:
+        """Cross entropy in nats summed over a window's labels (differentiable), and how many were predicted right."""
+
+    def flops(self, step: Any) -> float:
+        """Useful floating-point operations of a step, forward and backward."""
 
 
 class Method(msgspec.Struct, frozen=True):
-    """`trainer(model, tokenizer, data, arguments, knobs, callbacks)` builds a trl trainer; it runs in a worker only.
+    """`trainer(model, tokenizer, data, arguments, knobs, callbacks, core)` builds a trl trainer; it runs in a worker
+    only.
 
-    `data(collate)` is a torch DataLoader that collates dicts of input_ids and labels (-100 where nothing is trained)
-    into batches; `arguments` are trainer arguments.
+    `data(collate)` is a torch DataLoader that collates the rows of one optimizer step: pairs of ids (length,) int32 and
+    mask (length,) bool, True where a token is trained. `arguments` are trainer arguments. A trainer logs the sums
+    num_tokens, num_positions, num_labels, num_right and num_flops since it began.
     """
 
     key: str
@@ -29,7 +44,7 @@ class Method(msgspec.Struct, frozen=True):
     data_shape: str
     example: str
     knobs: tuple[Field, ...]
-    trainer: Callable[[Any, Any, Data, Mapping[str, Any], Mapping[str, Any], list[Any]], Any]
+    trainer: Callable[[Any, Any, Data, Mapping[str, Any], Mapping[str, Any], list[Any], Core], Any]
 
 
 @cache

@@ -13,8 +13,7 @@ from tunesmith.daemon.worker.data.store import Array, Store
 from tunesmith.recipes.data.held_out import drawn, share_of_draws
 
 WINDOW = 8192  # sequences that are shuffled together while the rest is still being prepared
-NOT_TRAINED = -100  # what torch's cross entropy ignores
-GROUP = 50  # batches whose sequences are sorted by length together: less padding, still random
+GROUP = 50  # batches whose sequences are sorted by length together when bucketed: less padding, still random
 
 
 class Stream(msgspec.Struct):
@@ -30,7 +29,8 @@ class Feed:
     """Batches of an epoch out of several streams.
 
     `streaming`: the first epoch takes window after window as they come; else all is shuffled together. `held_out` says
-    of content hashes (uint64) which are not trained on. Batches are lists of (stream, sequence).
+    of content hashes (uint64) which are not trained on. Batches are lists of (stream, sequence), random rows, or of
+    like length where `bucketed`: what is packed has no padding to save.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Feed:
     ) -> None:
         self.streams = streams
         self.batch_size = batch_size
+        self.bucketed = False
         self.seed = seed
         self.streaming = streaming
         self.held_out = held_out
@@ -62,9 +63,25 @@ class Feed:
                 rows += math.ceil(stream.bound * math.ceil(stream.weight))
         return -(-rows // self.batch_size)
 
+    def steps(self, epochs: int) -> int:
+        """How many batches all epochs have: exact once everything is prepared, before that an upper bound."""
+        return sum(self.batches_in(epoch) for epoch in range(epochs))
+
     def sequence(self, stream: int, index: int) -> tuple[Array, Array]:
         """ids (int32) and mask (bool)."""
         return self.streams[stream].store.sequence(index)
+
+    def all_batches(self, epochs: int, skip: int = 0) -> Iterator[list[tuple[int, int]]]:
+        """One epoch after the other, without the first `skip` batches, of which no sequence is read."""
+        for epoch in range(epochs):
+            if skip and self.finished and skip >= self.batches_in(epoch):
+                skip -= self.batches_in(epoch)
+                continue
+            for batch in self.batches(epoch):
+                if skip:
+                    skip -= 1
+                else:
+                    yield batch
 
     def batches(self, epoch: int) -> Iterator[list[tuple[int, int]]]:
         """Every sequence as often as its weight says, the last batch perhaps smaller. Waits for what is not there."""
@@ -73,7 +90,7 @@ class Feed:
         for window in self._windows(epoch):
             rows = np.concatenate([carried, random.permutation(window)])
             whole = len(rows) - len(rows) % self.batch_size
-            yield from self._grouped(rows[:whole], random)
+            yield from self._bucketed(rows[:whole], random) if self.bucketed else self._batched(rows[:whole])
             carried = rows[whole:]
         if len(carried):
             yield [(int(stream), int(index)) for stream, index, _ in carried]
@@ -112,7 +129,11 @@ class Feed:
         extra = kept[drawn(kept, self.seed + 1 + epoch) < share_of_draws(share)]
         return np.concatenate([np.repeat(kept, int(whole)), extra])
 
-    def _grouped(self, rows: Array, random: np.random.Generator) -> Iterator[list[tuple[int, int]]]:
+    def _batched(self, rows: Array) -> Iterator[list[tuple[int, int]]]:
+        for batch in rows[:, :2].reshape(-1, self.batch_size, 2):
+            yield [(int(stream), int(index)) for stream, index in batch]
+
+    def _bucketed(self, rows: Array, random: np.random.Generator) -> Iterator[list[tuple[int, int]]]:
         """Batches of sequences of like length; the order of the batches is random."""
         span = GROUP * self.batch_size
         for start in range(0, len(rows), span):
@@ -123,32 +144,24 @@ class Feed:
                 yield [(int(stream), int(index)) for stream, index in batches[place]]
 
 
-def loader(feed: Feed, collate: Callable[[list[dict[str, Any]]], Any], pin_memory: bool) -> Any:
-    """A torch DataLoader over `feed`: a batch is collated from input_ids and labels (-100 where nothing is trained)."""
+def loader(feed: Feed, epochs: int, skip: int, collate: Callable[[list[tuple[Array, Array]]], Any]) -> Any:
+    """A torch DataLoader over all `epochs` of `feed`: `collate` makes a step of a batch of ids and masks.
+
+    To a trainer this is one long epoch: then epochs may differ in length (sources with weights do), and the batch after
+    the first `skip` is where a resumed training goes on. In this process: the rows are memory-mapped tokens, so that
+    another would cost more than it saves.
+    """
     from torch.utils.data import DataLoader, Dataset, Sampler
 
     class Sequences(Dataset):  # type: ignore[type-arg]
-        def __getitem__(self, place: tuple[int, int]) -> dict[str, list[int]]:
-            return as_labels(*feed.sequence(*place))
+        def __getitem__(self, place: tuple[int, int]) -> tuple[Array, Array]:
+            return feed.sequence(*place)
 
     class Batches(Sampler):  # type: ignore[type-arg]
-        epoch = 0
-
         def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-            return feed.batches(self.epoch)
+            return feed.all_batches(epochs, skip)
 
         def __len__(self) -> int:
-            return max(feed.batches_in(self.epoch), 1)
+            return max(feed.steps(epochs), 1)
 
-    class Loader(DataLoader):  # type: ignore[type-arg]
-        def set_epoch(self, epoch: int) -> None:
-            """The trainer says which epoch begins."""
-            batches.epoch = epoch
-
-    batches = Batches()
-    return Loader(Sequences(), batch_sampler=batches, collate_fn=collate, pin_memory=pin_memory)
-
-
-def as_labels(ids: Array, mask: Array) -> dict[str, list[int]]:
-    """A sequence as a trainer wants it."""
-    return {"input_ids": ids.tolist(), "labels": np.where(mask, ids, NOT_TRAINED).tolist()}
+    return DataLoader(Sequences(), batch_sampler=Batches(), collate_fn=collate)

@@ -73,7 +73,7 @@ class Prepared:
                 source.wait(ALL, self.progress)
         self.feed = Feed(
             [Stream(source.store, source.weight, source.most_rows or 0, source.wait) for source in self.sources],
-            batch_size=context.spec.training.batch_size,
+            batch_size=context.spec.training.batch_size * context.spec.training.gradient_accumulation,
             seed=context.spec.training.seed,
             streaming=self.streaming,
             held_out=self.drawn_below if self.streaming and self.splits else no_row,

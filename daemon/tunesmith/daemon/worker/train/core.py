@@ -14,7 +14,7 @@ from tunesmith.daemon.worker.kernels import attention
 from tunesmith.daemon.worker.kernels.cross_entropy import cross_entropy, linear_cross_entropy
 from tunesmith.daemon.worker.kernels.table import KERNELS
 from tunesmith.daemon.worker.packing.windows import Row, Step, Window, packed, padded
-from tunesmith.daemon.worker.train import proof
+from tunesmith.daemon.worker.train import flops, proof
 from tunesmith.recipes.spec import TrainingSpec
 
 # Tokens computed at once where the recipe says nothing. On CPUs more costs memory and gains little; measured on
@@ -36,6 +36,7 @@ class Core:
         self.packs = False
         self.linear_head = False
         self.paths: tuple[PathTaken, ...] = ()
+        self._work: flops.Summary | None = None
         self._undo: list[Callable[[], None]] = []
         # Ready-made masks have four dimensions; with one of them models build none of their own.
         self._no_mask = torch.zeros(1, 1, 1, 1, device=device)
@@ -43,6 +44,12 @@ class Core:
     def step(self, rows: Sequence[Row]) -> Step:
         """The windows of one optimizer step over `rows`."""
         return packed(rows, self.size) if self.packs else padded(rows, self.size, self.pad)
+
+    def flops(self, step: Step) -> float:
+        """Useful floating-point operations of a step, forward and backward."""
+        if self._work is None:
+            self._work = flops.summarize(self.base)
+        return flops.useful(self._work, [length for window in step for length in window.lengths], step.labels)
 
     def summed_loss(self, window: Window) -> tuple[Any, Any]:
         """Cross entropy in nats summed over the window's labels (differentiable), and how many were predicted right."""
@@ -80,6 +87,13 @@ class Core:
                     self._undo.append(kernel.fuse(module))
             found[kernel.part] = counts
         return found
+
+    def beside(self, model: Any) -> Core:
+        """A core that computes the loss of another model of this architecture by the same paths, nothing fused."""
+        other = Core(model, self.device, self.pad, self.size)
+        other.packs, other.linear_head = self.packs, self.linear_head
+        other.base.set_attn_implementation(self.base.config._attn_implementation)
+        return other
 
     def unfuse(self) -> None:
         """Every part is computed by its own model's code again."""

@@ -1,16 +1,20 @@
-"""The train stage: the tuner card attaches, the method card's trainer trains, the adapter is saved."""
+"""The train stage: the tuner card attaches, the method card's trainer trains on the core, the result is saved."""
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
+from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import load
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.feed import loader
+from tunesmith.daemon.worker.train import checkpoint, resume
+from tunesmith.daemon.worker.train import core as training_core
 from tunesmith.daemon.worker.train.growing import growing
-from tunesmith.daemon.worker.train.report import callback
-from tunesmith.recipes import methods, tuners
+from tunesmith.daemon.worker.train.report import callbacks
+from tunesmith.recipes import methods, optimizers, tuners
 from tunesmith.recipes.spec import JobSpec
 
 
@@ -23,24 +27,31 @@ def run(context: Context) -> None:
     device = load.device(spec.training)
     kind = load.dtype(spec.training, device)
     set_seed(spec.training.seed)
-    base = load.model(context.base, device, kind)
+    base = load.model(context.base, device, load.weights_dtype(spec, kind), spec.quantization)
     context.check_cancelled()
     model = tuner.attach(base, knobs(spec.tuner), spec.training.seed)
+    core = training_core.build(
+        model, training=spec.training, device=device, pad_token_id=context.tokenizer.pad_token_id
+    )
+    context.prepared.feed.bucketed = not core.packs
+    saved = checkpoint.newest(context)
+    context.emit(e.PathsChosen(time=time.time(), paths=core.paths))
     trainer = method.trainer(
         model,
         context.tokenizer,
-        partial(loader, context.prepared.feed, pin_memory=device == "cuda"),
+        partial(loader, context.prepared.feed, spec.training.epochs, saved.step if saved else 0),
         arguments(spec, device, kind == torch.bfloat16, str(context.work / "trainer")),
         knobs(spec.method),
-        [growing(context.prepared), callback(context)],
+        [growing(context.prepared, spec.training.epochs), *callbacks(context, device, kind)],
+        core,
     )
-    trainer.train()
+    resume.train(context, trainer, saved, core.paths)
     context.check_cancelled()
     context.prepared.finish()
     model.save_pretrained(str(context.adapter))
     # With a GPU the optimizer's memory matters to what follows.
     trainer.optimizer = trainer.lr_scheduler = None
-    context.model = model
+    context.model, context.core = model, core
 
 
 def knobs(part: dict[str, Any]) -> dict[str, Any]:
@@ -53,17 +64,19 @@ def arguments(spec: JobSpec, device: str, bfloat16: bool, folder: str) -> dict[s
     return {
         "output_dir": folder,
         "learning_rate": training.learning_rate,
-        "num_train_epochs": training.epochs,
-        "per_device_train_batch_size": training.batch_size,
-        "gradient_accumulation_steps": training.gradient_accumulation,
+        "num_train_epochs": 1,  # to the trainer: the data loader goes through all
+        # What the data loader yields is a whole step; its rows are the recipe's batch and accumulation.
+        "per_device_train_batch_size": training.batch_size * training.gradient_accumulation,
+        "gradient_accumulation_steps": 1,
         "max_length": None,  # prepare has seen to it
-        "optim": "adamw_torch",
+        "optim": optimizers.cards()[training.optimizer].name,
         "adam_beta2": 0.95,
         "weight_decay": training.weight_decay,
         "max_grad_norm": training.gradient_clip,
         "lr_scheduler_type": "cosine",
         "warmup_steps": training.warmup_fraction,  # below 1: a share of all steps
-        "gradient_checkpointing": training.gradient_checkpointing,
+        "gradient_checkpointing": False,  # the core has chosen the layers
+        "activation_offloading": training.activation_offload,
         "seed": training.seed,
         "data_seed": training.seed,
         "use_cpu": device == "cpu",
