@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 from tunesmith.daemon.api.home import Home
+from tunesmith.recipes.checks import refuse_unsuited
 from tunesmith.recipes.data.files import sources
 from tunesmith.recipes.errors import DataError, MachineError, ModelError, RecipeError
+from tunesmith.recipes.machine import detect
 from tunesmith.recipes.spec import STARTER, JobSpec, complete
 from tunesmith.recipes.units import bytes_text
 
@@ -20,6 +22,8 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int) -> JobSpec:
         if not isinstance(card.get("kind"), str):
             raise RecipeError(f"{where} has no kind", f"Write `kind:` below `{where}:`.")
     spec = complete(spec)
+    if spec.training.device == "auto":
+        refuse_unsuited(spec, detect(home.root).device.kind)
     if spec.model.source != STARTER:
         _check_model(_absolute("model.source", spec.model.source))
     for source in spec.data.sources:

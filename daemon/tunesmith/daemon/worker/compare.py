@@ -98,7 +98,7 @@ def merged_logits(model: Any, ids: list[int]) -> Any:
     import torch
 
     with torch.inference_mode():
-        return model(input_ids=torch.tensor([ids])).logits[0].float()
+        return model(input_ids=torch.tensor([ids], device=model.device)).logits[0].float().cpu()
 
 
 def merged_answers(model: Any, tokenizer: Any, prompts: list[str], max_tokens: int) -> list[str]:

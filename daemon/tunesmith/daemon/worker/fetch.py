@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.worker import starter
@@ -78,7 +81,22 @@ def local(folder: Path) -> Path:
         raise ModelError(f"{folder} has no safetensors weights", hint)
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise ModelError(f"{folder} has no tokenizer", "Copy tokenizer.json and tokenizer_config.json to it.")
+    refuse_quantized(folder)
     return folder
+
+
+def refuse_quantized(folder: Path) -> None:
+    """Raises ModelError for weights that are quantized already: nothing could be merged into them."""
+    try:
+        config = msgspec.json.decode((folder / "config.json").read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{folder / 'config.json'} is not valid: {error}", "Copy the model's files again.") from error
+    if found := config.get("quantization_config"):
+        how = found.get("quant_method", "unknown") if isinstance(found, dict) else "unknown"
+        raise ModelError(
+            f"The weights in {folder} are quantized already ({how})",
+            "Give the model they were made of; quantization: nf4 trains that in 4 bits too.",
+        )
 
 
 def refuse_full_disk(folder: Path, needed: int) -> None:

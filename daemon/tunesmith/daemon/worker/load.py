@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tunesmith.recipes import optimizers, quants, tuners
 from tunesmith.recipes.errors import MachineError, ModelError
 from tunesmith.recipes.spec import JobSpec, TrainingSpec
 
 
 def leave_out_unused(spec: JobSpec) -> None:
-    """Without quantization bitsandbytes is hidden from peft and transformers: importing it takes them 1 to 2 s."""
-    if spec.quantization == "none":
+    """A run without its kernels hides bitsandbytes from peft and transformers: importing it takes them 1 to 2 s."""
+    used = quants.cards()[spec.quantization].package, optimizers.cards()[spec.training.optimizer].package
+    if "bitsandbytes" not in used:
         sys.modules["bitsandbytes"] = None  # type: ignore[assignment]  # Python's own way to say "not there"
 
 
@@ -65,20 +67,33 @@ def dtype(training: TrainingSpec, device_name: str) -> Any:
     return torch.bfloat16 if real_bf16 else torch.float32
 
 
-def model(folder: Path, device_name: str, kind: Any) -> Any:
-    """The causal language model of `folder`. Raises ModelError."""
+def weights_dtype(spec: JobSpec, kind: Any) -> Any:
+    """What the base is loaded in when `kind` computes: float32 where it is trained itself.
+
+    A step of 1e-5 is lost when it is added to bfloat16, which has 8 bits; autocast then computes in `kind`.
+    """
+    import torch
+
+    return kind if tuners.cards()[spec.tuner["kind"]].adapter else torch.float32
+
+
+def model(folder: Path, device_name: str, kind: Any, quantization: str = "none") -> Any:
+    """The causal language model of `folder`, quantized as the card of that key says. Raises ModelError."""
     import torch
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
+    more: dict[str, Any] = {}
+    if config := quants.cards()[quantization].config(kind):
+        more = {"quantization_config": config, "device_map": {"": device_name}}
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(str(folder), dtype=kind, local_files_only=True)
+        loaded = AutoModelForCausalLM.from_pretrained(str(folder), dtype=kind, local_files_only=True, **more)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         text = str(error).strip().splitlines()[0][:300]
         raise ModelError(
             f"The model in {folder} cannot be loaded: {text}", "Check that its files are whole and it is a text model."
         ) from error
-    return loaded.to(device_name)
+    return loaded if config else loaded.to(device_name)
 
 
 def stored_dtype(folder: Path) -> Any:

@@ -22,7 +22,10 @@ def attach(model: Any, knobs: Mapping[str, Any], seed: int) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    adapted = get_peft_model(model, config)
+    # peft has read it; trl would turn the adapter of such a base into bfloat16, whose steps are too coarse for AdamW.
+    model.is_loaded_in_4bit = False
+    return adapted
 
 
 CARD = Tuner(
