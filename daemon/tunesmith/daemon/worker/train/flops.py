@@ -7,7 +7,6 @@ the same work however they are computed. A multiply-add is two operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -64,65 +63,76 @@ def summarize(model: Any) -> Summary:
     A linear layer of i inputs and o outputs costs 2io a token forward, 2io for its input's gradient where anything
     before it is trained, 2io for its weight's gradient where that is trained. Attention's two products cost twice
     their forward again in backward (Korthikanti et al. 2022, arXiv:2205.05198, appendix A, without recomputation).
-    Mixtures count the active experts; where a configuration does not say how many those are, none.
+    A layer that reads the same as its attention (parallel blocks) counts as after it. Mixtures count the active
+    experts; where a configuration does not say how many those are, none.
     """
     config = model.config.get_text_config()
     head = model.get_output_embeddings()
     embedding = model.get_input_embeddings()
-    below = any(parameter.requires_grad for parameter in embedding.parameters())
+    before = any(parameter.requires_grad for parameter in embedding.parameters())
     per_token = 0.0
-    layer, before_layer, in_layer = -1, below, False
-    backward_from: dict[int, bool] = {}
-    for path, module in model.named_modules():
-        if module is head or module is embedding:
-            continue
-        parts = path.split(".")
-        here = next((int(part) for part in parts if part.isdigit()), layer)
-        if here != layer:
-            layer, before_layer, in_layer = here, before_layer or in_layer, False
-        first = not FIRST.isdisjoint(parts)
-        for weight, operations, trained in products(module, parts, config):
-            # A low-rank B follows its A: the gradient of what is between them is wanted whenever A is trained.
-            through = before_layer or (in_layer and not first) or (trained and "lora_B" in parts)
-            per_token += operations * (1 + through + trained)
-            if weight and trained:
-                in_layer = True
-        if (first and in_layer) or before_layer:
-            backward_from[layer] = True
-    anything = before_layer or in_layer
+    backward: dict[int, bool] = {}
+    for layer, modules in layers(model, apart=(head, embedding)):
+        inside = False
+        for parts, module in modules:
+            first = not FIRST.isdisjoint(parts)
+            for operations, trained in products(module, parts, config):
+                # A low-rank B follows its A: the gradient of what is between them is wanted whenever A is trained.
+                through = before or (inside and not first) or (trained and "lora_B" in parts)
+                per_token += operations * (1 + through + trained)
+                inside = inside or trained
+            backward[layer] = before or inside if first else backward.get(layer, before)
+        before = before or inside
     per_label = 0
     if head is not None:
         size = 2 * head.in_features * head.out_features
-        per_label = size * (1 + anything + any(parameter.requires_grad for parameter in head.parameters()))
-    return Summary(per_token, per_label, attention(config, backward_from))
+        per_label = size * (1 + before + any(parameter.requires_grad for parameter in head.parameters()))
+    return Summary(per_token, per_label, attention(config, backward))
 
 
-def products(module: Any, parts: Sequence[str], config: Any) -> list[tuple[bool, float, bool]]:
-    """Matrix products of `module` itself: whether it has one, its operations a token, whether its weight is trained."""
+def layers(model: Any, apart: Sequence[Any]) -> list[tuple[int, list[tuple[list[str], Any]]]]:
+    """Modules by layer in the order they are reached, with their paths; what is in no layer comes with the one before.
+
+    Within a layer what reads its input comes first: some families define their output projection before it.
+    """
+    found: dict[int, list[tuple[list[str], Any]]] = {}
+    layer = -1
+    for path, module in model.named_modules():
+        parts = path.split(".")
+        layer = next((int(part) for part in parts if part.isdigit()), layer)
+        if not any(module is other for other in apart):
+            found.setdefault(layer, []).append((parts, module))
+    for modules in found.values():
+        modules.sort(key=lambda entry: FIRST.isdisjoint(entry[0]))
+    return sorted(found.items())
+
+
+def products(module: Any, parts: Sequence[str], config: Any) -> list[tuple[float, bool]]:
+    """Matrix products of `module` itself: operations a token forward, and whether the weight is trained."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
     share = routed(parts, config)
     if isinstance(module, torch.nn.Linear):
         # Not the weight's own shape: a quantized one is packed.
-        return [(True, 2.0 * module.in_features * module.out_features * share, module.weight.requires_grad)]
+        return [(2.0 * module.in_features * module.out_features * share, module.weight.requires_grad)]
     if isinstance(module, Conv1D):  # GPT-2's linear layer
-        return [(True, 2.0 * module.weight.numel(), module.weight.requires_grad)]
+        return [(2.0 * module.weight.numel(), module.weight.requires_grad)]
     found = []
     for name, parameter in module.named_parameters(recurse=False):
         experts = parameter.dim() == 3 and "experts" in parts and not name.endswith("bias")
         router = parameter.dim() == 2 and type(module).__name__.endswith("Router") and name == "weight"
         if experts:
             active = known(config, ACTIVE_EXPERTS) or 0
-            found.append((True, 2.0 * parameter.numel() / parameter.shape[0] * active, parameter.requires_grad))
+            found.append((2.0 * parameter.numel() / parameter.shape[0] * active, parameter.requires_grad))
         elif router:
-            found.append((True, 2.0 * parameter.numel(), parameter.requires_grad))
+            found.append((2.0 * parameter.numel(), parameter.requires_grad))
     return found
 
 
 def routed(parts: Sequence[str], config: Any) -> float:
-    """The share of tokens that a linear layer sees: below 1 for one of a mixture's experts."""
-    if not any(part == "experts" and after.isdigit() for part, after in pairwise(parts)):
+    """The share of tokens that a linear layer sees: below 1 for one of a mixture's experts, or an adapter on them."""
+    if "experts" not in parts:
         return 1.0
     active, experts = known(config, ACTIVE_EXPERTS), known(config, ALL_EXPERTS)
     return active / experts if active and experts else 0.0
