@@ -14,6 +14,7 @@ from rich.text import Text
 from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.view import JobView, StageView
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
+from tunesmith.tui.cli.computing_text import path_text, speed_text
 from tunesmith.tui.cli.render import err, run_seconds, stage_now
 
 REDRAWS_A_SECOND = 8
@@ -31,6 +32,7 @@ async def follow(client: Client, job_id: int) -> JobView:
 async def live(console: Console, views: AsyncIterator[JobView]) -> JobView:
     """Stages as a chain that redraws itself; notices scroll above it."""
     view: JobView | None = None
+    before: JobView | None = None
     seen = 0
     with Live(
         console=console,
@@ -39,6 +41,8 @@ async def live(console: Console, views: AsyncIterator[JobView]) -> JobView:
     ) as screen:
         async for view in views:
             seen = print_notices(screen.console, view, seen)
+            print_paths(screen.console, before, view)
+            before = view
     assert view is not None  # watch always yields the view it starts from
     return view
 
@@ -50,6 +54,7 @@ async def plain(console: Console, views: AsyncIterator[JobView]) -> JobView:
     seen, last_line = 0, time.monotonic()
     async for view in views:
         seen = print_notices(console, view, seen)
+        print_paths(console, before, view)
         for line in changes(before, view):
             console.print(line)
             last_line = time.monotonic()
@@ -67,6 +72,13 @@ def print_notices(console: Console, view: JobView, seen: int) -> int:
         style = {"warning": "yellow", "error": "red"}.get(notice.level, "dim")
         console.print(Text.assemble((f"{notice.level}: ", style), notice.text))
     return len(view.notices)
+
+
+def print_paths(console: Console, before: JobView | None, view: JobView) -> None:
+    """How each part of a step is computed and why, once it is known: no slower path is taken silently."""
+    if view.paths and (before is None or before.paths != view.paths):
+        for path in view.paths:
+            console.print(Text("  ").append_text(path_text(path)))
 
 
 def changes(before: JobView | None, view: JobView) -> list[str]:
@@ -92,7 +104,7 @@ def stage_detail(view: JobView, stage: StageView) -> str:
         parts.append(f"{counted(stage.done)}/{counted(stage.total)}{unit}")
     step = view.step if stage.name == "train" else None
     if step is not None:
-        parts += [f"loss {step.loss:.3f}", f"{step.tokens_per_second:.0f} tokens/s", bytes_text(step.memory_bytes)]
+        parts += [f"loss {step.loss:.3f}", speed_text(step), bytes_text(step.memory_bytes)]
     eta = stage.eta_s if step is None else step.eta_s
     if eta is not None:
         parts.append(f"{duration_text(eta)} left")

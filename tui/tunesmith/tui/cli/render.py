@@ -15,6 +15,7 @@ from rich.text import Text
 from tunesmith.daemon.api.events import Answered
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.units import bytes_text, duration_text
+from tunesmith.tui.cli.computing_text import computing, computing_lines
 
 STATE_STYLES = {
     "finished": "green", "running": "cyan", "failed": "red", "cancelled": "yellow", "cancelling": "yellow",
@@ -56,6 +57,7 @@ def summary(view: JobView) -> dict[str, Any]:
         "started": view.started,
         "ended": view.ended,
         "folder": view.folder,
+        "checkpoint_step": view.checkpoint and view.checkpoint.step,
         "error": view.error,
     }
 
@@ -86,6 +88,7 @@ def result(view: JobView) -> dict[str, Any]:
         "merged": artifact(view, "merged"),
         "recipe": str(Path(view.folder) / "recipe.yaml"),
         "folder": view.folder,
+        "computing": computing(view),
     }
 
 
@@ -137,10 +140,8 @@ def job_text(view: JobView) -> Text:
         done = f"{stage.fraction:.0%}" if stage.state == "running" and stage.total else ""
         state = "stopped" if stage.state == "running" and view.ended_already else stage.state
         text.append(f"  {stage.name:<9} {state:<8} {took}{done} {stage.note}".rstrip() + "\n")
-    if view.step is not None:
-        step = view.step
-        text.append(f"  step {step.step}/{step.total_steps}, loss {step.loss:.3f}, ")
-        text.append(f"{step.tokens_per_second:.0f} tokens/s, memory {bytes_text(step.memory_bytes)}\n")
+    for line in computing_lines(view):
+        text.append("  ").append_text(line).append("\n")
     for notice in view.notices:
         text.append(f"  {notice.level}: {notice.text}\n")
     if view.error is not None:

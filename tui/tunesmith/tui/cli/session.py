@@ -62,6 +62,9 @@ def succeeded(view: JobView) -> JobView:
     if view.state == FINISHED:
         return view
     log = f"`tunesmith jobs logs {view.id}` shows what the libraries said."
+    hint = (view.error.hint if view.error else "") or log
+    if view.checkpoint is not None:
+        hint += f" `tunesmith resume {view.id}` goes on from step {view.checkpoint.step}."
     if view.error is None:
-        raise JobError(f"Run {view.id} was {view.state}", log, "cancelled")
-    raise TunesmithError(view.error.message, view.error.hint or log, view.error.code)
+        raise JobError(f"Run {view.id} was {view.state}", hint, "cancelled")
+    raise TunesmithError(view.error.message, hint, view.error.code)
