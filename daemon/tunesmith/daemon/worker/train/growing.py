@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tunesmith.daemon.worker.data.prepare import Prepared
 
 
-def growing(prepared: Prepared) -> Any:
+def growing(prepared: Prepared, epochs: int) -> Any:
     """A trainer callback that accounts for the data once all of it is there, and sets the true number of steps.
 
     Until then trainer and learning-rate schedule go by an upper bound. A function, since its class must inherit from
@@ -20,14 +19,9 @@ def growing(prepared: Prepared) -> Any:
         def on_step_end(self, args: Any, state: Any, control: Any, lr_scheduler: Any = None, **_: Any) -> None:
             if not prepared.look():
                 return
-            state.max_steps = steps(prepared, int(args.num_train_epochs), args.gradient_accumulation_steps)
+            state.max_steps = prepared.feed.steps(epochs)
             # transformers' schedules are partial functions of the number of steps.
             for schedule in lr_scheduler.lr_lambdas:
                 schedule.keywords["num_training_steps"] = state.max_steps
 
     return Growing()
-
-
-def steps(prepared: Prepared, epochs: int, gradient_accumulation: int) -> int:
-    """Optimizer steps of the whole training."""
-    return sum(math.ceil(prepared.feed.batches_in(epoch) / gradient_accumulation) for epoch in range(epochs))
