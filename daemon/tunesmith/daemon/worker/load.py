@@ -84,7 +84,8 @@ def model(folder: Path, device_name: str, kind: Any, quantization: str = "none")
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
     more: dict[str, Any] = {}
-    if config := quants.cards()[quantization].config(kind):
+    card = quants.cards()[quantization]
+    if config := card.config(kind):
         more = {"quantization_config": config, "device_map": {"": device_name}}
     try:
         loaded = AutoModelForCausalLM.from_pretrained(str(folder), dtype=kind, local_files_only=True, **more)
@@ -93,6 +94,7 @@ def model(folder: Path, device_name: str, kind: Any, quantization: str = "none")
         raise ModelError(
             f"The model in {folder} cannot be loaded: {text}", "Check that its files are whole and it is a text model."
         ) from error
+    card.settle(loaded)
     return loaded if config else loaded.to(device_name)
 
 

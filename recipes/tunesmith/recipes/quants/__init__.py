@@ -14,7 +14,7 @@ from tunesmith.recipes import catalog
 class Quant(msgspec.Struct, frozen=True):
     """`config(dtype)` is what transformers loads the base with, None for as it is; it runs in a worker only.
 
-    `bytes_a_weight` is of the linear layers that are quantized (None: the dtype's own), `devices` where it trains,
+    `settle(model)` is called on the model once loaded. `bytes_a_weight` is of the linear layers that are quantized (None: the dtype's own), `devices` where it trains,
     `package` what has its kernels, `slow_on` where each product costs a dequantization that memory does not repay.
     """
 
@@ -25,6 +25,7 @@ class Quant(msgspec.Struct, frozen=True):
     bytes_a_weight: float | None
     devices: tuple[str, ...]
     config: Callable[[Any], Any]
+    settle: Callable[[Any], None] = lambda model: None
     package: str = ""
     slow_on: tuple[str, ...] = ()
 

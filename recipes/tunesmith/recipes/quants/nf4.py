@@ -22,6 +22,16 @@ def config(dtype: Any) -> Any:
     )
 
 
+def settle(model: Any) -> None:
+    """Without gradients bitsandbytes repacks weights on CPUs with AVX-512 BF16 and computes in bfloat16 from then on.
+
+    The adapter is trained for products in the dtype that trains, so it is evaluated with the same.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 CARD = Quant(
     key="nf4",
     title="nf4",
@@ -30,6 +40,7 @@ CARD = Quant(
     bytes_a_weight=BYTES_A_WEIGHT,
     devices=("cuda", "cpu"),
     config=config,
+    settle=settle,
     package="bitsandbytes",
     slow_on=("cpu",),
 )
