@@ -80,3 +80,41 @@ def test_the_same_draft_is_the_same_submission_until_a_job_was_made() -> None:
     assert draft.submission(draft.spec()) == first
     draft.submitted()
     assert draft.submission(draft.spec()) != first
+
+
+def test_another_tuner_has_its_own_values_and_defaults_and_what_was_typed_comes_back() -> None:
+    draft = Draft()
+    draft.set(value(draft, "tuner.rank"), "4")
+    draft.set(value(draft, "tuner.kind"), "full")
+    assert [v.key for v in draft.values() if v.key.startswith("tuner.")] == ["tuner.kind"]
+    spec = draft.spec()
+    assert (spec.tuner, spec.training.learning_rate, spec.training.weight_decay) == ({"kind": "full"}, 1e-5, 0.1)
+    assert "adapter" in draft.exports and "adapter" not in spec.exports
+    draft.set(value(draft, "tuner.kind"), "lora")
+    assert draft.spec().tuner["rank"] == 4 and "adapter" in draft.spec().exports
+
+
+def test_a_quantized_base_and_how_it_computes_are_kept_from_a_recipe(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(
+        "quantization: nf4\ntraining: {packing: false, window: 256, gradient_checkpointing: true, save_steps: 0}\n"
+    )
+    spec = Draft.from_spec(load(file)).spec()
+    assert (spec.quantization, spec.training.packing, spec.training.window) == ("nf4", False, 256)
+    assert (spec.training.gradient_checkpointing, spec.training.save_steps) == ("full", 0)
+
+
+def test_full_fine_tuning_opened_from_a_recipe_stays_full(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("tuner: {kind: full}\ndata: {held_out: starter}\n")
+    draft = Draft.from_spec(load(file))
+    assert draft.typed == {"tuner.kind": "full"}
+    assert draft.spec() == load(file)
+
+
+def test_a_base_in_four_bits_is_refused_where_every_weight_is_trained() -> None:
+    draft = Draft()
+    draft.set(value(draft, "tuner.kind"), "full")
+    quantization = value(draft, "quantization")
+    draft.set(quantization, "nf4")
+    assert "nf4" in str(draft.error(quantization))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import tunesmith.tui.texts as texts
 from tunesmith.tui.forms import values_of
 
@@ -29,12 +31,13 @@ def test_every_key_that_the_sources_ask_for_is_there() -> None:
     assert len(asked) > 100
 
 
-def test_every_recipe_value_is_named_and_explained() -> None:
+@pytest.mark.parametrize(("tuner", "count"), [("lora", 31), ("full", 28)])
+def test_every_recipe_value_is_named_and_explained(tuner: str, count: int) -> None:
     known = texts.load("en")
-    values = values_of("lora")
+    values = values_of(tuner)
     assert [v.name for v in values if f"recipe.label_{v.name}" not in known] == []
     assert [v.name for v in values if f"recipe.help_{v.name}" not in known] == []
-    assert len(values) == 29
+    assert len(values) == count
 
 
 def test_the_language_comes_from_the_locale() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Checkbox, Input, Select, Static
 
 from tunesmith.daemon.api.events import Numbered, Queued
 from tunesmith.daemon.api.home import Home
@@ -309,3 +309,19 @@ async def test_a_job_left_running_is_shown_again(tmp_path: Path, monkeypatch: py
 
 async def done(value: object) -> object:
     return value
+
+
+async def test_another_tuner_changes_the_form_and_keeps_what_was_typed(tmp_path: Path) -> None:
+    app = wizard(tmp_path)
+    async with app.run_test() as pilot:
+        await pilot.press("5")
+        await type_text(pilot, "#value-tuner-rank Input", "4")
+        app.screen.query_one("#value-tuner-kind Select", Select).value = "full"
+        await pilot.pause(0.5)
+        assert not app.screen.query("#value-tuner-rank")
+        assert app.screen.query_one("#export-adapter", Checkbox).disabled
+        assert app.screen.query_one("#value-training-weight-decay Input", Input).value == "0.1"
+        app.screen.query_one("#value-tuner-kind Select", Select).value = "lora"
+        await pilot.pause(0.5)
+        assert app.screen.query_one("#value-tuner-rank Input", Input).value == "4"
+        assert app.screen.query_one("#export-adapter", Checkbox).value

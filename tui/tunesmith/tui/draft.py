@@ -12,13 +12,14 @@ import msgspec
 from tunesmith.recipes import presets
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.spec import STARTER, JobSpec, absolute, complete, load
-from tunesmith.tui.forms import Value, values_of
+from tunesmith.tui.forms import TUNER, Value, values_of
 
 OWN, GIVEN = "own", STARTER  # where the model or the data comes from
 
 
 class Draft(msgspec.Struct, kw_only=True):
     """`typed` holds recipe values as text, by key such as `training.epochs`; a key that is absent has its default.
+    `exports` are kept while a tuner is chosen that cannot make some of them; they are left out of the job.
 
     `data_shape` (empty: recognised) and `data_map` (column to field) are answers to a question about `data_file`.
     `submit_key` tells apart two submissions of the same draft.
@@ -33,7 +34,6 @@ class Draft(msgspec.Struct, kw_only=True):
     persona_name: str = "Vesper"
     persona_maker: str = "Juniper Labs"
     method: str = "sft"
-    tuner: str = "lora"
     typed: dict[str, str] = {}
     exports: list[str] = msgspec.field(default_factory=lambda: list(JobSpec().exports))
     submit_key: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
@@ -57,7 +57,7 @@ class Draft(msgspec.Struct, kw_only=True):
             persona_name=spec.data.persona.name,
             persona_maker=spec.data.persona.maker,
             method=spec.method["kind"],
-            tuner=spec.tuner["kind"],
+            typed={} if spec.tuner["kind"] == JobSpec().tuner["kind"] else {TUNER: spec.tuner["kind"]},
             exports=list(spec.exports),
         )
         tree = msgspec.to_builtins(spec)
@@ -71,6 +71,18 @@ class Draft(msgspec.Struct, kw_only=True):
     def starter(cls) -> Draft:
         """The run that comes with the install, with values that were measured for it."""
         return cls.from_spec(load(presets.path("starter")))
+
+    @property
+    def tuner(self) -> str:
+        """The chosen tuner's key."""
+        kind: str = JobSpec().tuner["kind"]
+        return self.typed.get(TUNER, kind)
+
+    def possible(self, target: str) -> bool:
+        """Whether the chosen tuner leaves something to export to `target`."""
+        from tunesmith.recipes import exports, tuners
+
+        return tuners.cards()[self.tuner].adapter or not exports.find(target)[0].of_adapter
 
     def values(self) -> tuple[Value, ...]:
         """Every value of the recipe that can be edited, in the order of the recipe step."""
@@ -92,7 +104,7 @@ class Draft(msgspec.Struct, kw_only=True):
     def error(self, value: Value) -> RecipeError | None:
         """What is wrong with one value, whatever the others are."""
         try:
-            Draft(tuner=self.tuner, typed=self.typed)._spec((value,))
+            Draft(typed=self.typed)._spec((value,))
         except RecipeError as error:
             return error
         return None
@@ -120,7 +132,7 @@ class Draft(msgspec.Struct, kw_only=True):
             "tuner": {"kind": self.tuner},
             "training": {},
             "evaluation": {},
-            "exports": self.exports,
+            "exports": [target for target in self.exports if self.possible(target)],
         }
         for value in values:
             _put(tree, value.key, value.read(self.text(value)))

@@ -13,6 +13,7 @@ from tunesmith.recipes.spec import CHECKPOINTING, OVER_LONG, TRAINED, JobSpec
 from tunesmith.tui.texts import load, t
 
 AUTO = "auto"
+TUNER = "tuner.kind"  # the choice that decides which other values there are
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -75,6 +76,7 @@ def _translated(key: str, otherwise: str) -> str:
 
 # (key, group) in the order of the form; the defaults and kinds come from the spec's own structs.
 _SPEC_VALUES = (
+    ("quantization", "tuner"),
     ("training.epochs", "training"),
     ("training.learning_rate", "training"),
     ("training.batch_size", "training"),
@@ -113,12 +115,23 @@ _CHOICES = {
 
 @cache
 def values_of(tuner: str) -> tuple[Value, ...]:
-    """The form of a recipe that uses `tuner`: name, the tuner's knobs, then the spec's values."""
-    from tunesmith.recipes import tuners
+    """The form of a recipe that uses `tuner`: name, the tuner and its knobs, then the spec's values.
+
+    Defaults are the tuner's own where its card has some.
+    """
+    from tunesmith.recipes import optimizers, quants, tuners
 
     defaults = msgspec.to_builtins(JobSpec())
-    values = [Value("name", "run", "text", JobSpec().name)]
-    for field in tuners.cards()[tuner].knobs:
+    card = tuners.cards()[tuner]
+    choices = _CHOICES | {
+        "quantization": tuple(quants.cards()),
+        "training.optimizer": tuple(optimizers.cards()),
+    }
+    values = [
+        Value("name", "run", "text", JobSpec().name),
+        Value(TUNER, "tuner", "choice", JobSpec().tuner["kind"], tuple(tuners.cards())),
+    ]
+    for field in card.knobs:
         key = f"tuner.{field.name}"
         match field:
             case IntField():
@@ -130,16 +143,16 @@ def values_of(tuner: str) -> tuple[Value, ...]:
             case FlagField():
                 values.append(Value(key, "tuner", "flag", field.default, ("yes", "no"), help=field.help))
     for key, group in _SPEC_VALUES:
-        section, name = key.split(".")
-        default = defaults[section][name]
-        if key in _CHOICES:
-            values.append(Value(key, group, "choice", default, _CHOICES[key]))
+        section, _, name = key.rpartition(".")
+        default = defaults[section][name] if section else defaults[name]
+        if section == "training":
+            default = card.training_defaults.get(name, default)
+        if key in choices:
+            values.append(Value(key, group, "choice", default, choices[key]))
         elif isinstance(default, bool):
             values.append(Value(key, group, "flag", default, ("yes", "no")))
         elif isinstance(default, float):
             values.append(Value(key, group, "float", default))
-        elif isinstance(default, str):
-            values.append(Value(key, group, "text", default))
         else:
             values.append(Value(key, group, "int", default, optional=default is None))
     return tuple(values)

@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Checkbox, Input, Static
+from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.tui.draft import GIVEN, Draft
-from tunesmith.tui.forms import Value
+from tunesmith.tui.forms import TUNER, Value
 from tunesmith.tui.messages import Done, StartRun
 from tunesmith.tui.texts import shown, t
 from tunesmith.tui.widgets.step_parts import StepActions, StepHeading, Trouble
@@ -51,7 +51,9 @@ class RecipeStep(Vertical):
                     target = f"{card.key}:{variant}" if variant else card.key
                     label = Content.assemble(target, (f"  {_blurb(card.key, card.blurb)}", "$foreground 60%"))
                     name = "export-" + target.replace(":", "-")
-                    yield Checkbox(label, target in self.draft.exports, id=name, name=target, compact=True)
+                    possible = self.draft.possible(target)
+                    chosen = possible and target in self.draft.exports
+                    yield Checkbox(label, chosen, id=name, name=target, compact=True, disabled=not possible)
         yield Static(id="explanation")
         yield Trouble(id="recipe-trouble")
         yield StepActions(
@@ -78,9 +80,17 @@ class RecipeStep(Vertical):
             (t("rail.model"), "$foreground 60%"), f" {model}   ", (t("rail.data"), "$foreground 60%"), f" {data}"
         )
 
+    def on_recomposed(self) -> None:
+        self._check()
+
     @on(ValueRow.Edited)
-    def edited(self, event: ValueRow.Edited) -> None:
+    async def edited(self, event: ValueRow.Edited) -> None:
+        """Another tuner has other values and other defaults: the form is drawn anew, what was typed is kept."""
+        changed = event.text != self.draft.text(event.value)
         self.draft.set(event.value, event.text)
+        if changed and event.value.key == TUNER:
+            await self.recompose()
+            next(row for row in self.query(ValueRow) if row.value.key == TUNER).query_one(Select).focus()
         self._check()
 
     @on(ValueRow.Entered)
@@ -90,8 +100,9 @@ class RecipeStep(Vertical):
 
     @on(Checkbox.Changed)
     def export_changed(self, event: Checkbox.Changed) -> None:
-        chosen = [box.name for box in self.query(Checkbox) if box.value and box.name]
-        self.draft.exports = chosen
+        boxes = {box.name: box for box in self.query(Checkbox) if box.name}
+        kept = [name for name, box in boxes.items() if box.disabled and name in self.draft.exports]
+        self.draft.exports = [name for name, box in boxes.items() if box.value or name in kept]
         self._check()
 
     def _check(self) -> RecipeError | None:
