@@ -57,4 +57,4 @@ class Pace:
 
     def per_second(self, amount: float) -> float:
         """`amount` of the last steps together, by the second."""
-        return amount / max(self.seconds * len(self._steps), 1e-9)
+        return amount / max(self.seconds * len(self._steps), 1e-9) if self._steps else 0.0
