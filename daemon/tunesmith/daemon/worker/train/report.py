@@ -76,13 +76,11 @@ def callback(context: Context, limit: float, board: Board) -> Any:
 
     class Report(TrainerCallback):  # type: ignore[misc]  # transformers is untyped to mypy
         last = 0.0
-        before: Counts | None = Counts()
+        before = Counts()
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.last = time.monotonic()
             self.pace = Pace()
-            if state.global_step:
-                self.before = None  # resumed: what was computed before is in the first sums
             context.progress(state.global_step, state.max_steps, "steps")
 
         def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -98,7 +96,7 @@ def callback(context: Context, limit: float, board: Board) -> Any:
             loss, norm = float(logs["loss"]), float(logs.get("grad_norm", 0.0))
             rate = float(logs.get("learning_rate", 0.0))
             sums = Counts.logged(logs)
-            counts = sums.since(self.before) if self.before is not None else Counts()
+            counts = sums.since(self.before)
             self.pace.add(now - self.last, counts)
             self.before, self.last = sums, now
             done, total = state.global_step, state.max_steps
@@ -108,7 +106,7 @@ def callback(context: Context, limit: float, board: Board) -> Any:
                 time=time.time(),
                 step=done,
                 total_steps=total,
-                epoch=float(state.epoch or 0),
+                epoch=context.spec.training.epochs * done / max(total, 1),
                 # JSON has no NaN; -1 is no loss, and the notice says what happened.
                 loss=loss if math.isfinite(loss) else -1.0,
                 learning_rate=rate,
