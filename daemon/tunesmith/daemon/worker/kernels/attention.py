@@ -16,8 +16,13 @@ from tunesmith.daemon.worker.packing.segments import Group, Segments
 
 Tensor = torch.Tensor
 NAME = "tunesmith"
-# What a model may hand to attention that changes its result and that we would have to compute as well.
-MEANINGFUL = ("softcap", "s_aux", "position_bias")
+# What a model may hand to attention that does not change its result. Whatever else it hands over (soft caps, sinks,
+# chosen keys) we would have to compute as well, even where two short sequences do not show it.
+HARMLESS = {
+    "cache_position", "cu_seq_lens_k", "cu_seq_lens_q", "is_causal", "max_length_k", "max_length_q",
+    "num_items_in_batch", "output_attentions", "output_hidden_states", "output_router_logits", "position_embeddings",
+    "position_ids", "use_cache",
+}  # fmt: skip
 
 
 class CannotPack(Exception):
@@ -183,7 +188,7 @@ def packed_attention(
     segments: Segments | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """query (1, heads, tokens, size) -> (1, tokens, heads, size) where `segments` are given, else transformers' SDPA."""
+    """query (1, heads, tokens, size) -> (1, tokens, heads, size) where `segments` are given, else SDPA."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     if segments is None:
@@ -191,9 +196,11 @@ def packed_attention(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **others
         )
         return plain
-    for name in MEANINGFUL:
-        if others.get(name) is not None:
+    for name, given in others.items():
+        if given is not None and name not in HARMLESS:
             raise CannotPack(f"its attention uses {name}")
+    if sliding_window is None and slides(module):
+        raise CannotPack("its attention does not say its sliding window")
     if dropout:
         raise CannotPack("its attention has dropout")
     if not getattr(module, "is_causal", True) or others.get("is_causal") is False:
@@ -205,6 +212,15 @@ def packed_attention(
     if k.dtype != q.dtype or v.dtype != q.dtype:
         k, v = k.to(q.dtype), v.to(q.dtype)
     return _chosen[0].attend(q, k, v, segments, scale, sliding_window)[None], None
+
+
+def slides(module: Any) -> bool:
+    """Whether its configuration says that the layer sees a window only: seen by the mask, or by longer sequences."""
+    config = getattr(module, "config", None)
+    kinds = getattr(config, "layer_types", None)
+    if kinds:
+        return bool(kinds[module.layer_idx] == "sliding_attention")
+    return getattr(config, "sliding_window", None) is not None
 
 
 def register() -> None:

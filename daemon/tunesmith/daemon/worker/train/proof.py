@@ -1,4 +1,4 @@
-"""The proof that a fast path computes what the plain model does: loss and gradients on two short sequences."""
+"""The proof that a fast path computes what the plain model does: loss and gradients on short sequences."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tunesmith.daemon.worker.packing.windows import Row, padded
 if TYPE_CHECKING:
     from tunesmith.daemon.worker.train.core import Core
 
-LENGTHS = (23, 14)
+LENGTHS = (23, 14, 12)  # the last two are alike: packed attention pads one of them
 SEED = 20_260
+STIR = 0.02
 MOST_GRADIENTS = 1 << 26  # numbers that are compared; the smallest tensors first, so norms and adapters always are
 # Largest difference of the loss (relative to 1 + loss) and of the gradients (norm of the difference over the norm).
 LIMITS = {torch.float32: (1e-5, 1e-3)}
@@ -55,7 +56,7 @@ def reference(core: Core) -> Reference:
         weights.append(weight)
     dtype = next((p.dtype for p in core.base.parameters() if p.dtype in (torch.bfloat16, torch.float16)), torch.float32)
     window = padded(rows, sum(LENGTHS) * 2, core.pad)[0].to(core.device)
-    with evaluating(core.model):
+    with probing(core.model):
         outputs = core.base(input_ids=window.input_ids, attention_mask=window.attention_mask, use_cache=False)
         chosen = outputs.logits.reshape(-1, outputs.logits.shape[-1])[window.kept]
         loss = torch.nn.functional.cross_entropy(chosen.float(), window.targets)
@@ -68,7 +69,7 @@ def differs(core: Core, plain: Reference) -> str:
     step = core.step(plain.rows)
     loss, gradients = 0.0, [None] * len(plain.weights)
     try:
-        with evaluating(core.model):
+        with probing(core.model):
             for window in step:
                 summed, _ = core.summed_loss(window)
                 part = summed / step.labels
@@ -97,15 +98,27 @@ def _sum(one: Any, two: Any) -> Any:
     return two if one is None else one if two is None else one + two
 
 
-class evaluating:
-    """The model without dropout for a while."""
+class probing:
+    """The model for a while without dropout, trained weights that are all zero moved off it.
+
+    A new adapter's B is zero: nothing that goes through it would be seen.
+    """
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self.zeros = [weight for weight in model.parameters() if weight.requires_grad and not weight.any()]
 
     def __enter__(self) -> None:
         self.trained = self.model.training
         self.model.eval()
+        # Its own generator: the run's random numbers stay what the seed says.
+        random = torch.Generator().manual_seed(SEED)
+        with torch.no_grad():
+            for weight in self.zeros:
+                weight.copy_(STIR * torch.randn(weight.shape, generator=random))
 
     def __exit__(self, *_: object) -> None:
         self.model.train(self.trained)
+        with torch.no_grad():
+            for weight in self.zeros:
+                weight.zero_()
