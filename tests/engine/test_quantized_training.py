@@ -17,7 +17,7 @@ from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.subjects import subject_model
 from tunesmith.daemon.worker.train import merge, run
 from tunesmith.recipes import optimizers, quants, tuners
-from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.errors import ModelError, RecipeError
 
 Told = Callable[[Context], list[e.Event]]
 
@@ -66,6 +66,9 @@ def test_an_adapter_of_a_base_in_4_bits_learns_and_is_merged_into_the_whole_base
         module.run(context)
     events = told(context)
     assert losses(events)[-1] < losses(events)[0]
+    paths = {path.part: path for event in of(e.PathsChosen, events) for path in event.paths}
+    assert paths["base"].taken == "nf4, computed in float32" and not paths["base"].fastest
+    assert paths["activations"].taken == "kept" and "are free" in paths["activations"].why
     base, tuned = of(e.Scored, events)
     assert tuned.held_out_loss < base.held_out_loss
     assert {answer.subject for answer in of(e.Answered, events)} == {"base", "tuned"}
@@ -152,6 +155,32 @@ def test_a_base_that_is_quantized_already_is_refused_before_anything_is_loaded(
     with pytest.raises(ModelError, match=r"quantized already \(awq\)"):
         fetch.local(folder)
     assert fetch.local(tiny_model) == tiny_model
+
+
+def test_an_optimizer_that_this_device_lacks_is_refused_before_the_model_is_loaded(
+    tiny_model: Path, tmp_path: Path, make_context: Callable[..., Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = make_context(**parts(tiny_model, tmp_path, training={"optimizer": "paged_adamw_8bit", "device": "auto"}))
+    monkeypatch.setattr(load, "device", lambda training: "cpu")
+    with pytest.raises(RecipeError, match="does not run on cpu"):
+        run.run(context)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kind", "taken"),
+    [
+        ({}, "float32", "float32"),
+        ({"quantization": "nf4"}, "bfloat16", "nf4, computed in bfloat16"),
+        ({"tuner": {"kind": "full"}}, "bfloat16", "float32, computed in bfloat16"),
+    ],
+)
+def test_it_is_said_how_the_base_is_kept(
+    recipe: dict[str, Any], kind: str, taken: str, make_context: Callable[..., Context]
+) -> None:
+    import torch
+
+    path = load.base_path(make_context(**recipe).spec, "cuda", getattr(torch, kind))
+    assert path.taken == taken and path.fastest and path.why
 
 
 def test_weights_that_are_trained_themselves_are_float32(make_context: Callable[..., Context]) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tunesmith.daemon.api.events import PathTaken
 from tunesmith.recipes import optimizers, quants, tuners
 from tunesmith.recipes.errors import MachineError, ModelError
 from tunesmith.recipes.spec import JobSpec, TrainingSpec
@@ -96,6 +97,23 @@ def model(folder: Path, device_name: str, kind: Any, quantization: str = "none")
         ) from error
     card.settle(loaded)
     return loaded if config else loaded.to(device_name)
+
+
+def base_path(spec: JobSpec, device_name: str, kind: Any) -> PathTaken:
+    """How the base is stored and computed with, and why."""
+    computed = str(kind).removeprefix("torch.")
+    kept = str(weights_dtype(spec, kind)).removeprefix("torch.")
+    why = "the recipe says so" if spec.training.dtype != "auto" else f"what {device_name} computes fastest here"
+    if device_name != "cuda" and spec.training.dtype == "auto":
+        why = f"few {device_name} devices compute faster in 16 bits"
+    card = quants.cards()[spec.quantization]
+    if spec.quantization != "none":
+        slow = device_name in card.slow_on
+        why = f"{card.blurb} Its weights are turned back into {computed} for every product."
+        return PathTaken("base", f"{card.title}, computed in {computed}", why, fastest=not slow)
+    if kept != computed:
+        return PathTaken("base", f"{kept}, computed in {computed}", "weights that are trained need the bits of float32")
+    return PathTaken("base", computed, why)
 
 
 def stored_dtype(folder: Path) -> Any:

@@ -87,6 +87,12 @@ class Prepared:
         if not any(source.store.available for source in self.sources):
             self.refuse()
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sequence; while more are being prepared, max_length at least where that is set."""
+        longest = max(source.store.summary.longest for source in self.sources)
+        return longest if self.finished else max(longest, self.context.spec.training.max_length or 0)
+
     def drawn_below(self, hashes: Array) -> Array:
         below: Array = drawn(hashes, 0) < share_of_draws(self.share)
         return below

@@ -6,13 +6,13 @@ A window is computed once to see what each layer keeps for a token, so the choic
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from tunesmith.daemon.api.events import PathTaken
 from tunesmith.daemon.worker.packing.windows import Row, Step, Window
 from tunesmith.recipes import optimizers
-from tunesmith.recipes.errors import MachineError, ModelError
+from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.spec import TrainingSpec
 from tunesmith.recipes.units import bytes_text
 
@@ -194,20 +194,3 @@ def free_bytes(device: str) -> int:
     from tunesmith.recipes.machine import cpu
 
     return cpu.facts().memory_free_bytes
-
-
-def offload(training: TrainingSpec, model: Any, device: str) -> AbstractContextManager[Any]:
-    """In it activations are moved to the host until backward wants them, when the recipe asks for that.
-
-    Raises MachineError off CUDA: elsewhere there is one memory.
-    """
-    if not training.activation_offload:
-        return nullcontext()
-    if device != "cuda":
-        raise MachineError(
-            f"training.activation_offload moves activations off a GPU; this run is on {device}",
-            "Leave it out; training.gradient_checkpointing full needs less memory anywhere.",
-        )
-    from trl.models import activation_offloading
-
-    return activation_offloading.get_act_offloading_ctx_manager(model, warn_if_no_head=False)  # type: ignore[no-any-return]

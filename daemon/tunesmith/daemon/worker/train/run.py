@@ -7,14 +7,15 @@ from functools import partial
 from typing import Any
 
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import load
+from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.feed import loader
-from tunesmith.daemon.worker.train import checkpoint, resume
+from tunesmith.daemon.worker.train import checkpoint, gradient_checkpointing, resume
 from tunesmith.daemon.worker.train import core as training_core
 from tunesmith.daemon.worker.train.growing import growing
 from tunesmith.daemon.worker.train.report import callbacks
 from tunesmith.recipes import methods, optimizers, tuners
+from tunesmith.recipes.checks import refuse_unsuited
 from tunesmith.recipes.spec import JobSpec
 
 
@@ -25,14 +26,18 @@ def run(context: Context) -> None:
     spec = context.spec
     method, tuner = methods.cards()[spec.method["kind"]], tuners.cards()[spec.tuner["kind"]]
     device = load.device(spec.training)
+    refuse_unsuited(spec, device)
     kind = load.dtype(spec.training, device)
     set_seed(spec.training.seed)
+    processor.keep_freed_memory()
     base = load.model(context.base, device, load.weights_dtype(spec, kind), spec.quantization)
     context.check_cancelled()
     model = tuner.attach(base, knobs(spec.tuner), spec.training.seed)
     core = training_core.build(
         model, training=spec.training, device=device, pad_token_id=context.tokenizer.pad_token_id
     )
+    _, kept = gradient_checkpointing.choose(core, spec.training, device, context.prepared.longest, core.size)
+    core.paths = (load.base_path(spec, device, kind), *core.paths, kept)
     context.prepared.feed.bucketed = not core.packs
     saved = checkpoint.newest(context)
     context.emit(e.PathsChosen(time=time.time(), paths=core.paths))
@@ -48,9 +53,11 @@ def run(context: Context) -> None:
     resume.train(context, trainer, saved, core.paths)
     context.check_cancelled()
     context.prepared.finish()
-    model.save_pretrained(str(context.adapter))
+    if tuner.adapter:
+        model.save_pretrained(str(context.adapter))
     # With a GPU the optimizer's memory matters to what follows.
     trainer.optimizer = trainer.lr_scheduler = None
+    processor.release_freed_memory()
     context.model, context.core = model, core
 
 
