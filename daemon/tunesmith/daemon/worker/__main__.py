@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import load
+from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.stages import run_all
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
@@ -24,17 +24,15 @@ from tunesmith.recipes.machine import detect
 def main(arguments: list[str]) -> int:
     job, attempt = Path(arguments[0]), int(arguments[1])
     os.dup2(2, 1)  # what libraries print is the log's; the journal is a file of its own
-    cores = str(detect().cores)
+    cores = detect().cores
     os.environ.update(
         HF_HUB_OFFLINE="1",  # models come through fetch only
         HF_HUB_DISABLE_TELEMETRY="1",
         TRANSFORMERS_VERBOSITY="warning",
         TOKENIZERS_PARALLELISM="false",
-        OMP_NUM_THREADS=cores,
-        MKL_NUM_THREADS=cores,
-        # Threads that spin while they wait make a shared machine thirty times slower (measured: 2 s a step, then 60 s).
-        OMP_WAIT_POLICY="PASSIVE",
+        **processor.environment(cores),
     )
+    processor.stay_on_one_node(cores)
     try:
         context = Context(job, attempt)
     except TunesmithError as error:  # no recipe, so no context to tell it through

@@ -1,0 +1,76 @@
+"""The processor and the memory allocator, set up for training before the engine loads."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+NODES = Path("/sys/devices/system/node")
+# glibc's malloc.h. What is freed is kept: giving it back page by page and getting it anew at every operation took a
+# sixth of a training step (measured: 2.46 s a step with the defaults, 2.17 s with these).
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+KEPT = 2**31 - 1
+TOP_PAD = 64 << 20
+
+
+def environment(cores: int) -> dict[str, str]:
+    """Variables for `cores` threads, to be set before torch is imported."""
+    return {
+        "OMP_NUM_THREADS": str(cores),
+        "MKL_NUM_THREADS": str(cores),
+        # Threads that spin while they wait make a shared machine thirty times slower (measured: 2 s a step, then 60 s).
+        "OMP_WAIT_POLICY": "PASSIVE",
+        # Steps differ in length: a CUDA block that can grow is used again where a fixed one would be a hole.
+        "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+    }
+
+
+def keep_freed_memory() -> bool:
+    """Freed memory stays with this process and is used again. True where the C library can be told so (glibc)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallopt") or not hasattr(library, "gnu_get_libc_version"):
+        return False
+    settings = ((M_MMAP_THRESHOLD, KEPT), (M_TRIM_THRESHOLD, KEPT), (M_TOP_PAD, TOP_PAD))
+    return all(library.mallopt(setting, value) for setting, value in settings)
+
+
+def release_freed_memory() -> None:
+    """Give back what is kept: training is over."""
+    if sys.platform.startswith("linux") and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        library.malloc_trim(0)
+
+
+def stay_on_one_node(cores: int) -> tuple[int, ...]:
+    """On a machine of several memory nodes, keep this process on as few as have `cores` cores; returns its cores.
+
+    Memory is then allocated where it is used: the other node's is about half as fast. Empty where there is one node,
+    or where the system does not say.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return ()
+    allowed = os.sched_getaffinity(0)
+    nodes = [allowed & cpus(text.read_text("ascii")) for text in sorted(NODES.glob("node*/cpulist"))]
+    nodes = sorted((node for node in nodes if node), key=len, reverse=True)
+    if len(nodes) < 2 or cores >= len(allowed):
+        return ()
+    chosen: set[int] = set()
+    for node in nodes:
+        if len(chosen) >= cores:
+            break
+        chosen |= node
+    os.sched_setaffinity(0, chosen)
+    return tuple(sorted(chosen))
+
+
+def cpus(text: str) -> set[int]:
+    """The numbers in a kernel list of processors: `0-3,8` are 0, 1, 2, 3 and 8."""
+    found: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        if first:
+            found |= set(range(int(first), int(last or first) + 1))
+    return found

@@ -1,0 +1,53 @@
+"""Threads, memory nodes and the allocator, as training wants them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tunesmith.daemon.worker import processor
+
+
+def test_a_kernel_list_of_processors_is_read() -> None:
+    assert processor.cpus("0-3,8\n") == {0, 1, 2, 3, 8}
+    assert processor.cpus("5") == {5}
+    assert processor.cpus("\n") == set()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_a_process_of_few_cores_stays_on_one_memory_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: kept.append(set(cores)))
+    for node, cores in enumerate(("0-7", "8-15")):
+        (tmp_path / f"node{node}").mkdir()
+        (tmp_path / f"node{node}" / "cpulist").write_text(f"{cores}\n")
+    monkeypatch.setattr(processor, "NODES", tmp_path)
+    assert processor.stay_on_one_node(4) == tuple(range(8)) and kept == [set(range(8))]
+    assert processor.stay_on_one_node(12) == tuple(range(16)), "as many nodes as are needed"
+    assert processor.stay_on_one_node(16) == (), "all cores are all nodes"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_freed_memory_stays_until_it_is_released() -> None:
+    script = (
+        "import psutil\n"
+        "from tunesmith.daemon.worker import processor\n"
+        "resident = lambda: psutil.Process().memory_info().rss >> 20\n"
+        "assert processor.keep_freed_memory()\n"
+        "import numpy\n"
+        "block = numpy.ones(100 << 20, numpy.uint8)\n"
+        "held = resident()\n"
+        "del block\n"
+        "kept = resident()\n"
+        "processor.release_freed_memory()\n"
+        "print(held, kept, resident())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    held, kept, released = map(int, done.stdout.split())
+    assert kept > held - 10
+    assert released < held - 90
