@@ -100,6 +100,9 @@ def spread(layers: int, count: int) -> list[int]:
 
 def checkpoint(base: Any, chosen: Sequence[int]) -> None:
     """From here on the layers at `chosen` places keep their input only; the others all they keep by themselves."""
+    for place, layer in enumerate(checkpointable(base)):
+        for module in layer.modules():
+            module.recomputed = place in set(chosen)  # quantized kernels keep more where backward follows at once
     if not chosen:
         base.activation_checkpointing_disable()
         return
@@ -179,9 +182,12 @@ def counted(model: Any, layers: Sequence[Any]) -> Iterator[list[int]]:
 
 
 def to_come(model: Any, training: TrainingSpec) -> int:
-    """Bytes of the gradients and the optimizer's state, which are not there before the first step."""
+    """Bytes of the gradients and the optimizer's state, which are not there before the first step.
+
+    On a GPU autocast also keeps a copy of trained weights in 16 bits.
+    """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    state = optimizers.cards()[training.optimizer].state_bytes
+    state = optimizers.cards()[training.optimizer].state_bytes + (2 if model.device.type == "cuda" else 0)
     return int(sum(parameter.numel() * (parameter.itemsize + state) for parameter in trained))
 
 
