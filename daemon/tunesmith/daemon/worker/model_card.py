@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from tunesmith.daemon.api import events as e
-from tunesmith.recipes import exports, methods, tuners
+from tunesmith.recipes import exports, methods, quants, tuners
 from tunesmith.recipes.spec import STARTER, JobSpec
 
 STARTER_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # what the starter is, by the name it is known by
@@ -22,11 +22,12 @@ def text(spec: JobSpec, verified: Sequence[e.Verified]) -> str:
     base = STARTER_MODEL if spec.model.source == STARTER else spec.model.source
     method = methods.cards()[spec.method["kind"]].title
     tuner = tuners.cards()[spec.tuner["kind"]].title
+    kept = "" if spec.quantization == "none" else f" beside a base in {quants.cards()[spec.quantization].title}"
     data = "the starter data" if spec.data.train == STARTER else f"`{spec.data.train}`"
     front = msgspec.yaml.encode({"base_model": base, "library_name": "transformers", "tags": ["tunesmith"]}).decode()
     parts = [
         f"---\n{front}---\n# {spec.name}\n",
-        f"`{base}`, tuned with {method} and {tuner} on {data}. `recipe.yaml` repeats the run.\n",
+        f"`{base}`, tuned with {method} and {tuner}{kept} on {data}. `recipe.yaml` repeats the run.\n",
         "## Files\n",
         table(("file", "what it is", "to load it"), [file_row(target) for target in spec.exports]),
         "\n`sha256sum -c SHA256SUMS` checks them all.\n",
