@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.daemon.worker.train import core, gradient_checkpointing
+from tunesmith.daemon.worker.train import gradient_checkpointing, paths
 from tunesmith.recipes import tuners
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.spec import TrainingSpec
@@ -39,7 +39,7 @@ def built(dropout: float = 0.0, **training: Any) -> tuple[core.Core, TrainingSpe
             torch.nn.init.normal_(parameter, std=0.1)
     adapted.train()
     spec = TrainingSpec(**training)
-    return core.build(adapted, training=spec, device="cpu", pad_token_id=0), spec
+    return paths.build(adapted, training=spec, device="cpu", pad_token_id=0), spec
 
 
 def gradients(ours: core.Core) -> dict[str, Any]:

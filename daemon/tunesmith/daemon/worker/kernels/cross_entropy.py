@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 Tensor = torch.Tensor
-CHUNK_BYTES = 64 << 20  # logits in float32; more at once was not faster
+# Logits in float32 that exist at once. On CPUs more was not faster; a GPU wants larger products.
+CHUNK_BYTES = {"cpu": 64 << 20}
+OTHER_CHUNK_BYTES = 512 << 20
 
 
 class LinearCrossEntropy(torch.autograd.Function):
@@ -25,7 +27,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         d_hidden = torch.empty_like(hidden) if needs_hidden else None
         d_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
         d_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias and bias is not None else None
-        rows = max(1, CHUNK_BYTES // (4 * weight.shape[0]))
+        rows = max(1, CHUNK_BYTES.get(hidden.device.type, OTHER_CHUNK_BYTES) // (4 * weight.shape[0]))
         for start in range(0, len(targets), rows):
             part, target = hidden[start : start + rows], targets[start : start + rows, None]
             product = torch.mm(part, weight.t()) if bias is None else torch.addmm(bias, part, weight.t())

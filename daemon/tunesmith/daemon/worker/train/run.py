@@ -11,8 +11,8 @@ from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.feed import loader
 from tunesmith.daemon.worker.train import checkpoint, gradient_checkpointing, resume
-from tunesmith.daemon.worker.train import core as training_core
 from tunesmith.daemon.worker.train.growing import growing
+from tunesmith.daemon.worker.train.paths import build
 from tunesmith.daemon.worker.train.report import callbacks
 from tunesmith.recipes import methods, optimizers, tuners
 from tunesmith.recipes.checks import refuse_unsuited
@@ -33,9 +33,7 @@ def run(context: Context) -> None:
     base = load.model(context.base, device, load.weights_dtype(spec, kind), spec.quantization)
     context.check_cancelled()
     model = tuner.attach(base, knobs(spec.tuner), spec.training.seed)
-    core = training_core.build(
-        model, training=spec.training, device=device, pad_token_id=context.tokenizer.pad_token_id
-    )
+    core = build(model, training=spec.training, device=device, pad_token_id=context.tokenizer.pad_token_id)
     _, kept = gradient_checkpointing.choose(core, spec.training, device, context.prepared.longest, core.size)
     core.paths = (load.base_path(spec, device, kind), *core.paths, kept)
     context.prepared.feed.bucketed = not core.packs
