@@ -26,14 +26,14 @@ def said(view: JobView) -> str:
 
 def test_a_slower_path_is_named_in_words() -> None:
     slow = e.PathTaken("attention", "eager", "a layer has sinks", fastest=False)
-    assert path_text(slow).plain == "attention: eager (slower than possible): a layer has sinks"
+    assert path_text(slow).plain == "attention: eager, slower than possible (a layer has sinks)"
     assert path_text(e.PathTaken("loss", "chunked", "")).plain == "loss: chunked"
 
 
 def test_everything_measured_is_said() -> None:
     text = said(view_of(training(41)))
     for part in ("112 GFLOP/s useful (57% of the limit)", "padding 0.0%", "limit 195 GFLOP/s", "activations 412.0 MB",
-                 "peak 1.9 GB", "lora: unfused (slower than possible)", "checkpoint at step 40"):  # fmt: skip
+                 "peak 1.9 GB", "lora: unfused, slower than possible", "checkpoint at step 40"):  # fmt: skip
         assert part in text
 
 
@@ -50,8 +50,8 @@ def test_what_was_not_measured_is_left_out() -> None:
 @pytest.mark.usefixtures("fake_daemon")
 def test_following_a_run_says_the_paths_once(tunesmith: Any, recipe: Callable[[str], str]) -> None:
     ran = tunesmith("run", recipe("good"), "--wait", "--json")
-    assert ran.err.count("attention: SDPA for each segment: no NVIDIA GPU") == 1
-    assert ran.err.count("lora: unfused (slower than possible)") == 1
+    assert ran.err.count("attention: SDPA for each segment (no NVIDIA GPU)") == 1
+    assert ran.err.count("lora: unfused, slower than possible") == 1
     figures = ran.json["computing"]
     assert figures["flops_per_second"] == 1e11 and figures["limit_share"] == 0.5 and figures["peak_bytes"] == 10**9
     assert [path["fastest"] for path in figures["paths"]] == [True, False]

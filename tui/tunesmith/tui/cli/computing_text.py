@@ -14,10 +14,10 @@ COMPONENTS = ("weights", "adapter", "gradients", "optimizer", "activations", "ot
 
 
 def path_text(path: PathTaken) -> Text:
-    """One line; a path that is slower than another one says so in words."""
-    slower = "" if path.fastest else " (slower than possible)"
+    """`attention: SDPA per segment (why)`; a path that is slower than another one says so in words."""
+    slower = "" if path.fastest else ", slower than possible"
     text = Text.assemble(f"{path.part.replace('_', ' ')}: {path.taken}", (slower, "yellow"))
-    return text.append(f": {path.why}" if path.why else "", "dim")
+    return text.append(f" ({path.why})" if path.why else "", "dim")
 
 
 def speed_text(step: TrainStep) -> str:

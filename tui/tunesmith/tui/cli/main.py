@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, quickstart, recipe, run, version
+from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, quickstart, recipe, resume, run, version
 
 app = typer.Typer(
     name="tunesmith",
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("quickstart")(quickstart.quickstart)
 app.command("run")(run.run)
+app.command("resume")(resume.resume)
 app.add_typer(jobs.app, name="jobs")
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)

@@ -28,7 +28,7 @@ class Computing(VerticalScroll):
     """Give it a `view`; scrolls where it is longer than its place."""
 
     DEFAULT_CSS = """
-    Computing { height: 1fr; scrollbar-size-vertical: 1; }
+    Computing { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     Computing > Static { height: auto; }
     """
 
