@@ -5,7 +5,7 @@ Registered with transformers as an attention function, so that every model that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -163,7 +163,7 @@ BACKENDS = (
 _chosen: list[Backend] = [BACKENDS[-1]]
 
 
-def choose(device: str, dtype: torch.dtype, leave_out: tuple[str, ...] = ()) -> tuple[Backend, list[str]]:
+def choose(device: str, dtype: torch.dtype, leave_out: Collection[str] = ()) -> tuple[Backend, list[str]]:
     """The fastest backend here from now on, and why each faster one is not it."""
     reasons = []
     for backend in BACKENDS:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tunesmith.daemon.worker.kernels.attention import CannotPack
 from tunesmith.daemon.worker.packing.windows import Row, padded
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ MOST_GRADIENTS = 1 << 26  # numbers that are compared; the smallest tensors firs
 LIMITS = {torch.float32: (1e-5, 1e-3)}
 NARROW_LIMITS = (2e-2, 1e-1)
 # What model code raises when it is asked for something it does not know.
-REFUSALS = (CannotPack, NotImplementedError, RuntimeError, TypeError, ValueError, AttributeError, KeyError)
+REFUSALS = (NotImplementedError, RuntimeError, TypeError, ValueError, AttributeError, LookupError)
 
 
 class Reference:
@@ -65,7 +64,7 @@ def reference(core: Core) -> Reference:
 
 
 def differs(core: Core, plain: Reference) -> str:
-    """Why `core` does not compute what the plain model does; empty when it does."""
+    """Why `core` does not compute what the plain model does; empty when it does. CannotPack goes on to the caller."""
     step = core.step(plain.rows)
     loss, gradients = 0.0, [None] * len(plain.weights)
     try:
