@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,13 +15,15 @@ from tunesmith.daemon.worker.kernels import attention
 from tunesmith.daemon.worker.kernels.table import KERNELS
 from tunesmith.daemon.worker.train import proof
 from tunesmith.daemon.worker.train.core import Core, Fused
+from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.spec import TrainingSpec
 
 # Tokens computed at once where the recipe says nothing. On CPUs more costs memory and gains little; measured on
 # SmolLM2-135M, two cores: 328 tokens 2.38 s, 656 tokens 2.17 s a step, at 1.44 and 1.86 GB.
 WINDOWS = {"cpu": 512, "mps": 2048, "cuda": 8192}
 ATTENDED_LAYERS = {"full_attention", "sliding_attention"}
-RECURRENT = ("mamba", "ssm", "conv", "linear_attn", "recurrent", "rwkv")
+RECURRENT = {"mamba", "ssm", "conv", "recurrent", "rwkv"}
+DROPOUTS = ("attention_dropout", "attn_pdrop", "attn_dropout", "attention_probs_dropout_prob")  # configurations' names
 COMPILERS = ("c++", "g++", "clang++")
 FLASH = tuple(backend.key for backend in attention.BACKENDS[:-1])
 ALL_KERNELS = frozenset(kernel.key for kernel in KERNELS)
@@ -35,11 +38,18 @@ class Attempt(msgspec.Struct, frozen=True):
     without: frozenset[str] = frozenset()
     backends: tuple[str, ...] = ()
 
+    def unlike(self, other: Attempt) -> int:
+        """In how many choices they differ."""
+        choices = (self.packed, self.linear_head, self.compiled, self.backends)
+        others = (other.packed, other.linear_head, other.compiled, other.backends)
+        return sum(one != two for one, two in zip(choices, others, strict=True)) + len(self.without ^ other.without)
+
 
 def build(model: Any, *, training: TrainingSpec, device: str, pad_token_id: int) -> Core:
-    """The core for `model`, each faster path proven equal to the plain model on two short sequences before it is taken.
+    """The core for `model`, each faster path proven equal to the plain model on short sequences before it is taken.
 
-    What cannot be proven is not used, and the core's `paths` say so.
+    What cannot be proven is not used, and the core's `paths` say so. Raises ModelError when even the plain model does
+    not compute the same twice.
     """
     attention.register()
     began = time.perf_counter()
@@ -51,27 +61,42 @@ def build(model: Any, *, training: TrainingSpec, device: str, pad_token_id: int)
     off = frozenset() if training.fused else ALL_KERNELS
     failed: dict[Attempt, str] = {}
     for attempt in attempts(not blocked, not uncompiled, off):
+        if blocked and attempt.packed:
+            continue
         core.packs, core.linear_head = attempt.packed, attempt.linear_head
         core.base.set_attn_implementation(attention.NAME if attempt.packed else plain_attention)
         backend, slower = attention.choose(device, plain.dtype, attempt.backends)
         fused = core.fuse(attempt.without)
         if attempt.compiled:
             core.compile()
-        different = proof.differs(core, plain)
+        try:
+            different = proof.differs(core, plain)
+        except attention.CannotPack as error:
+            different = blocked = str(error)
         if not different:
             break
         failed[attempt] = different
         core.unfuse()
-    # The first failure is of everything together: what was left out after it is its cause.
-    why = next(iter(failed.values()), "")
+    else:
+        raise ModelError(
+            f"The model does not compute the same twice: {different}.",
+            "Check that its files are whole; no fused part had a part in it.",
+        )
+
+    def why(had: Callable[[Attempt], bool]) -> str:
+        """What was found with something that is left out now, all else being as much the same as was tried."""
+        tried = [other for other in failed if had(other)]
+        return failed[min(tried, key=attempt.unlike)] if tried else ""
+
+    reasons = {key: why(lambda other, key=key: key not in other.without) for key in attempt.without - off}  # type: ignore[misc]
     core.paths = (
-        packing_path(core, blocked or why),
+        packing_path(core, blocked or why(lambda other: other.packed)),
         attention_path(core, backend.key, slower, plain_attention),
-        loss_path(core, why),
-        *kernel_paths(fused, attempt.without, "the recipe says fused: false" if off else why),
+        loss_path(core, why(lambda other: other.linear_head)),
+        *kernel_paths(fused, dict.fromkeys(off, "the recipe says fused: false") | reasons),
         PathTaken("compile", "torch.compile", "the recipe asks for it")
         if attempt.compiled
-        else PathTaken("compile", "off", uncompiled or why, fastest=not training.compile),
+        else PathTaken("compile", "off", uncompiled or why(lambda other: other.compiled), fastest=not training.compile),
         PathTaken("proof", plain.text(), f"against the plain model, in {time.perf_counter() - began:.1f} s"),
     )
     return core
@@ -86,27 +111,33 @@ def attempts(packing: bool, compiling: bool, off: frozenset[str]) -> Iterator[At
             yield change(whole, compiled=True)
         yield whole
         yield change(whole, linear_head=False)
-        for kernel in KERNELS:
-            if kernel.key not in off:
-                yield change(whole, without=off | {kernel.key})
-        for part in sorted({kernel.part for kernel in KERNELS if kernel.key not in off}):
-            yield change(whole, without=off | {kernel.key for kernel in KERNELS if kernel.part == part})
-        if packed:
-            yield from (change(whole, backends=FLASH[:count]) for count in range(1, len(FLASH) + 1))
+        for linear_head in (True, False):
+            here = change(whole, linear_head=linear_head)
+            for kernel in KERNELS:
+                if kernel.key not in off:
+                    yield change(here, without=off | {kernel.key})
+            for part in sorted({kernel.part for kernel in KERNELS if kernel.key not in off}):
+                yield change(here, without=off | {kernel.key for kernel in KERNELS if kernel.part == part})
+            if packed:
+                yield from (change(here, backends=FLASH[:count]) for count in range(1, len(FLASH) + 1))
         yield change(whole, without=ALL_KERNELS)
         yield change(whole, without=ALL_KERNELS, linear_head=False)
 
 
 def unpackable(base: Any) -> str:
     """Why sequences of `base` cannot be laid end to end; empty when they can."""
+    from transformers.pytorch_utils import Conv1D  # a linear layer, whatever its name
+
     config = base.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ()) - ATTENDED_LAYERS
     if kinds:
         return f"its layers are {', '.join(sorted(kinds))}: their state would run from one sequence into the next"
     for name, module in base.named_modules():
-        kind = type(module).__name__.lower()
-        if any(word in kind or word in name.rsplit(".", 1)[-1] for word in RECURRENT):
+        words = {word.lower() for word in re.findall("[A-Z]?[a-z]+", type(module).__name__)}
+        if words & RECURRENT and not isinstance(module, Conv1D):
             return f"{name} ({type(module).__name__}) mixes neighbouring tokens other than by attention"
+    if any(getattr(config, name, None) for name in DROPOUTS):
+        return "its attention has dropout, which packed attention does not"
     if not getattr(base, "_supports_attention_backend", False):
         return f"{type(base).__name__} does not take its attention from transformers' registry"
     return ""
@@ -141,15 +172,16 @@ def loss_path(core: Core, failed: str) -> PathTaken:
     return PathTaken("loss", "labelled positions, whole head", failed, fastest=False)
 
 
-def kernel_paths(fused: Mapping[str, Fused], without: frozenset[str], failed: str) -> Iterator[PathTaken]:
-    """A path a part, those without a layer in this model left out."""
+def kernel_paths(fused: Mapping[str, Fused], without: Mapping[str, str]) -> Iterator[PathTaken]:
+    """A path a part, those without a layer in this model left out. `without` says of kernels why they are not used."""
     for part in dict.fromkeys(kernel.part for kernel in KERNELS):
-        left_out = [kernel.taken for kernel in KERNELS if kernel.part == part and kernel.key in without]
-        reasons = [f"not {taken}: {failed}" for taken in left_out]
+        of_part = (kernel for kernel in KERNELS if kernel.part == part and kernel.key in without)
+        left_out = {kernel.taken: without[kernel.key] for kernel in of_part}
+        reasons = [f"not {taken}: {why}" for taken, why in left_out.items()]
         found = fused.get(part)
         if found is None:
             if left_out:
-                yield PathTaken(part, "plain", failed, fastest=False)
+                yield PathTaken(part, "plain", "; ".join(dict.fromkeys(left_out.values())), fastest=False)
             continue
         count, total = found.layers[""], found.layers.total()
         reasons += [f"{number} not: {why}" for why, number in found.layers.items() if why]
