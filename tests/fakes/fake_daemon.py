@@ -1,6 +1,7 @@
 """A daemon that speaks the real protocol and only pretends to train: `python fake_daemon.py` serves TUNESMITH_HOME.
 
-A job whose name has `fail` in it fails, one with `stay` never ends by itself, every other one finishes.
+A job whose name has `fail` in it fails, one with `stay` never ends by itself, every other one finishes; so does
+one that is resumed.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def view_of(job_id: int) -> JobView:
 
 
 def add(job_id: int, event: e.Event) -> None:
-    if not view_of(job_id).ended_already:
+    if not view_of(job_id).ended_already or isinstance(event, e.Queued):
         JOBS[job_id].append(e.Numbered(len(JOBS[job_id]) + 1, event))
 
 
@@ -125,7 +126,7 @@ def verified(now: float, key: str, divergence: float) -> e.Event:
 
 
 async def play(job_id: int) -> None:
-    for event in script(NAMES[job_id]):
+    for event in script(NAMES[job_id] if view_of(job_id).attempt == 0 else "resumed"):
         await asyncio.sleep(0.002)
         add(job_id, event)
 
@@ -168,6 +169,9 @@ async def job(request: Request) -> Response:
     match action:
         case "cancel":
             add(job_id, e.Cancelled(time=time.time()))
+        case "resume":
+            add(job_id, e.Queued(time=time.time()))
+            request.app.state.play = asyncio.create_task(play(job_id))
         case "log":
             return reply(LogText(str(HOME.job(job_id) / "worker-1.log"), "a line\nanother\n"))
         case "events":

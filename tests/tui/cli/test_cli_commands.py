@@ -96,6 +96,18 @@ def test_cancel_ends_a_run_and_following_it_is_no_success(tunesmith: Any, recipe
     assert followed.code == 1 and followed.json["error"]["code"] == "cancelled"
 
 
+def test_a_failed_run_is_resumed_and_followed_to_its_end(tunesmith: Any, recipe: Callable[[str], str]) -> None:
+    assert tunesmith("run", recipe("fail"), "--wait").code == 1
+    ran = tunesmith("resume", "last", "--wait", "--json")
+    assert ran.code == 0 and "run 1 goes on after step 2" in ran.err
+    assert ran.json["state"] == "finished" and FIGURES.items() <= ran.json.items()
+
+
+def test_a_run_that_never_was_is_not_resumed(tunesmith: Any) -> None:
+    ran = tunesmith("resume", "7", "--json")
+    assert ran.code == 1 and ran.json["error"]["code"] == "unknown_job"
+
+
 def test_logs_are_data_on_standard_output(tunesmith: Any, recipe: Callable[[str], str]) -> None:
     tunesmith("run", recipe("good"))
     ran = tunesmith("jobs", "logs", "last")
