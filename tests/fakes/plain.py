@@ -1,4 +1,4 @@
-"""The plain way to train, to compare with: transformers and peft as they are, one sequence at a time, no padding."""
+"""The plain way to train, to compare with: transformers and peft as they are, a sequence at a time or padded."""
 
 from __future__ import annotations
 
@@ -62,6 +62,23 @@ def step(model: Any, rows: Sequence[Row]) -> float:
     return total
 
 
+def padded_step(model: Any, rows: Sequence[Row]) -> float:
+    """The same of one batch padded on the right, the loss transformers' own."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    ids = [torch.from_numpy(ids).long() for ids, _ in rows]
+    wanted = [one.masked_fill(~torch.from_numpy(mask), -100) for one, (_, mask) in zip(ids, rows, strict=True)]
+    loss = model(
+        input_ids=pad_sequence(ids, batch_first=True),
+        attention_mask=pad_sequence([torch.ones_like(one) for one in ids], batch_first=True),
+        labels=pad_sequence(wanted, batch_first=True, padding_value=-100),
+        use_cache=False,
+    ).loss
+    loss.backward()
+    return float(loss.detach())
+
+
 def gradients(model: Any) -> dict[str, Any]:
     """A copy of every trained weight's gradient, by name."""
     return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
@@ -70,9 +87,10 @@ def gradients(model: Any) -> dict[str, Any]:
 def losses(
     model: Any, steps: Iterable[Sequence[Row]], *, count: int, warmup: float, learning_rate: float
 ) -> list[float]:
-    """Trains with AdamW (betas 0.9 and 0.95), gradients clipped at 1, a cosine schedule over `count` steps.
+    """Trains on padded batches with AdamW (betas 0.9 and 0.95), gradients clipped at 1.
 
-    The share `warmup` of them climbs. Returns the loss of each step in nats.
+    The learning rate follows a cosine over `count` steps, of which the share `warmup` climbs. Returns the loss of each
+    step in nats.
     """
     import math
 
@@ -84,7 +102,7 @@ def losses(
     schedule = get_cosine_schedule_with_warmup(optimizer, math.ceil(count * warmup), count)
     seen = []
     for rows in steps:
-        seen.append(step(model, rows))
+        seen.append(padded_step(model, rows))
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
