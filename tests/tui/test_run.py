@@ -246,3 +246,16 @@ async def test_a_change_of_language_keeps_what_is_shown() -> None:
         await pilot.pause()
         assert "运行中" in str(app.query_one("#run-head").render())
         assert len(app.query_one(LossChart).losses) == 41
+
+
+async def test_reasons_are_wrapped_beside_the_scrollbar_at_any_width() -> None:
+    app = Alone(RunStep(client().clients))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        await pilot.press("p")
+        for columns in range(60, 90):
+            await pilot.resize_terminal(columns, 24)
+            await pilot.pause(0.05)
+            static = app.query_one(Computing).query_one("Static")
+            widest = max(line.cell_length for line in static.render().split("\n"))  # type: ignore[union-attr]
+            assert widest <= static.size.width

@@ -63,7 +63,7 @@ def succeeded(view: JobView) -> JobView:
         return view
     log = f"`tunesmith jobs logs {view.id}` shows what the libraries said."
     hint = (view.error.hint if view.error else "") or log
-    if view.checkpoint is not None:
+    if view.checkpoint is not None and "tunesmith resume" not in hint:
         hint += f" `tunesmith resume {view.id}` goes on from step {view.checkpoint.step}."
     if view.error is None:
         raise JobError(f"Run {view.id} was {view.state}", hint, "cancelled")

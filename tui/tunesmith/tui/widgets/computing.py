@@ -48,7 +48,8 @@ class Computing(VerticalScroll):
             self.query_one(Static).update(self._text())
 
     def _text(self) -> Content:
-        return Content("\n").join(lines(self.view, self.content_size.width)) if self.view else Content("")
+        width = self.content_size.width - self.scrollbar_size_vertical  # a place for it is always kept
+        return Content("\n").join(lines(self.view, width)) if self.view else Content("")
 
 
 def slower(paths: Sequence[PathTaken]) -> Content | None:
@@ -60,7 +61,7 @@ def slower(paths: Sequence[PathTaken]) -> Content | None:
 
 
 def lines(view: JobView, width: int) -> list[Content]:
-    made = [*_paths(view.paths, width), *_work(view), *_memory(view.memory), *_checkpoints(view)]
+    made = [*_paths(view.paths, width), *_work(view, width), *_memory(view.memory), *_checkpoints(view, width)]
     return made or [Content.styled(t("computing.empty"), MUTED)]
 
 
@@ -96,29 +97,31 @@ def _paths(paths: Sequence[PathTaken], width: int) -> list[Content]:
     return [*made, Content("")]
 
 
+def _named(name: str, text: Content, width: int) -> list[Content]:
+    return _indented(Content.assemble("  ", _name(name)), " " * (NAME_CELLS + 2), text, width)
+
+
 def _indented(head: Content, indent: str, text: Content, width: int) -> list[Content]:
     """`text` after `head`, wrapped at `width` cells, its further lines after `indent`."""
     first, *more = text.wrap(max(10, width - len(indent)))
     return [Content.assemble(head, first), *(Content.assemble(indent, line) for line in more)]
 
 
-def _work(view: JobView) -> list[Content]:
+def _work(view: JobView, width: int) -> list[Content]:
     step, limit = view.step, view.limit
     if limit is None and step is None:
         return []
     made = [Content.styled(t("computing.work"), HEADING)]
     if step is not None and step.flops_per_second:
-        made.append(Content.assemble("  ", _name(t("run.flops")), (work_text(step.flops_per_second, step.limit_share))))
+        made += _named(t("run.flops"), Content(work_text(step.flops_per_second, step.limit_share)), width)
     if limit is not None:
         rate = t("computing.limit", rate=flops_text(limit.flops_per_second), dtype=limit.dtype, device=limit.device)
-        made.append(Content.assemble("  ", _name(t("computing.limit_name")), one_line(rate)))
+        made += _named(t("computing.limit_name"), Content(one_line(rate)), width)
     if step is not None:
-        made.append(
-            Content.assemble(
-                "  ", _name(t("run.tokens_per_second")), count_text(step.tokens_per_second), "   ",
-                (t("run.padding"), MUTED), f" {step.padding_share:.1%}",
-            )
-        )  # fmt: skip
+        made += _named(t("run.tokens_per_second"), Content(count_text(step.tokens_per_second)), width)
+        made += _named(t("run.padding"), Content(f"{step.padding_share:.1%}"), width)
+        if step.token_accuracy is not None:
+            made += _named(t("run.accuracy"), Content(f"{step.token_accuracy:.1%}"), width)
     return [*made, Content("")]
 
 
@@ -145,11 +148,12 @@ def _memory(memory: MemoryMeasured | None) -> list[Content]:
     return [*made, Content.assemble("  ", _name(t("computing.memory_peak")), (peak, "bold")), Content("")]
 
 
-def _checkpoints(view: JobView) -> list[Content]:
+def _checkpoints(view: JobView, width: int) -> list[Content]:
     made = [Content.styled(t("computing.checkpoints"), HEADING)]
     if view.resumed is not None:
-        made.append(Content(f"  {t('computing.resumed', step=view.resumed.step)}"))
+        made += _indented(Content("  "), "  ", Content(t("computing.resumed", step=view.resumed.step)), width)
     if view.checkpoint is not None:
         size = bytes_text(view.checkpoint.bytes)
-        made.append(Content(f"  {t('computing.checkpoint', step=view.checkpoint.step, size=size)}"))
+        text = t("computing.checkpoint", step=view.checkpoint.step, size=size)
+        made += _indented(Content("  "), "  ", Content(text), width)
     return made if len(made) > 1 else []
