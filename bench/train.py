@@ -1,8 +1,8 @@
 """How fast and how small training is, side by side with trl's SFTTrainer and a plain loop. One JSON line a figure.
 
 Run: python bench/train.py [ragged] [long] [full] [nf4] [--device cuda] [--rounds N], ragged without an argument. The
-contenders (contenders.py) have the same model, rows, masks, seed and precision, take one step in turn, each in its own
-process, and this machine's matrix-product limit is measured before each of them. Useful tokens are those without padding.
+contenders (contenders.py) have the same model, rows, masks, seed and precision; each takes a step in turn, in its own
+process. The matrix-product limit is measured before every step. Useful tokens are those without padding.
 On CUDA: a model of Llama 3 8B's shape with random weights, in bfloat16.
 """
 
@@ -171,6 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", default=["ragged"])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--model", type=Path, help="a model folder; the starter without it, on CUDA an 8B shape")
     parser.add_argument("--rounds", type=int, help="steps of each contender that count")
     parser.add_argument("--only", action="append", choices=list(CONTENDERS), help="a contender; may be given again")
     given = parser.parse_args()
@@ -178,8 +179,8 @@ def main() -> None:
     names = given.only or [name for name in CONTENDERS if liger or name != "trl, liger"]
     known = ON_CUDA if given.device == "cuda" else ON_CPU
     with tempfile.TemporaryDirectory(prefix="tunesmith-bench-") as folder:
-        model = starter_model()
-        if given.device == "cuda":
+        model = given.model or starter_model()
+        if given.device == "cuda" and not given.model:
             model = random_8b(Path(folder) / "model", model)
         for choice in given.workloads:
             if choice not in known:

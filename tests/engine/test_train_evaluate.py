@@ -22,7 +22,7 @@ from tunesmith.daemon.worker import evaluate, load
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.train import merge, run
-from tunesmith.daemon.worker.train.core import build
+from tunesmith.daemon.worker.train.paths import build
 from tunesmith.daemon.worker.train.report import Divergence
 from tunesmith.recipes import spec as recipe
 from tunesmith.recipes.data.rows import Rendered
@@ -67,6 +67,14 @@ def test_a_tiny_model_learns_is_scored_and_merged(
     assert steps[-1].loss < steps[0].loss
     assert all(step.tokens_per_second > 0 and step.memory_bytes > 0 for step in steps)
     assert steps[-1].eta_s == 0
+    assert all(0 < step.flops_per_second and step.limit_share is not None for step in steps)
+    assert all(step.padding_share == 0 and step.token_accuracy is not None for step in steps), "rows are packed"
+    (limit,) = (event for event in told(context) if isinstance(event, e.LimitMeasured))
+    assert (limit.device, limit.dtype) == ("cpu", "float32") and limit.flops_per_second > 0
+    (memory,) = (event for event in told(context) if isinstance(event, e.MemoryMeasured))
+    assert memory.step == 2 and memory.adapter == memory.gradients < memory.optimizer < memory.weights
+    assert memory.activations > 0 and memory.peak >= memory.other > 0
+    assert list((context.job / "tensorboard").iterdir())
     base, tuned = (event for event in told(context) if isinstance(event, e.Scored))
     assert base.held_out_loss and tuned.held_out_loss and tuned.held_out_loss < base.held_out_loss
     assert base.general_perplexity and math.isfinite(base.general_perplexity)
