@@ -136,6 +136,17 @@ def test_epochs_of_different_length_and_full_training_end_in_the_same_weights(
     same_as_never_stopped(another, told, values, 6)
 
 
+@pytest.mark.parametrize(
+    ("tuner", "quantization", "optimizer"),
+    [("lora", "nf4", "adamw_8bit"), ("full", "none", "adamw_8bit"), ("full", "none", "adafactor")],
+)
+def test_bases_in_4_bits_and_other_optimizers_end_in_the_same_weights(
+    tuner: str, quantization: str, optimizer: str, tiny_model: Path, tmp_path: Path, another: MakeContext, told: Told
+) -> None:
+    values = parts(tiny_model, tmp_path, tuner={"kind": tuner}, optimizer=optimizer, epochs=1, learning_rate=0.001)
+    same_as_never_stopped(another, told, values | {"quantization": quantization}, 4)
+
+
 def test_what_was_trained_to_the_end_is_not_trained_again(
     tiny_model: Path, tmp_path: Path, another: MakeContext, told: Told
 ) -> None:

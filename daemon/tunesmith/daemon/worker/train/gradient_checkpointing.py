@@ -18,7 +18,7 @@ from tunesmith.recipes.units import bytes_text
 
 # Of the memory that is free: the rest is for the loss, what kernels need for themselves, and fragmentation.
 USABLE = 0.7
-PROBES = (32, 96)  # tokens; two lengths, as what does not grow with them is no activation
+PROBES = (8, 24)  # tokens; two lengths, as what does not grow with them is no activation
 PART = "activations"
 
 
