@@ -132,7 +132,7 @@ class Supervisor:
                 time=time.time(),
                 code="worker_died",
                 message=f"The worker process {how} without a last word",
-                hint=f"Look at `tunesmith jobs logs {job_id}`; `tunesmith resume {job_id}` goes on with it.",
+                hint=f"Look at `tunesmith jobs logs {job_id}`, then go on with `tunesmith resume {job_id}`.",
                 stage=_running_stage(self._store, job_id),
             )
             await self._append(job_id, failed)
