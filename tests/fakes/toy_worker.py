@@ -44,6 +44,8 @@ def main() -> int:
         child = subprocess.Popen(["sleep", "1000"])
         (folder / "child.txt").write_text(str(child.pid))
     emit(e.StageStarted(time=began, stage="train"))
+    emit(e.LimitMeasured(time=began, device="cpu", dtype="float32", flops_per_second=1e11))
+    emit(e.PathsChosen(time=began, paths=(e.PathTaken("all", "none", "nothing is trained", fastest=False),)))
     if "refuse" in how and first:
         emit(e.Failed(time=time.time(), code="data", message="Row 3 has no messages", hint="Mend it.", stage="train"))
         return 0
@@ -62,6 +64,7 @@ def main() -> int:
             e.TrainStep(
                 time=time.time(), step=step, total_steps=steps, epoch=1.0, loss=2.0 / step, learning_rate=1e-4,
                 gradient_norm=1.0, tokens_per_second=100.0, memory_bytes=1, eta_s=(steps - step) * pause,
+                flops_per_second=5e10, limit_share=0.5, token_accuracy=step / steps,
             )
         )  # fmt: skip
         if "save" in how and step % int(how["save"]) == 0:
