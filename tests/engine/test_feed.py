@@ -101,6 +101,34 @@ def test_every_sequence_is_seen_once_an_epoch(tmp_path: Path, streaming: bool, m
     assert seen(feed, 0) == seen(feed, 0)
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("skip", [0, 1, 17, 60, 61, 131, 1000])
+def test_what_is_skipped_is_what_was_trained_on_before(
+    tmp_path: Path, streaming: bool, skip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "WINDOW", 64)
+    feed = fed((store(tmp_path, 200), 1.0), (store(tmp_path, 90), 0.4), streaming=streaming)
+    whole = list(feed.all_batches(3))
+    assert len(whole) == feed.steps(3)
+    assert len({feed.batches_in(epoch) for epoch in range(3)}) > 1  # epochs differ in length
+    assert list(feed.all_batches(3, skip)) == whole[skip:]
+
+
+def test_a_loader_reads_no_sequence_that_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = fed((store(tmp_path, 50), 1.0))
+    read: list[tuple[int, int]] = []
+    sequence = feed.sequence
+
+    def watched(stream: int, index: int) -> tuple[Array, Array]:
+        read.append((stream, index))
+        return sequence(stream, index)
+
+    monkeypatch.setattr(feed, "sequence", watched)
+    steps = list(feeding.loader(feed, 2, 20, lambda rows: [ids.tolist() for ids, _ in rows]))
+    assert len(steps) == feed.steps(2) - 20
+    assert read == [place for batch in list(feed.all_batches(2))[20:] for place in batch]
+
+
 def test_another_seed_is_another_order(tmp_path: Path) -> None:
     made = store(tmp_path, 100)
     assert seen(fed((made, 1.0), seed=1)) != seen(fed((made, 1.0), seed=2))

@@ -104,6 +104,8 @@ async def test_runs_killed_at_random_steps_end_in_the_adapter_of_a_run_left_alon
             alone = await client.job(whole.id)
             assert (killed.losses, killed.learning_rates) == (alone.losses, alone.learning_rates)
             assert adapter(home, job) == adapter(home, whole.id)
+            assert not (home.job(job) / "checkpoints").exists()
+            assert len(list(home.job(job).glob("work-*"))) == 1
             events = [numbered.event async for numbered in client.events(job)]
             assert not [event for event in events if isinstance(event, e.Notice) and "not exact" in event.text]
         await client.stop()

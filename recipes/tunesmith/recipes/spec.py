@@ -70,7 +70,8 @@ class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `max_length` is in tokens (None: the longest row), `dtype` auto the device's. `packing` computes a step's rows
     without padding, `window` tokens at once (None: what suits the device); `fused` takes the fused layers where they
     are proven equal, `compile` torch.compile. `gradient_checkpointing` is auto, off, selective or full (true and false
-    are full and off). `save_steps` is how often a run can be resumed from (None: about every two minutes, 0: never).
+    are full and off). `save_steps` is the steps between two checkpoints that a run can be resumed from (None: about
+    every two minutes, less often where saving takes long; 0: never); the end of training is one too.
     """
 
     learning_rate: float = 2e-4

@@ -170,7 +170,7 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
         case e.CancelRequested():
             return replace(view, state=CANCELLING)
         case e.Finished(time=time):
-            return replace(view, state=FINISHED, ended=time, pid=None)
+            return replace(view, state=FINISHED, ended=time, pid=None, checkpoint=None)  # they are removed
         case e.Cancelled(time=time):
             return replace(view, state=CANCELLED, ended=time, pid=None)
         case e.Failed() as failed:

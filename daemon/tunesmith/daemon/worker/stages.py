@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from tunesmith.daemon import publish
 from tunesmith.daemon.worker.context import Context
 
 WORKER = "tunesmith.daemon.worker"
@@ -19,8 +20,12 @@ STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def run_all(context: Context) -> None:
+    for left in context.job.glob("work-*"):
+        if left != context.work:
+            publish.remove(left)  # of an attempt that ended early, as large as the model
     for stage, modules in STAGES:
         context.begin(stage)
         for module in modules:
             importlib.import_module(f"{WORKER}.{module}").run(context)
         context.end()
+    publish.remove(context.checkpoints)  # what has finished is never resumed
