@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.daemon.worker.train import gradient_checkpointing, paths
+from tunesmith.daemon.worker.train.core import Core
 from tunesmith.recipes import tuners
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.spec import TrainingSpec
@@ -19,7 +20,7 @@ LAYERS = 4
 ROWS = [(np.arange(3, 3 + length), np.ones(length, bool)) for length in (40, 25, 12)]
 
 
-def built(dropout: float = 0.0, **training: Any) -> tuple[core.Core, TrainingSpec]:
+def built(dropout: float = 0.0, attention: str = "sdpa", **training: Any) -> tuple[Core, TrainingSpec]:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -32,6 +33,7 @@ def built(dropout: float = 0.0, **training: Any) -> tuple[core.Core, TrainingSpe
         num_attention_heads=4,
         num_key_value_heads=2,
         initializer_range=0.2,
+        attn_implementation=attention,
     )
     adapted = tuners.cards()["lora"].attach(LlamaForCausalLM(config), {"rank": 4, "alpha": 8, "dropout": dropout}, 0)
     for name, parameter in adapted.named_parameters():
@@ -42,7 +44,7 @@ def built(dropout: float = 0.0, **training: Any) -> tuple[core.Core, TrainingSpe
     return paths.build(adapted, training=spec, device="cpu", pad_token_id=0), spec
 
 
-def gradients(ours: core.Core) -> dict[str, Any]:
+def gradients(ours: Core) -> dict[str, Any]:
     import torch
 
     torch.manual_seed(7)
@@ -52,7 +54,7 @@ def gradients(ours: core.Core) -> dict[str, Any]:
     return {name: value.grad.clone() for name, value in ours.model.named_parameters() if value.grad is not None}
 
 
-def kept_bytes(ours: core.Core, tokens: int) -> int:
+def kept_bytes(ours: Core, tokens: int) -> int:
     """What is kept for backward of a sequence of `tokens`, by another count than the one that is tested."""
     import torch
 
@@ -94,8 +96,8 @@ def test_with_enough_memory_nothing_is_computed_twice() -> None:
 
 def test_less_memory_asks_for_more_layers_until_all_do_it() -> None:
     ours, spec = built()
-    kept = gradient_checkpointing.measure(ours)
     tokens = 128
+    kept = gradient_checkpointing.measure(ours, 40)
     chosen = []
     for layers in range(LAYERS + 1):
         needed = tokens * kept.total(gradient_checkpointing.spread(layers, LAYERS))
@@ -108,11 +110,17 @@ def test_less_memory_asks_for_more_layers_until_all_do_it() -> None:
 def test_what_is_said_to_be_kept_is_what_backward_keeps() -> None:
     ours, _ = built()
     ours.model.train()
-    kept = gradient_checkpointing.measure(ours)
+    kept = gradient_checkpointing.measure(ours, 160)
     more = kept_bytes(ours, 160) - kept_bytes(ours, 96)
     assert 64 * kept.total([]) == pytest.approx(more, rel=0.02)
     gradient_checkpointing.checkpoint(ours.base, range(LAYERS))
     assert kept_bytes(ours, 160) - kept_bytes(ours, 96) < more / 3
+
+
+def test_attention_that_keeps_its_whole_matrix_is_counted() -> None:
+    ours, _ = built(attention="eager", packing=False)
+    ours.model.train()
+    assert 160 * gradient_checkpointing.measure(ours, 160).total([]) == pytest.approx(kept_bytes(ours, 160), rel=0.05)
 
 
 def test_measuring_leaves_random_numbers_and_gradients_as_they_were() -> None:
@@ -122,7 +130,7 @@ def test_measuring_leaves_random_numbers_and_gradients_as_they_were() -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
-    gradient_checkpointing.measure(ours)
+    gradient_checkpointing.measure(ours, 40)
     assert torch.equal(torch.rand(4), expected)
     assert all(parameter.grad is None for parameter in ours.model.parameters())
 

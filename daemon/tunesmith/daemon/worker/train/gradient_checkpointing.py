@@ -1,6 +1,6 @@
 """Gradient checkpointing: which layers forget their activations and compute them again in the backward pass.
 
-A window is computed once to see what each layer keeps for a token, so the choice suits the paths the run takes.
+Short sequences are computed to see what each layer keeps for a token, so the choice suits the paths the run takes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from tunesmith.recipes.units import bytes_text
 
 # Of the memory that is free: the rest is for the loss, what kernels need for themselves, and fragmentation.
 USABLE = 0.7
-PROBES = (8, 24)  # tokens; two lengths, as what does not grow with them is no activation
+# Tokens. Three lengths: what does not grow with them is no activation, and without a fused attention some of it grows
+# with their square.
+PROBES = (8, 24, 40)
 PART = "activations"
 
 
@@ -68,7 +70,7 @@ def choose(
     tokens = max(longest, min(size, longest * training.batch_size * training.gradient_accumulation))
     if free is None:
         free = free_bytes(device) - to_come(core.model, training)
-    kept = measure(core)
+    kept = measure(core, longest)
     for layers in range(count + 1):
         needed = tokens * kept.total(spread(layers, count))
         if needed <= USABLE * free:
@@ -111,8 +113,9 @@ def checkpoint(base: Any, chosen: Sequence[int]) -> None:
         layer.gradient_checkpointing = place in set(chosen)
 
 
-def measure(core: Computing) -> Kept:
-    """What backward keeps of one token, from two forward passes; random numbers and weights stay as they are."""
+def measure(core: Computing, longest: int) -> Kept:
+    """What backward keeps of a token in sequences of `longest` tokens; random numbers and weights stay as they are."""
+    import numpy as np
     import torch
 
     layers = checkpointable(core.base)
@@ -126,8 +129,8 @@ def measure(core: Computing) -> Kept:
                 core.summed_loss(probe(core, tokens))
             seen.append(sizes)
     core.model.train(was_training)
-    more = PROBES[1] - PROBES[0]
-    *by_layer, rest = ((long - short) / more for short, long in zip(*seen, strict=True))
+    squared, linear, _ = np.polyfit(PROBES, np.array(seen, float), 2)
+    *by_layer, rest = (linear + squared.clip(0) * longest).tolist()
     return Kept(by_layer, rest, core.base.config.get_text_config().hidden_size * core.base.dtype.itemsize)
 
 
