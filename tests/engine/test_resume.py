@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import signal
@@ -13,7 +14,7 @@ import pytest
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context, Stopped
-from tunesmith.daemon.worker.data import prepare
+from tunesmith.daemon.worker.data import feed, prepare
 from tunesmith.daemon.worker.train import checkpoint, resume, run
 from tunesmith.recipes.errors import JobError
 
@@ -147,6 +148,21 @@ def test_bases_in_4_bits_and_other_optimizers_end_in_the_same_weights(
     same_as_never_stopped(another, told, values | {"quantization": quantization}, 4)
 
 
+def test_a_quantized_base_ends_in_the_same_weights(
+    tiny_model: Path, tmp_path: Path, another: MakeContext, told: Told
+) -> None:
+    same_as_never_stopped(another, told, parts(tiny_model, tmp_path, epochs=1) | {"quantization": "nf4"}, 4)
+
+
+def test_data_that_are_prepared_beside_the_training_end_in_the_same_weights(
+    tiny_model: Path, tmp_path: Path, another: MakeContext, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "AT_ONCE_BYTES", 0)
+    monkeypatch.setattr(prepare, "WINDOW", 8)
+    monkeypatch.setattr(feed, "WINDOW", 8)
+    same_as_never_stopped(another, told, parts(tiny_model, tmp_path), 4, 11)
+
+
 def test_what_was_trained_to_the_end_is_not_trained_again(
     tiny_model: Path, tmp_path: Path, another: MakeContext, told: Told
 ) -> None:
@@ -198,6 +214,33 @@ def test_other_data_are_refused_with_a_way_out(tiny_model: Path, tmp_path: Path,
     with pytest.raises(JobError, match="training data is not what it was at the checkpoint of step 2") as refused:
         checkpoint.newest(second)
     assert "recipe.yaml" in refused.value.hint and (first.checkpoints / "step-2").is_dir()
+
+
+def test_other_surroundings_are_told_of(
+    tiny_model: Path, tmp_path: Path, another: MakeContext, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = chain(another(parts(tiny_model, tmp_path, epochs=1)), 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    second = Context(first.job, 2)
+    second.base = first.base
+    attempt(second)
+    texts = [event.text for event in told(second) if isinstance(event, e.Notice)]
+    assert "Going on after step 2 is not exact to the bit: threads was 1 and is 2." in texts
+
+
+def test_a_full_disk_costs_a_checkpoint_but_not_the_training(
+    tiny_model: Path, tmp_path: Path, another: MakeContext, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(trainer: object, folder: Path) -> None:
+        (folder / "optimizer.pt").write_bytes(b"part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(resume, "write", full)
+    (context,) = chain(another(parts(tiny_model, tmp_path, epochs=1)), None)
+    assert list(context.checkpoints.iterdir()) == []
+    texts = [event.text for event in told(context) if isinstance(event, e.Notice) and event.level == "warning"]
+    assert "Step 2 could not be saved: [Errno 28] No space left on device." in texts
+    assert max(losses(told(context))) == 6
 
 
 def test_a_cancel_saves_the_step_it_stops_at(
