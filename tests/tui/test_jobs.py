@@ -11,7 +11,7 @@ from textual.widgets import DataTable, Static
 
 from tunesmith.daemon.api import events as e
 from tunesmith.tui import texts
-from tunesmith.tui.messages import OpenResult, OpenRun
+from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.screens import jobs as module
 from tunesmith.tui.screens.jobs import JobsScreen
 from tunesmith.tui.widgets.confirm import Confirm
@@ -84,6 +84,17 @@ async def test_cancel_is_only_for_a_job_that_runs() -> None:
         await pilot.press("y")
         await pilot.pause(0.1)
         assert fake.cancelled == [1]
+
+
+async def test_a_job_that_failed_goes_on_and_is_shown() -> None:
+    fake, app = client(), Alone(Static())
+    async with app.run_test(size=(100, 24)) as pilot:
+        screen = await open_jobs(pilot, fake)
+        failed_at = [job.state for job in screen.jobs or []].index("failed")
+        await pilot.press(*["down"] * failed_at, "r")
+        await pilot.pause(0.1)
+        assert fake.resumed == [screen.jobs[failed_at].id]  # type: ignore[index]
+        assert [m.job_id for m in app.received if isinstance(m, JobStarted)] == fake.resumed
 
 
 async def test_the_log_of_the_chosen_job_is_shown() -> None:

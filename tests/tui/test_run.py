@@ -259,3 +259,15 @@ async def test_reasons_are_wrapped_beside_the_scrollbar_at_any_width() -> None:
             static = app.query_one(Computing).query_one("Static")
             widest = max(line.cell_length for line in static.render().split("\n"))  # type: ignore[union-attr]
             assert widest <= static.size.width
+
+
+async def test_a_job_that_went_on_elsewhere_is_followed_again_when_it_is_opened() -> None:
+    fake = FakeClient(stopped=[*training(41), e.Cancelled(time=START + 40)])
+    app = Alone(RunStep(fake.clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        step = app.query_one(RunStep)
+        await until(pilot, lambda: step.view.state == "cancelled")  # type: ignore[union-attr]
+        await fake.say(1, e.Queued(time=START + 60), e.Started(time=START + 61, attempt=2, pid=4343))
+        step.show_job(1)
+        await until(pilot, lambda: step.view.state == "running")  # type: ignore[union-attr]

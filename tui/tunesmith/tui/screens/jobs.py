@@ -15,10 +15,10 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 from textual.widgets.data_table import RowKey
 
-from tunesmith.daemon.api.view import FINISHED, JobView
+from tunesmith.daemon.api.view import CANCELLED, FAILED, FINISHED, QUEUED, RUNNING, JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import duration_text
-from tunesmith.tui.messages import OpenResult, OpenRun
+from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
@@ -32,6 +32,7 @@ ROWS_SHOWN = 1000
 COLUMN_CELLS = {"id": 5, "name": 18, "state": 12, "progress": 24, "score": 6, "created": 11, "took": 8}
 DROPPED_BELOW = {"created": 100, "score": 84, "took": 76, "name": 56}  # screen columns
 BAR_CELLS = 10
+STATES_OF_ACTIONS = {"cancel": (QUEUED, RUNNING), "resume": (FAILED, CANCELLED)}
 
 
 class JobsScreen(Screen[None]):
@@ -47,6 +48,7 @@ class JobsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "jobs.key_open"),
         Binding("c", "cancel", "jobs.key_cancel"),
+        Binding("r", "resume", "run.key_resume"),
         Binding("l", "log", "jobs.key_log"),
         Binding("escape", "close_screen", "jobs.key_leave"),
     ]
@@ -156,9 +158,9 @@ class JobsScreen(Screen[None]):
         self.action_open()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "cancel" and self.is_mounted:
+        if action in STATES_OF_ACTIONS and self.is_mounted:
             selected = self._selected()
-            return selected is not None and selected.state in ("queued", "running")
+            return selected is not None and selected.state in STATES_OF_ACTIONS[action]
         return True
 
     def action_open(self) -> None:
@@ -179,6 +181,19 @@ class JobsScreen(Screen[None]):
         except TunesmithError as error:
             self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
         self._refresh()
+
+    @work
+    async def action_resume(self) -> None:
+        """The job goes on from its last checkpoint, and is shown."""
+        if (selected := self._selected()) is None:
+            return
+        try:
+            await (await self._clients()).resume(selected.id)
+        except TunesmithError as error:
+            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+        else:
+            self.dismiss(None)
+            self.app.post_message(JobStarted(selected.id))
 
     def action_log(self) -> None:
         log = self.query_one(LogView)

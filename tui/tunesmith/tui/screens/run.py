@@ -103,10 +103,11 @@ class RunStep(Container):
         self._draw()
 
     def show_job(self, job_id: int) -> None:
-        """Follow `job_id`; showing the same one again changes nothing."""
-        if job_id == self.job_id:
+        """Follow `job_id`; the same one again is only looked at again when it had ended, as it may go on."""
+        if job_id != self.job_id:
+            self.job_id, self.view, self.lost, self._seen_alive, self.body = job_id, None, None, False, LIVE
+        elif self.view is None or not self.view.ended_already:
             return
-        self.job_id, self.view, self.lost, self._seen_alive, self.body = job_id, None, None, False, LIVE
         self.run_worker(follow(self._clients, job_id, self.post_message), group="follow", exclusive=True)
 
     @on(JobUpdated)
@@ -248,7 +249,6 @@ class RunStep(Container):
         except TunesmithError as error:
             self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
         else:
-            self.job_id = None  # following ended with the job; follow it anew
             self.show_job(job_id)
             self.post_message(JobStarted(job_id))
 
