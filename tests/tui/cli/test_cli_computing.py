@@ -10,7 +10,7 @@ from live import training
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import JobView, fold
-from tunesmith.tui.cli.computing_text import computing, computing_lines, path_text, speed_text
+from tunesmith.tui.cli.computing_text import computing, computing_lines, path_text, paths_lines, speed_text
 
 
 def view_of(events: list[e.Event]) -> JobView:
@@ -28,6 +28,12 @@ def test_a_slower_path_is_named_in_words() -> None:
     slow = e.PathTaken("attention", "eager", "a layer has sinks", fastest=False)
     assert path_text(slow).plain == "attention: eager, slower than possible (a layer has sinks)"
     assert path_text(e.PathTaken("loss", "chunked", "")).plain == "loss: chunked"
+
+
+def test_on_a_terminal_only_slower_paths_have_lines_of_their_own() -> None:
+    slow, fast = paths_lines(view_of(training(3)), briefly=True)
+    assert slow.plain.startswith("lora: unfused, slower than possible (the check")
+    assert "attention: SDPA for each segment; packing: best fit" in fast.plain and "jobs show 1" in fast.plain
 
 
 def test_everything_measured_is_said() -> None:

@@ -20,6 +20,15 @@ def path_text(path: PathTaken) -> Text:
     return text.append(f" ({path.why})" if path.why else "", "dim")
 
 
+def paths_lines(view: JobView, *, briefly: bool = False) -> list[Text]:
+    """A line a path; `briefly` the fastest ones share a line without their reasons."""
+    if not briefly:
+        return [path_text(path) for path in view.paths]
+    fastest = [f"{path.part.replace('_', ' ')}: {path.taken}" for path in view.paths if path.fastest]
+    why = f"(why: tunesmith jobs show {view.id})"
+    return [path_text(path) for path in view.paths if not path.fastest] + [Text(f"{'; '.join(fastest)} {why}", "dim")]
+
+
 def speed_text(step: TrainStep) -> str:
     """`812 tokens/s, 112 GFLOP/s useful (57% of the limit)`; what was not measured is left out."""
     parts = [f"{step.tokens_per_second:.0f} tokens/s"]
@@ -46,7 +55,7 @@ def computing_lines(view: JobView) -> list[Text]:
         lines.append(Text(f"limit {rate}: large {limit.dtype} matrix products on {limit.device}"))
     if view.memory is not None:
         lines.append(Text(f"memory at step {view.memory.step}: {memory_text(view.memory)}"))
-    lines += [path_text(path) for path in view.paths]
+    lines += paths_lines(view)
     if view.resumed is not None:
         lines.append(Text(f"went on after step {view.resumed.step}"))
     if view.checkpoint is not None:

@@ -14,7 +14,7 @@ from rich.text import Text
 from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.view import JobView, StageView
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
-from tunesmith.tui.cli.computing_text import path_text, speed_text
+from tunesmith.tui.cli.computing_text import paths_lines, speed_text
 from tunesmith.tui.cli.render import err, run_seconds, stage_now
 
 REDRAWS_A_SECOND = 8
@@ -41,7 +41,7 @@ async def live(console: Console, views: AsyncIterator[JobView]) -> JobView:
     ) as screen:
         async for view in views:
             seen = print_notices(screen.console, view, seen)
-            print_paths(screen.console, before, view)
+            print_paths(screen.console, before, view, briefly=True)
             before = view
     assert view is not None  # watch always yields the view it starts from
     return view
@@ -74,11 +74,11 @@ def print_notices(console: Console, view: JobView, seen: int) -> int:
     return len(view.notices)
 
 
-def print_paths(console: Console, before: JobView | None, view: JobView) -> None:
+def print_paths(console: Console, before: JobView | None, view: JobView, *, briefly: bool = False) -> None:
     """How each part of a step is computed and why, once it is known: no slower path is taken silently."""
     if view.paths and (before is None or before.paths != view.paths):
-        for path in view.paths:
-            console.print(Text("  ").append_text(path_text(path)))
+        for line in paths_lines(view, briefly=briefly):
+            console.print(Text("  ").append_text(line))
 
 
 def changes(before: JobView | None, view: JobView) -> list[str]:
