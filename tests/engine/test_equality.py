@@ -136,6 +136,48 @@ def test_with_gradient_checkpointing_it_is_the_same(family: families.Family) -> 
     assert paths["packing"].fastest and paths["lora"].taken.startswith("fused")
 
 
+@each([*named("llama", "gemma3", "mistral", "granite", "gpt2", "mixtral"), *families.HARD[:3]])
+def test_generation_beside_the_core_is_the_plain_model_s(family: families.Family) -> None:
+    """Prompts of different length, padded on the left, with a cache: nothing of which is packed."""
+    import torch
+
+    prompts = torch.tensor([[0, 0, 0, 5, 6, 7], [9, 8, 7, 6, 5, 4]])
+    given = {"input_ids": prompts, "attention_mask": (prompts != 0).long(), "max_new_tokens": 14, "do_sample": False}
+    plainly = families.adapted(family).eval().generate(**given)
+    model = families.adapted(family).eval()
+    built = build(model, training=TrainingSpec(), device="cpu", pad_token_id=0)
+    assert torch.equal(model.generate(**given), plainly)
+    built.unfuse()
+
+
+@each(named("llama", "granite"))
+@pytest.mark.parametrize("packing", [True, False])
+def test_a_step_without_labels_has_no_loss_and_moves_nothing(family: families.Family, packing: bool) -> None:
+    model = families.adapted(family)
+    built = build(model, training=TrainingSpec(packing=packing), device="cpu", pad_token_id=0)
+    for window in built.step([(ids, mask & False) for ids, mask in ROWS]):
+        summed, right = built.summed_loss(window)
+        summed.backward()
+        assert float(summed) == int(right) == 0
+    built.unfuse()
+    assert not any(weight.grad is not None and weight.grad.any() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("packing", [True, False])
+@pytest.mark.parametrize("scaling", ["longrope", "dynamic"])
+def test_a_rotation_that_changes_with_the_longest_row_stays_each_row_s_own(scaling: str, packing: bool) -> None:
+    """A row longer than the model was first trained on is turned otherwise; its neighbours are not."""
+    rope: dict[str, Any] = {"rope_type": scaling, "rope_theta": 10000.0, "factor": 4.0}
+    sizes = families.SIZES | {"max_position_embeddings": 256 if scaling == "longrope" else 30}
+    if scaling == "longrope":
+        rope |= {"short_factor": [1.0] * 8, "long_factor": [2.0 + place for place in range(8)]}
+        rope |= {"original_max_position_embeddings": 30}
+    family = families.Family(scaling, families.config("LlamaConfig", **sizes, rope_parameters=rope))
+    ours, step, _ = computed(families.adapted(family), packing=packing)
+    assert_equal(ours, expected(families.adapted(family)))
+    assert [window.lengths for window in step if max(window.lengths) > 30] == [(35,)]
+
+
 @each(PACKABLE)
 def test_no_token_of_a_neighbour_is_seen(family: families.Family) -> None:
     """The loss of each row has a gradient of exactly nothing at its neighbours' embeddings."""

@@ -19,7 +19,7 @@ from tunesmith.recipes.spec import JobSpec, TrainingSpec
 
 STEPS = 200
 BATCH = 8
-LOSS = 1e-3  # largest difference, in nats, at any step
+LOSS = 1e-4  # largest difference, in nats, at any step: a learning rate 1e-4 of itself too high gives twice as much
 RATE = 1e-3
 WARMUP = TrainingSpec().warmup_fraction
 NAMES = ("llama", "qwen2", "qwen3", "gemma3", "mistral", "phi", "mixtral")
@@ -69,7 +69,7 @@ def test_the_curve_is_the_plain_loop_s(name: str, steps: Steps, starter_tokenize
     (family,) = (family for family in families.FAMILIES if family.name == name)
     tokenizer = load.tokenizer(starter_tokenizer_folder)
     theirs = plain.losses(families.adapted(family), steps, count=STEPS, warmup=WARMUP, learning_rate=RATE)
-    for packing in (True, False):
+    for packing in (True, False) if name == "llama" else (True,):
         assert_same(trained(families.adapted(family), steps, tokenizer, tmp_path, packing=packing), theirs)
 
 

@@ -71,6 +71,14 @@ def test_padding_keeps_every_label_and_what_it_is_told_from(rows: list[Row], siz
         assert (window.input_ids[window.attention_mask == 0] == PAD).all()
 
 
+@settings(deadline=None)
+@given(step_rows(), st.integers(1, 64), st.integers(1, 30))
+def test_rows_that_must_be_alone_are(rows: list[Row], size: int, alone: int) -> None:
+    for step in (packed(rows, size, alone), padded(rows, size, PAD, alone)):
+        assert found(step) == wanted(rows)
+        assert all(max(window.lengths) <= alone or len(window.lengths) == 1 for window in step)
+
+
 def test_the_first_token_of_a_row_is_never_a_label() -> None:
     window = Window([(np.array([5, 6]), np.ones(2, bool)), (np.array([7, 8]), np.ones(2, bool))])
     assert window.kept.tolist() == [0, 2] and window.targets.tolist() == [6, 8]

@@ -102,7 +102,7 @@ def best_fit(lengths: Sequence[int], size: int) -> list[list[int]]:
 
 
 def balanced(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """As many bins as `best_fit` needs, as even as it makes them: a small last window would be slow, a large one big."""
+    """As many bins as `best_fit` needs, as even as it makes them: a small last window is slow, a large one big."""
     bins = best_fit(lengths, size)
     target = max(-(-sum(lengths) // len(bins)), max(lengths))
     while target < size:
@@ -113,20 +113,35 @@ def balanced(lengths: Sequence[int], size: int) -> list[list[int]]:
     return bins
 
 
-def packed(rows: Sequence[Row], size: int) -> Step:
-    """Windows of at most `size` tokens (or one longer sequence each), without padding; as few as fit, of like size."""
-    bins = balanced([len(ids) for ids, _ in rows], size)
-    return Step(Window([rows[place] for place in places]) for places in bins)
+def packed(rows: Sequence[Row], size: int, alone: int | None = None) -> Step:
+    """Windows of at most `size` tokens (or one longer sequence each), without padding; as few as fit, of like size.
+
+    Sequences longer than `alone` tokens have a window of their own.
+    """
+    long, others = apart(rows, alone)
+    bins = balanced([len(ids) for ids, _ in others], size) if others else []
+    return Step([*(Window([row]) for row in long), *(Window([others[place] for place in places]) for places in bins)])
 
 
-def padded(rows: Sequence[Row], size: int, pad: int) -> Step:
-    """Windows of sequences of like length, padded to at most `size` positions (or one longer sequence each)."""
-    order = sorted(range(len(rows)), key=lambda place: -len(rows[place][0]))
-    step, batch = Step(), list[Row]()
-    for place in order:
+def padded(rows: Sequence[Row], size: int, pad: int, alone: int | None = None) -> Step:
+    """Windows of sequences of like length, padded to at most `size` positions (or one longer sequence each).
+
+    Sequences longer than `alone` tokens have a window of their own.
+    """
+    long, others = apart(rows, alone)
+    step, batch = Step(Window([row], padded_with=pad) for row in long), list[Row]()
+    for row in sorted(others, key=lambda row: -len(row[0])):
         if batch and (len(batch) + 1) * len(batch[0][0]) > size:
             step.append(Window(batch, padded_with=pad))
             batch = []
-        batch.append(rows[place])
-    step.append(Window(batch, padded_with=pad))
+        batch.append(row)
+    if batch:
+        step.append(Window(batch, padded_with=pad))
     return step
+
+
+def apart(rows: Sequence[Row], alone: int | None) -> tuple[list[Row], list[Row]]:
+    """The rows longer than `alone` tokens, and the others."""
+    if alone is None:
+        return [], list(rows)
+    return [row for row in rows if len(row[0]) > alone], [row for row in rows if len(row[0]) <= alone]

@@ -32,6 +32,7 @@ class Core:
     def __init__(self, model: Any, device: str, pad: int, size: int) -> None:
         self.model, self.device, self.pad, self.size = model, device, pad, size
         self.base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.alone = longest_turned_alike(self.base.config.get_text_config())
         self.packs = False
         self.linear_head = False
         self.paths: tuple[PathTaken, ...] = ()
@@ -42,7 +43,9 @@ class Core:
 
     def step(self, rows: Sequence[Row]) -> Step:
         """The windows of one optimizer step over `rows`."""
-        return packed(rows, self.size) if self.packs else padded(rows, self.size, self.pad)
+        if self.packs:
+            return packed(rows, self.size, self.alone)
+        return padded(rows, self.size, self.pad, self.alone)
 
     def flops(self, step: Step) -> float:
         """Useful floating-point operations of a step, forward and backward."""
@@ -107,3 +110,18 @@ class Core:
         """Every part is computed by its own model's code again."""
         while self._undo:
             self._undo.pop()()
+
+
+def longest_turned_alike(config: Any) -> int | None:
+    """How many tokens a row may have before the rotary embedding of a whole window changes with it; None for all.
+
+    `longrope` (Ding et al. 2024, arXiv:2402.13753) and `dynamic` choose their angles by the longest row there is.
+    """
+    given = getattr(config, "rope_parameters", None) or {}
+    limits = []
+    for rope in (given, *(value for value in given.values() if isinstance(value, dict))):
+        if rope.get("rope_type") == "longrope":
+            limits.append(rope.get("original_max_position_embeddings") or config.max_position_embeddings)
+        elif rope.get("rope_type") == "dynamic":
+            limits.append(config.max_position_embeddings)
+    return min(limits, default=None)
