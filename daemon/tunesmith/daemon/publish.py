@@ -90,6 +90,17 @@ def publish_folder(staged: Path, final: Path) -> Published:
     return Published(sum(entry.bytes for entry in files.values()), manifest_hash)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """A small file: either its old content or the new is there, after a power cut too. Raises OSError."""
+    staged = path.with_name(f".{path.name}{_MARK}{os.getpid()}")
+    with staged.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(staged, path)
+    _sync_folder(path.parent)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Raises MachineError when it is missing, torn or of a newer version."""
     path = folder / MANIFEST
@@ -177,13 +188,8 @@ def _hash_and_sync(path: Path) -> Published:
 
 
 def _write_manifest(folder: Path, files: dict[str, Published]) -> None:
-    staged = folder / f".{MANIFEST}{_MARK}{os.getpid()}"
-    with staged.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(Manifest(dict(sorted(files.items()))))) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(staged, folder / MANIFEST)
-    _sync_folder(folder)
+    text = msgspec.json.format(msgspec.json.encode(Manifest(dict(sorted(files.items())))))
+    write_whole(folder / MANIFEST, text + b"\n")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +18,7 @@ from tunesmith.daemon import migrations, states
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.view import QUEUED, JobView, fold
+from tunesmith.daemon.publish import write_whole
 from tunesmith.recipes.errors import DaemonError, JobError, MachineError
 from tunesmith.recipes.spec import JobSpec, to_yaml
 
@@ -281,18 +280,3 @@ class Store:
 
 def _short(view: JobView) -> JobView:
     return msgspec.structs.replace(view, losses=(), learning_rates=())
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Either the old content or the new is there, after a power cut too."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

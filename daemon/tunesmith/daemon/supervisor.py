@@ -16,9 +16,10 @@ from pathlib import Path
 from tunesmith.daemon import journal
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import CANCELLING, QUEUED, RUNNING
+from tunesmith.daemon.publish import write_whole
 from tunesmith.daemon.recovery import WorkerRecord, kill_group, lives, record_of
 from tunesmith.daemon.settings import Settings
-from tunesmith.daemon.store import Store, write_whole
+from tunesmith.daemon.store import Store
 from tunesmith.recipes.errors import MachineError
 
 POLL_S = 0.1  # a person sees a step at once; looking costs one stat
