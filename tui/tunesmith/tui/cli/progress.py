@@ -103,11 +103,11 @@ def stage_detail(view: JobView, stage: StageView) -> str:
         unit = "" if stage.unit == "bytes" else f" {stage.unit}"
         parts.append(f"{counted(stage.done)}/{counted(stage.total)}{unit}")
     step = view.step if stage.name == "train" else None
-    if step is not None:
-        parts += [f"loss {step.loss:.3f}", speed_text(step), bytes_text(step.memory_bytes)]
     eta = stage.eta_s if step is None else step.eta_s
     if eta is not None:
         parts.append(f"{duration_text(eta)} left")
+    if step is not None:
+        parts += [f"loss {step.loss:.3f}", speed_text(step), bytes_text(step.memory_bytes)]
     if stage.note and step is None:
         parts.append(stage.note)
     return ", ".join(parts)
@@ -115,11 +115,11 @@ def stage_detail(view: JobView, stage: StageView) -> str:
 
 def picture(view: JobView) -> RenderableType:
     """The chain of stages with bars, as of `view`."""
-    table = Table.grid(padding=(0, 1))
+    table = Table.grid(padding=(0, 1), expand=True)  # what does not fit is cut from the details alone
     table.add_column(width=1)
     table.add_column(width=9)
     table.add_column(width=20)
-    table.add_column(overflow="ellipsis", no_wrap=True)
+    table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
     for stage in view.stages:
         mark, style = MARKS[stage.state]
         bar: RenderableType = Text("")
