@@ -15,7 +15,7 @@ from tunesmith.daemon.worker import evaluate, fetch, load
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.subjects import subject_model
-from tunesmith.daemon.worker.train import merge, run
+from tunesmith.daemon.worker.train import gradient_checkpointing, merge, run
 from tunesmith.recipes import optimizers, quants, tuners
 from tunesmith.recipes.errors import ModelError, RecipeError
 
@@ -126,8 +126,12 @@ def test_every_optimizer_that_says_cpu_trains_on_one(
     context = make_context(**parts(tiny_model, tmp_path, training=training, tuner={"kind": "full"}))
     prepare.run(context)
     run.run(context)
-    taken = losses(told(context))
+    events = told(context)
+    taken = losses(events)
     assert len(taken) == 6 and taken[-1] < taken[0]
+    (memory,) = of(e.MemoryMeasured, events)
+    expected = gradient_checkpointing.to_come(context.model, context.spec.training)
+    assert memory.gradients + memory.optimizer == pytest.approx(expected, rel=0.05)
 
 
 def test_bitsandbytes_is_hidden_unless_it_is_used(

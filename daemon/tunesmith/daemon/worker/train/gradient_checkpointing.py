@@ -187,11 +187,19 @@ def counted(model: Any, layers: Sequence[Any]) -> Iterator[list[int]]:
 def to_come(model: Any, training: TrainingSpec) -> int:
     """Bytes of the gradients and the optimizer's state, which are not there before the first step.
 
-    On a GPU autocast also keeps a copy of trained weights in 16 bits.
+    The trainer keeps the 8-bit state of embeddings in float32; on a GPU autocast keeps trained weights in 16 bits too.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    state = optimizers.cards()[training.optimizer].state_bytes + (2 if model.device.type == "cuda" else 0)
-    return int(sum(parameter.numel() * (parameter.itemsize + state) for parameter in trained))
+    import torch
+
+    card = optimizers.cards()[training.optimizer]
+    copy = 2 if model.device.type == "cuda" else 0
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    total = 0.0
+    for weight in model.parameters():
+        if weight.requires_grad:
+            state = 8 if card.package and id(weight) in embeddings else card.state_bytes
+            total += weight.numel() * (weight.itemsize + copy + state)
+    return int(total)
 
 
 def free_bytes(device: str) -> int:
