@@ -127,6 +127,47 @@ def test_adapter_dropout_falls_where_peft_lets_it_fall(family: families.Family) 
     assert abs(found[0][0] - without) > LOSS, "the dropout was real"
 
 
+@each(named("llama", "gemma3"))
+def test_a_recomputed_layer_drops_the_same(family: families.Family) -> None:
+    import torch
+
+    found = []
+    for recomputed in (True, False):
+        model = families.adapted(family, dropout=0.3)
+        if recomputed:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        torch.manual_seed(7)
+        found.append(computed(model)[0])
+    assert_equal(found[0], found[1])
+
+
+@each(named("llama", "qwen3", "gemma3", "phi", "mixtral"))
+def test_in_bfloat16_it_is_as_near_to_float32_as_the_plain_model(family: families.Family) -> None:
+    """Base in bfloat16, adapter in float32, under autocast, as a run in bfloat16 has it."""
+    import torch
+
+    def narrowed() -> Any:
+        model = families.adapted(family)
+        for weight in model.parameters():
+            if not weight.requires_grad:
+                weight.data = weight.data.bfloat16()
+        return model
+
+    def widened() -> Any:
+        return narrowed().float()
+
+    _, truth = expected(widened())
+    with torch.autocast("cpu", torch.bfloat16):
+        _, theirs = expected(narrowed())
+        (_, ours), _, paths = computed(narrowed())
+    assert paths["packing"].fastest and paths["lora"].taken.startswith("fused")
+    off = [
+        sum(float((found[name].float() - size).norm() / size.norm()) for name, size in truth.items()) / len(truth)
+        for found in (ours, theirs)
+    ]
+    assert off[0] < 1.25 * off[1], f"off by {off[0]:.2%} on average, the plain model by {off[1]:.2%}"
+
+
 @each(named("llama", "qwen3", "gemma3", "phi3", "mixtral"))
 def test_with_gradient_checkpointing_it_is_the_same(family: families.Family) -> None:
     model = families.adapted(family)
