@@ -197,6 +197,42 @@ def test_damaged_checkpoints_are_told_of_and_never_used(
     assert weights(third) == expected
 
 
+def test_whatever_happens_to_a_file_the_checkpoint_before_is_used(
+    tiny_model: Path, tmp_path: Path, another: MakeContext, told: Told
+) -> None:
+    (first,) = chain(another(parts(tiny_model, tmp_path, epochs=1)), 5)
+    kept = tmp_path / "kept"
+    shutil.copytree(first.checkpoints, kept)
+    names = sorted(path.name for path in (kept / "step-4").iterdir())
+    assert names == [
+        "MANIFEST.json", "adapter_model.safetensors", "checkpoint.json", "optimizer.pt", "rng_state.pth",
+        "scheduler.pt", "trainer_state.json",
+    ]  # fmt: skip
+    second = Context(first.job, 2)
+    second.base = first.base
+    prepare.run(second)
+    for name in names:
+        for harm in (Path.unlink, cut, zero, flip):
+            shutil.rmtree(second.checkpoints)
+            shutil.copytree(kept, second.checkpoints)
+            found = checkpoint.newest(second)
+            assert found is not None and found.step == 4
+            harm(second.checkpoints / "step-4" / name)
+            found = checkpoint.newest(second)
+            assert found is not None and found.step == 2, (name, harm)
+            assert not (second.checkpoints / "step-4").exists()
+    warnings = [event for event in told(second) if isinstance(event, e.Notice) and "step-4 is damaged" in event.text]
+    assert len(warnings) == 4 * len(names)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
 def flip(path: Path) -> None:
     """One bit in the middle."""
     data = bytearray(path.read_bytes())
