@@ -18,7 +18,10 @@ from tunesmith.recipes.data import shapes
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh.md")
 PARTS = ("recipes", "daemon", "tui")
-DOCUMENTS = (*READMES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"{part}/README.md" for part in PARTS))
+DOCUMENTS = (
+    *READMES, "docs/speed.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
+    *(f"{part}/README.md" for part in PARTS),
+)  # fmt: skip
 
 
 def text_of(name: str) -> str:
@@ -111,6 +114,13 @@ def test_the_map_of_a_part_is_made_of_its_files_first_lines(part: str) -> None:
 def test_the_changelog_knows_this_version() -> None:
     (version,) = re.findall(r'^version = "(.+)"', text_of("pyproject.toml"), re.MULTILINE)
     assert f"## {version}" in text_of("CHANGELOG.md")
+
+
+def test_the_knobs_that_speed_explains_are_keys_of_a_recipe() -> None:
+    knobs = re.findall(r"^\| `([a-z_.]+)` \|", text_of("docs/speed.md"), re.MULTILINE)
+    keys = dict(flattened(msgspec.to_builtins(spec.complete(spec.JobSpec()))))
+    assert len(knobs) >= 8
+    assert [knob for knob in knobs if knob not in keys] == []
 
 
 def test_the_table_of_shapes_is_made_of_the_cards() -> None:
