@@ -267,7 +267,7 @@ def test_other_surroundings_are_told_of(
 def test_a_full_disk_costs_a_checkpoint_but_not_the_training(
     tiny_model: Path, tmp_path: Path, another: MakeContext, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(trainer: object, folder: Path) -> None:
+    def full(trainer: object, folder: Path, over: bool) -> None:
         (folder / "optimizer.pt").write_bytes(b"part")
         raise OSError(errno.ENOSPC, "No space left on device")
 

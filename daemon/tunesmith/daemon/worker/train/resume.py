@@ -106,12 +106,13 @@ def _keeper(context: Context, trainer: Any, saved: Checkpoint | None, paths: Seq
                 schedule=dict(trainer.lr_scheduler.lr_lambdas[0].keywords),
                 surroundings=surroundings(trainer, paths),
             )
-            needed = size(trainer)
+            over = state.global_step >= state.max_steps
+            needed = size(trainer, over)
             try:
                 free = shutil.disk_usage(context.job).free
                 if free < needed:
                     raise OSError(f"{bytes_text(free)} are free, it needs {bytes_text(needed)}")
-                seconds = checkpoint.save(context, found, lambda folder: write(trainer, folder), began)
+                seconds = checkpoint.save(context, found, lambda folder: write(trainer, folder, over), began)
                 self.apart_s = max(SAVE_EVERY_S, seconds / SAVING_SHARE)
             except (OSError, MachineError) as error:  # training is worth more than a checkpoint of it
                 context.notice("warning", f"Step {state.global_step} could not be saved: {error}.")
@@ -123,8 +124,11 @@ def _keeper(context: Context, trainer: Any, saved: Checkpoint | None, paths: Seq
     return Keeper()
 
 
-def write(trainer: Any, folder: Path) -> None:
-    """All that `trainer.train(resume_from_checkpoint=folder)` reads. Raises OSError."""
+def write(trainer: Any, folder: Path, over: bool) -> None:
+    """All that `trainer.train(resume_from_checkpoint=folder)` reads. Raises OSError.
+
+    When training is `over` nobody asks for the optimizer again, and it is larger than all the rest.
+    """
     import dataclasses
 
     from peft import PeftModel, get_peft_model_state_dict
@@ -137,7 +141,8 @@ def write(trainer: Any, folder: Path) -> None:
     else:
         weights, name = dict(trained(trainer.model)), "model.safetensors"
     save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, folder / name)
-    trainer._save_optimizer_and_scheduler(str(folder))
+    if not over:
+        trainer._save_optimizer_and_scheduler(str(folder))
     trainer._save_scaler(str(folder))
     trainer._save_rng_state(str(folder))
     # The journal has the history.
@@ -159,13 +164,14 @@ def fingerprint(model: Any) -> str:
     return digest.hexdigest()
 
 
-def size(trainer: Any) -> int:
-    """Bytes of a checkpoint: the trained weights and what the optimizer keeps of them."""
+def size(trainer: Any, over: bool) -> int:
+    """Bytes of a checkpoint: the trained weights and, until training is `over`, what the optimizer keeps of them."""
     import torch
 
     tensors = [weight for _, weight in trained(trainer.model)]
-    for kept in trainer.optimizer.state_dict()["state"].values():
-        tensors += [value for value in kept.values() if isinstance(value, torch.Tensor)]
+    if not over:
+        for kept in trainer.optimizer.state_dict()["state"].values():
+            tensors += [value for value in kept.values() if isinstance(value, torch.Tensor)]
     return sum(int(tensor.nbytes) for tensor in tensors)
 
 
