@@ -47,6 +47,14 @@ def test_a_container_gets_the_cores_and_memory_of_its_limits(tmp_path: Path, mon
     assert cpu.granted_cores() == 1
 
 
+def test_files_that_were_read_do_not_take_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = "anon 100000000\nfile 300000000\nactive_file 0\ninactive_file 300000000"
+    control_group(
+        tmp_path, monkeypatch, memory_max="2000000000", memory_current="500000000", memory_stat=stat
+    )
+    assert cpu.memory()[1] == min(1_800_000_000, psutil.virtual_memory().available)
+
+
 def test_half_a_core_still_counts_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     control_group(tmp_path, monkeypatch, cpu_max="50000 100000")
     assert cpu.granted_cores() == 1

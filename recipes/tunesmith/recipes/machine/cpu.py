@@ -47,12 +47,14 @@ def parse_cpu_max(text: str) -> float | None:
 
 
 def memory() -> tuple[int, int]:
-    """Total and free bytes, the cgroup's limit counted."""
+    """Total and free bytes, the cgroup's limit counted; files that were read and can be dropped take no memory."""
     host = psutil.virtual_memory()
     limit = _text(CGROUP / "memory.max")
     if not limit.isdigit() or int(limit) >= host.total:
         return host.total, host.available
     used = int(_text(CGROUP / "memory.current") or 0)
+    lines = (line.partition(" ") for line in _text(CGROUP / "memory.stat").splitlines())
+    used -= next((int(value) for key, _, value in lines if key == "inactive_file"), 0)
     return int(limit), max(0, min(int(limit) - used, host.available))
 
 

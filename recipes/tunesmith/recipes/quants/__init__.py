@@ -14,8 +14,9 @@ from tunesmith.recipes import catalog
 class Quant(msgspec.Struct, frozen=True):
     """`config(dtype)` is what transformers loads the base with, None for as it is; it runs in a worker only.
 
-    `settle(model)` is called on the model once loaded. `bytes_a_weight` is of the linear layers that are quantized (None: the dtype's own), `devices` where it trains,
-    `package` what has its kernels, `slow_on` where each product costs a dequantization that memory does not repay.
+    `settle(model)` is called on the model once it is loaded. `bytes_a_weight` is of the linear layers that are
+    quantized (None: the dtype's own), `devices` where it trains, `package` what has its kernels, `slow_on` where it
+    costs time that a device with enough memory would not spend.
     """
 
     key: str
