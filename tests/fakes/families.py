@@ -44,6 +44,14 @@ def config(kind: str, **values: Any) -> Callable[[], Any]:
 
 EXPERTS = {"num_experts_per_tok": 2, "router_aux_loss_coef": 0.0}
 UNDROPPED = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0, "bos_token_id": 1, "eos_token_id": 2}
+EYES = {
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 28,
+    "patch_size": 14,
+}
 DELTA = {
     "linear_num_key_heads": 2,
     "linear_num_value_heads": 4,
@@ -66,6 +74,14 @@ FAMILIES = (
         "gemma3",
         config(
             "Gemma3TextConfig", **HEADS, sliding_window=9, layer_types=["sliding_attention", "full_attention"]
+        ),
+    ),
+    Family(
+        "gemma3_with_eyes",  # as the larger ones come: only its language model is trained
+        config(
+            "Gemma3Config",
+            text_config=HEADS | {"sliding_window": 9, "layer_types": ["sliding_attention", "full_attention"]},
+            vision_config=EYES,
         ),
     ),
     Family("mistral", config("MistralConfig", **HEADS, sliding_window=9)),

@@ -132,7 +132,7 @@ def unpackable(base: Any) -> str:
     kinds = set(getattr(config, "layer_types", None) or ()) - ATTENDED_LAYERS
     if kinds:
         return f"its layers are {', '.join(sorted(kinds))}: their state would run from one sequence into the next"
-    for name, module in base.named_modules():
+    for name, module in base.get_decoder().named_modules():  # what looks at pictures is not in the step
         words = {word.lower() for word in re.findall("[A-Z]?[a-z]+", type(module).__name__)}
         if words & RECURRENT and not isinstance(module, Conv1D):
             return f"{name} ({type(module).__name__}) mixes neighbouring tokens other than by attention"
