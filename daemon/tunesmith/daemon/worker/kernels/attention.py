@@ -6,12 +6,13 @@ Registered with transformers as an attention function, so that every model that 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
 
+from tunesmith.daemon.worker.kernels import attention_cpu
+from tunesmith.daemon.worker.kernels.attention_cpu import band, gathered, spread
 from tunesmith.daemon.worker.packing.segments import Group, Segments
 
 Tensor = torch.Tensor
@@ -66,18 +67,6 @@ class Unpad(torch.autograd.Function):
         return spread(gradients[0], ctx.group), None
 
 
-def spread(x: Tensor, group: Group) -> Tensor:
-    if group.slots is None:
-        return x.reshape(group.rows, group.longest, *x.shape[1:])
-    out = x.new_zeros(group.rows * group.longest, *x.shape[1:])
-    return out.index_copy_(0, group.slots, x).view(group.rows, group.longest, *x.shape[1:])
-
-
-def gathered(x: Tensor, group: Group) -> Tensor:
-    flat = x.reshape(group.rows * group.longest, *x.shape[2:])
-    return flat if group.slots is None else flat.index_select(0, group.slots)
-
-
 def sdpa(query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, window: int | None) -> Tensor:
     """torch's scaled dot product, one call a group; padding lies behind a sequence's end, where no token looks."""
     outputs = []
@@ -91,13 +80,6 @@ def sdpa(query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: f
         )
         outputs.append(Unpad.apply(out.transpose(1, 2), group))  # type: ignore[no-untyped-call]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-
-
-@lru_cache(maxsize=64)
-def band(length: int, window: int, device: Any) -> Tensor:
-    """(length, length): True where a token sees another, itself and the `window - 1` before it."""
-    back = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)[None]
-    return (back >= 0) & (back < window)
 
 
 def span(window: int | None) -> tuple[int, int]:
@@ -158,6 +140,7 @@ BACKENDS = (
     Backend("flash-attn 3", lambda device, dtype: no_flash(device, dtype, "flash_attn_interface", 9), flash_3),
     Backend("flash-attn 2", lambda device, dtype: no_flash(device, dtype, "flash_attn", 8), flash_2),
     Backend("torch varlen", no_varlen, torch_varlen),
+    Backend("CPU flash per segment", attention_cpu.missing, attention_cpu.attend),
     Backend("SDPA per segment", lambda device, dtype: "", sdpa),
 )
 _chosen: list[Backend] = [BACKENDS[-1]]

@@ -12,7 +12,7 @@ import torch
 
 Tensor = torch.Tensor
 # Logits in float32 that exist at once. On CPUs more was not faster; a GPU wants larger products.
-CHUNK_BYTES = {"cpu": 64 << 20}
+CHUNK_BYTES = {"cpu": 32 << 20}
 OTHER_CHUNK_BYTES = 512 << 20
 
 

@@ -68,13 +68,17 @@ class GatedMlp(torch.autograd.Function):
         hidden = act(kind, gate).mul_(up)
         y, down_middle = lora.forward(hidden, dense[2], None, parts[2], hidden)
         stored = [w if keep and w is not base.weight else None for w, base in zip(dense, bases, strict=True)]
-        ctx.save_for_backward(flat, gate, up, gate_middle, up_middle, down_middle, *weights, *stored)
+        inputs, ctx.how = lora.remembered(x, flat)
+        ctx.save_for_backward(*inputs, gate, up, gate_middle, up_middle, down_middle, *weights, *stored)
         ctx.bases, ctx.scales, ctx.kind, ctx.shape, ctx.dtype = bases, scales, kind, x.shape, x.dtype
         return y.view(*x.shape[:-1], y.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        flat, gate, up, gate_middle, up_middle, down_middle, *rest = ctx.saved_tensors
+        saved = ctx.saved_tensors  # asked for once only: checkpointing forbids more
+        *inputs, gate, up, gate_middle, up_middle, down_middle = saved[:8]
+        rest = saved[8:]
+        flat = lora.recalled(inputs, ctx.how)
         weights, stored = rest[:6], rest[6:]
         parts = adapters(weights, ctx.scales, flat.dtype)
         dense = [

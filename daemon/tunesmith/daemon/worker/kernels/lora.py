@@ -85,6 +85,20 @@ def narrow(gradient: Tensor, middle: Tensor, part: Adapter) -> tuple[Tensor, Ten
     return inner, torch.mm(middle.t(), gradient).mul_(part.scale).t()
 
 
+def remembered(x: Tensor, flat: Tensor) -> tuple[tuple[Any, Any, Any], Any]:
+    """What backward keeps of a layer's input: itself, or, of a normed one, how it came about."""
+    how, tensors = getattr(x, "normed", (None, ()))
+    if how is None or flat.dtype != x.dtype:
+        return (flat, None, None), None
+    how.readers += 1
+    return tensors, how
+
+
+def recalled(tensors: Any, how: Any) -> Tensor:
+    """The input (tokens, inputs) again."""
+    return tensors[0] if how is None else how.again(*tensors)  # type: ignore[no-any-return]
+
+
 class LoraLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, base: Any, scale: float, dropout: float, keep: bool) -> Any:
@@ -100,14 +114,16 @@ class LoraLinear(torch.autograd.Function):
         y, middle = forward(flat, weight, bias, part, adapted)
         # A dequantized weight is worth keeping only where backward follows at once: in a recomputed layer.
         stored = weight if keep and weight is not base.weight else None
-        ctx.save_for_backward(flat, part.a, part.b, middle, mask, stored)
+        inputs, ctx.how = remembered(x, flat)
+        ctx.save_for_backward(*inputs, part.a, part.b, middle, mask, stored)
         ctx.base, ctx.scale, ctx.dropout = base, scale, dropout
         ctx.shape, ctx.dtypes = x.shape, (x.dtype, a.dtype, b.dtype)
         return y.view(*x.shape[:-1], y.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        flat, a, b, middle, mask, stored = ctx.saved_tensors
+        *inputs, a, b, middle, mask, stored = ctx.saved_tensors
+        flat = recalled(inputs, ctx.how)
         part = Adapter(a, b, ctx.scale, ctx.dropout)
         g = gradients[0].reshape(-1, gradients[0].shape[-1]).to(flat.dtype)
         inner, db = narrow(g, middle, part)

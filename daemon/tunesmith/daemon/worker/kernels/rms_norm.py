@@ -13,19 +13,47 @@ import torch
 Tensor = torch.Tensor
 
 
+class Normed:
+    """How a normed tensor came about: who needs it in backward keeps x and a number a token, and makes it again.
+
+    Several layers that read the same tensor share what the first of them makes.
+    """
+
+    def __init__(self, offset: float, narrow_first: bool) -> None:
+        self.offset, self.narrow_first = offset, narrow_first
+        self.readers = 0
+        self._made: Tensor | None = None
+
+    def again(self, x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+        """(tokens, width), the very numbers of the first time."""
+        made = self._made
+        if made is None:
+            made = normed(x, weight, scale, self.offset, self.narrow_first).reshape(-1, x.shape[-1])
+        self.readers -= 1
+        self._made = made if self.readers > 0 else None
+        return made
+
+
+def normed(x: Tensor, weight: Tensor, scale: Tensor, offset: float, narrow_first: bool) -> Tensor:
+    factor = weight.float() + offset if offset else weight
+    normal = x.float() * scale
+    # Llama rounds before its weight is applied, Gemma after.
+    y = normal.to(x.dtype).mul(factor) if narrow_first and x.dtype != torch.float32 else normal.mul_(factor)
+    return y.to(torch.promote_types(x.dtype, weight.dtype) if narrow_first else x.dtype)
+
+
 class RmsNorm(torch.autograd.Function):
+    """x (..., width), weight (width,) -> the normed x, and what each token was multiplied by (..., 1)."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, offset: float, narrow_first: bool) -> Any:
         wide = x.float()
         scale = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_().div_(x.shape[-1])
         scale = scale.add_(epsilon).rsqrt_()
-        factor = weight.float() + offset if offset else weight
-        normal = wide * scale
-        # Llama rounds before its weight is applied, Gemma after.
-        y = normal.to(x.dtype).mul(factor) if narrow_first and x.dtype != torch.float32 else normal.mul_(factor)
         ctx.save_for_backward(x, weight, scale)
         ctx.offset = offset
-        return y.to(torch.promote_types(x.dtype, weight.dtype) if narrow_first else x.dtype)
+        ctx.mark_non_differentiable(scale)
+        return normed(x, weight, scale, offset, narrow_first), scale
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
@@ -55,7 +83,10 @@ def fuse(module: Any) -> None:
     offset = gemma_offset(module)
 
     def fused(self: Any, x: Tensor) -> Any:
-        return RmsNorm.apply(x, self.weight, epsilon(self), offset, not offset)  # type: ignore[no-untyped-call]
+        y, scale = RmsNorm.apply(x, self.weight, epsilon(self), offset, not offset)  # type: ignore[no-untyped-call]
+        # The tensors are held by y, which is gone by then, and by what autograd saves: checkpointing can drop them.
+        y.normed = Normed(offset, not offset), (x, self.weight, scale)
+        return y
 
     module.forward = MethodType(fused, module)
 
