@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,21 @@ def told() -> Callable[[Context], list[e.Event]]:
         return [e.decode(line) for line in lines]
 
     return read
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait for each other on a busy machine would take most of the time."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def another(make_context: MakeContext, tmp_path: Path) -> Callable[[dict[str, Any]], Context]:
+    """A context of the same recipe whose job has not been tried."""
+
+    def make(values: dict[str, Any]) -> Context:
+        context = make_context(**values)
+        shutil.rmtree(context.job)
+        return make_context(**values)
+
+    return make

@@ -1,0 +1,85 @@
+"""Checkpoints that something happened to: told of, never loaded, the one before is used."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import stopped
+from stopped import Another, Told
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.data import prepare
+from tunesmith.daemon.worker.train import checkpoint
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_damaged_checkpoints_are_told_of_and_never_used(
+    tiny_model: Path, tmp_path: Path, another: Another, told: Told
+) -> None:
+    values = stopped.parts(tiny_model, tmp_path, epochs=2)
+    (whole,) = stopped.chain(another(values), None)
+    expected = stopped.weights(whole)
+    (first,) = stopped.chain(another(values), 9)
+    assert sorted(path.name for path in first.checkpoints.iterdir()) == ["step-6", "step-8"]
+    flip(first.checkpoints / "step-8" / "optimizer.pt")
+    second = Context(first.job, 2)
+    second.base = first.base
+    stopped.attempt(second, end_after=9)
+    assert [event.step for event in told(second) if isinstance(event, e.Resumed)] == [6]
+    warnings = [event.text for event in told(second) if isinstance(event, e.Notice) and event.level == "warning"]
+    assert any("step-8 is damaged" in text for text in warnings)
+    (second.checkpoints / "step-6" / "rng_state.pth").unlink()
+    flip(second.checkpoints / "step-8" / "checkpoint.json")
+    third = Context(first.job, 3)
+    third.base = first.base
+    stopped.attempt(third)
+    assert min(stopped.losses(told(third))) == 1
+    assert any("begins at the first step" in event.text for event in told(third) if isinstance(event, e.Notice))
+    assert stopped.weights(third) == expected
+
+
+def test_whatever_happens_to_a_file_the_checkpoint_before_is_used(
+    tiny_model: Path, tmp_path: Path, another: Another, told: Told
+) -> None:
+    (first,) = stopped.chain(another(stopped.parts(tiny_model, tmp_path, epochs=1)), 5)
+    kept = tmp_path / "kept"
+    shutil.copytree(first.checkpoints, kept)
+    names = sorted(path.name for path in (kept / "step-4").iterdir())
+    assert names == [
+        "MANIFEST.json", "adapter_model.safetensors", "checkpoint.json", "optimizer.pt", "rng_state.pth",
+        "scheduler.pt", "trainer_state.json",
+    ]  # fmt: skip
+    second = Context(first.job, 2)
+    second.base = first.base
+    prepare.run(second)
+    for name in names:
+        for harm in (Path.unlink, cut, zero, flip):
+            shutil.rmtree(second.checkpoints)
+            shutil.copytree(kept, second.checkpoints)
+            found = checkpoint.newest(second)
+            assert found is not None and found.step == 4
+            harm(second.checkpoints / "step-4" / name)
+            found = checkpoint.newest(second)
+            assert found is not None and found.step == 2, (name, harm)
+            assert not (second.checkpoints / "step-4").exists()
+    warnings = [event for event in told(second) if isinstance(event, e.Notice) and "step-4 is damaged" in event.text]
+    assert len(warnings) == 4 * len(names)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
