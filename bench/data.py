@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import psutil
+from workloads import starter_model
 
 RUNS = 3
 CORES = 2
@@ -61,16 +62,6 @@ def write_rows(file: Path, rows: int | None = None, size: int | None = None) -> 
             written += out.write(json.dumps({"messages": messages}) + "\n")
             count += 1
     return count
-
-
-def starter_model() -> Path:
-    """The starter's folder, unpacked once by a run of the quickstart."""
-    from tunesmith.daemon.api.home import Home
-
-    folder = Home.find().models / "starter"
-    if not folder.is_dir():
-        sys.exit("The starter model is not unpacked yet: run tunesmith quickstart once.")
-    return folder
 
 
 def ours(file: Path, model: Path) -> tuple[float, Any, Any]:
