@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import families
@@ -9,6 +10,7 @@ import plain
 import pytest
 
 from tunesmith.daemon.api.events import PathTaken
+from tunesmith.daemon.worker import load
 from tunesmith.daemon.worker.packing.windows import Row, Step, Window
 from tunesmith.daemon.worker.train.paths import build
 from tunesmith.recipes.spec import TrainingSpec
@@ -166,6 +168,22 @@ def test_in_bfloat16_it_is_as_near_to_float32_as_the_plain_model(family: familie
         for found in (ours, theirs)
     ]
     assert off[0] < 1.25 * off[1], f"off by {off[0]:.2%} on average, the plain model by {off[1]:.2%}"
+
+
+@each(named("llama", "qwen2", "gemma3", "phi3"))
+def test_over_a_base_in_4_bits_it_is_the_same(family: families.Family, tmp_path: Path) -> None:
+    import torch
+
+    families.base(family).save_pretrained(tmp_path)
+
+    def quantized() -> Any:
+        return families.with_adapter(load.model(tmp_path, "cpu", torch.float32, "nf4"))
+
+    theirs = expected(quantized())
+    ours, _, paths = computed(quantized())
+    assert_equal(ours, theirs)
+    assert paths["packing"].fastest and paths["lora"].fastest
+    assert abs(theirs[0] - expected(families.adapted(family))[0]) > LOSS, "4 bits are not 32"
 
 
 @each(named("llama", "qwen3", "gemma3", "phi3", "mixtral"))

@@ -151,12 +151,16 @@ def base(family: Family) -> Any:
 
 
 def adapted(family: Family, *, dropout: float = 0.0) -> Any:
+    return with_adapter(base(family), dropout=dropout)
+
+
+def with_adapter(base: Any, *, dropout: float = 0.0) -> Any:
     """With a LoRA adapter of rank 4 on every linear layer, its B random instead of zero: every gradient is real."""
     import torch
 
     from tunesmith.recipes.tuners import cards
 
-    model = cards()["lora"].attach(base(family), {"rank": 4, "alpha": 8, "dropout": dropout}, 0)
+    model = cards()["lora"].attach(base, {"rank": 4, "alpha": 8, "dropout": dropout}, 0)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_B" in name:
