@@ -29,7 +29,6 @@ def run(context: Context) -> None:
     refuse_unsuited(spec, device)
     kind = load.dtype(spec.training, device)
     set_seed(spec.training.seed)
-    processor.keep_freed_memory()
     base = load.model(context.base, device, load.weights_dtype(spec, kind), spec.quantization)
     context.check_cancelled()
     model = tuner.attach(base, knobs(spec.tuner), spec.training.seed)
@@ -38,6 +37,8 @@ def run(context: Context) -> None:
     core.paths = (load.base_path(spec, device, kind), *core.paths, kept)
     context.prepared.feed.bucketed = not core.packs
     saved = checkpoint.newest(context)
+    processor.release_freed_memory()  # what loading and the proof left behind
+    processor.keep_freed_memory()
     context.emit(e.PathsChosen(time=time.time(), paths=core.paths))
     trainer = method.trainer(
         model,
