@@ -67,9 +67,11 @@ async def test_whoever_waits_behind_one_that_hangs_up_still_gets_an_answer(daemo
     assert isinstance((await waiting)[-1], ChatDone)
 
 
-async def test_a_child_that_dies_is_said_and_replaced(daemon: DaemonProcess) -> None:
+@pytest.mark.parametrize("how", ["crash", "linger"])
+async def test_a_child_that_dies_is_said_and_replaced(daemon: DaemonProcess, how: str) -> None:
+    """Also while its process is still ending."""
     await with_gguf(daemon)
-    events = [event async for event in daemon.client.chat(1, ask("crash"))]
+    events = [event async for event in daemon.client.chat(1, ask(how))]
     assert isinstance(events[-1], ChatFailed) and events[-1].code == "chat_died"
     assert isinstance([event async for event in daemon.client.chat(1, ask("again"))][-1], ChatDone)
 

@@ -25,6 +25,9 @@ def main() -> None:
         words = chat.messages[-1].content.split()
         if words == ["crash"]:
             os.abort()
+        if words == ["linger"]:  # nothing more is said, and the process is still there
+            os.close(sys.stdout.fileno())
+            time.sleep(60)
         for word in words:
             say(ChatDelta(word))
         while "slowly" in words:

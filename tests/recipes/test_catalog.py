@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 
 
 def test_the_folders_hold_the_cards_we_know_of() -> None:
-    assert list(tuners.cards()) == ["lora"]
+    assert list(tuners.cards()) == ["full", "lora"]
     assert list(methods.cards()) == ["sft"]
     assert list(exports.cards()) == ["adapter", "gguf", "merged"]
 

@@ -40,18 +40,23 @@ class Child:
         return self.process.returncode is None and not self._killed
 
     async def answer(self, chat: Chat) -> AsyncGenerator[ChatEvent, None]:
-        """Left before its end (the reader went away), it kills the child: nothing else stops a generation."""
+        """Left before its end (the reader went away), it kills the child: nothing else stops a generation.
+
+        So does one that broke off, which may not be known as ended yet when the next is asked for.
+        """
         assert self.process.stdin is not None and self.process.stdout is not None
         ended = False
         try:
             self.process.stdin.write(msgspec.json.encode(chat) + b"\n")
             await self.process.stdin.drain()
             while not ended:
-                event = _event(await self.process.stdout.readline())
+                event: ChatEvent = msgspec.json.decode(await self.process.stdout.readline(), type=ChatEvent)
                 ended = not isinstance(event, ChatDelta)
                 yield event
-        except (ConnectionError, ValueError):  # ValueError: a line above the limit
-            yield _died()
+        except (ConnectionError, ValueError):  # ValueError: a line above the limit, or none (msgspec's DecodeError)
+            self.kill()
+            hint = "Look at chat.log in the job's folder; is there memory for the model?"
+            yield ChatFailed("chat_died", "The process that answers ended", hint)
         finally:
             self.last_used = time.monotonic()
             if not ended:
@@ -153,18 +158,6 @@ class Chats:
             child.kill()
         for child in children:
             await child.process.wait()
-
-
-def _event(line: bytes) -> ChatEvent:
-    try:
-        return msgspec.json.decode(line, type=ChatEvent)  # type: ignore[no-any-return]
-    except msgspec.DecodeError:
-        return _died()
-
-
-def _died() -> ChatFailed:
-    hint = "Look at chat.log in the job's folder; is there memory for the model?"
-    return ChatFailed("chat_died", "The process that answers ended", hint)
 
 
 def _no_model(job_id: int, why: str) -> JobError:
