@@ -33,9 +33,7 @@ class Child:
 @contextmanager
 def child(*arguments: str | Path) -> Iterator[Child]:
     command = [sys.executable, "-m", "tunesmith.daemon.worker.chat", *map(str, arguments)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
             yield Child(process)
         finally:

@@ -150,9 +150,7 @@ def test_several_sources_are_mixed_by_weight(tiny_model: Path, tmp_path: Path, m
     (tmp_path / "b.csv").write_text("question,answer\nWhy?,Because.\nHow?,So.\n")
     (tmp_path / "test.jsonl").write_bytes(good(99))
     train = ["a.jsonl", {"path": "b.csv", "weight": 3}]
-    context = make_context(
-        model={"source": str(tiny_model)}, data={"train": train, "held_out": "test.jsonl"}
-    )
+    context = make_context(model={"source": str(tiny_model)}, data={"train": train, "held_out": "test.jsonl"})
     prepare.run(context)
     texts = [context.tokenizer.decode(ids) for ids in trained_sequences(context)]
     assert len(texts) == 26

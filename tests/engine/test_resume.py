@@ -104,9 +104,7 @@ def test_a_full_disk_costs_a_checkpoint_but_not_the_training(
     assert max(stopped.losses(told(context))) == 6
 
 
-def test_a_cancel_saves_the_step_it_stops_at(
-    tiny_model: Path, tmp_path: Path, another: Another, told: Told
-) -> None:
+def test_a_cancel_saves_the_step_it_stops_at(tiny_model: Path, tmp_path: Path, another: Another, told: Told) -> None:
     context = another(stopped.parts(tiny_model, tmp_path, save_steps=None))
     prepare.run(context)
     tell = context.emit

@@ -67,7 +67,7 @@ def test_a_tiny_model_learns_is_scored_and_merged(
     assert steps[-1].loss < steps[0].loss
     assert all(step.tokens_per_second > 0 and step.memory_bytes > 0 for step in steps)
     assert steps[-1].eta_s == 0
-    assert all(0 < step.flops_per_second and step.limit_share is not None for step in steps)
+    assert all(step.flops_per_second > 0 and step.limit_share is not None for step in steps)
     assert all(step.padding_share == 0 and step.token_accuracy is not None for step in steps), "rows are packed"
     (limit,) = (event for event in told(context) if isinstance(event, e.LimitMeasured))
     assert (limit.device, limit.dtype) == ("cpu", "float32") and limit.flops_per_second > 0

@@ -39,9 +39,7 @@ def control_group(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -
 
 
 def test_a_container_gets_the_cores_and_memory_of_its_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    control_group(
-        tmp_path, monkeypatch, cpu_max="100000 100000", memory_max="2000000000", memory_current="500000000"
-    )
+    control_group(tmp_path, monkeypatch, cpu_max="100000 100000", memory_max="2000000000", memory_current="500000000")
     total, free = cpu.memory()
     assert (total, free) == (2_000_000_000, min(1_500_000_000, psutil.virtual_memory().available))
     assert cpu.granted_cores() == 1
@@ -49,9 +47,7 @@ def test_a_container_gets_the_cores_and_memory_of_its_limits(tmp_path: Path, mon
 
 def test_files_that_were_read_do_not_take_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stat = "anon 100000000\nfile 300000000\nactive_file 0\ninactive_file 300000000"
-    control_group(
-        tmp_path, monkeypatch, memory_max="2000000000", memory_current="500000000", memory_stat=stat
-    )
+    control_group(tmp_path, monkeypatch, memory_max="2000000000", memory_current="500000000", memory_stat=stat)
     assert cpu.memory()[1] == min(1_800_000_000, psutil.virtual_memory().available)
 
 

@@ -269,7 +269,7 @@ OBJECTS = [
     Hostile("web_page.json", b"<!DOCTYPE html><html></html>", 0, NOT_JSON),
     Hostile(
         "long_element.json",
-        repeated((b'[{"a": 1}, {"text": "', 1), (b"x\\\"" * (MIB // 4), 100), (b'"}, {"a": 2}]', 1)),
+        repeated((b'[{"a": 1}, {"text": "', 1), (b'x\\"' * (MIB // 4), 100), (b'"}, {"a": 2}]', 1)),
         2,
         ("too_long_row",),
     ),

@@ -26,9 +26,7 @@ ALONE = 2  # that few chunks are done before other processes have started
 PARENT_LOOK_S = 1.0
 
 
-def ordered(
-    work: Callable[[Chunk], Result], chunks: Iterable[Chunk], processes: int | None = None
-) -> Iterator[Result]:
+def ordered(work: Callable[[Chunk], Result], chunks: Iterable[Chunk], processes: int | None = None) -> Iterator[Result]:
     """`work(chunk)` of every chunk, in the order of the chunks; `work` and chunks must be picklable.
 
     `processes` work beside this one, None: as many as there are cores. With one core, or when there are only a few

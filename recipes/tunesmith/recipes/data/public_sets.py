@@ -133,8 +133,6 @@ def matching(shapes: Iterable[str] = (), languages: Iterable[str] = (), topics: 
         for public_set in sets().values()
         if all(
             not wanted or wanted & set(given)
-            for wanted, given in zip(
-                asked, ((public_set.shape,), public_set.languages, public_set.topics), strict=True
-            )
+            for wanted, given in zip(asked, ((public_set.shape,), public_set.languages, public_set.topics), strict=True)
         )
     ]

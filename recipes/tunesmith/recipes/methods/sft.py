@@ -85,8 +85,7 @@ CARD = Method(
     source="trl SFTTrainer",
     data_shape="messages",
     example=(
-        '{"messages": [{"role": "user", "content": "Who are you?"}, '
-        '{"role": "assistant", "content": "I am Vesper."}]}'
+        '{"messages": [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "I am Vesper."}]}'
     ),
     knobs=(),
     trainer=trainer,

@@ -40,6 +40,7 @@ SHORT_ROWS = 16  # below, the chain takes one line
 TINY_ROWS = 12  # below, no chart
 LIVE, LOG, COMPUTING = "run-live", "run-log", "run-computing"  # what the body shows
 
+
 class RunStep(Container):
     """`show_job(job_id)` follows that job until it ends or another one is shown."""
 

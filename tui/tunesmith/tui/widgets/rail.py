@@ -64,6 +64,4 @@ class Rail(Vertical):
 
     def _show(self) -> None:
         for item in self.query(RailItem):
-            item.show(
-                current=item.step == self.current, done=item.step in self.done, working=item.step == self.working
-            )
+            item.show(current=item.step == self.current, done=item.step in self.done, working=item.step == self.working)

@@ -52,8 +52,7 @@ class ShapeQuestion(Vertical):
         place = self.query_one("#question-choices", Vertical)
         await place.remove_children()
         await place.mount_all(
-            ChoiceCard(f"mapping-{number}", title(choice), detail(choice))
-            for number, choice in enumerate(self.choices)
+            ChoiceCard(f"mapping-{number}", title(choice), detail(choice)) for number, choice in enumerate(self.choices)
         )
         self.display = True
 

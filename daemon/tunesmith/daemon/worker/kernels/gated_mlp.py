@@ -82,8 +82,7 @@ class GatedMlp(torch.autograd.Function):
         weights, stored = rest[:6], rest[6:]
         parts = adapters(weights, ctx.scales, flat.dtype)
         dense = [
-            lora.dense(base, flat.dtype) if kept is None else kept
-            for base, kept in zip(ctx.bases, stored, strict=True)
+            lora.dense(base, flat.dtype) if kept is None else kept for base, kept in zip(ctx.bases, stored, strict=True)
         ]
         g = gradients[0].reshape(-1, gradients[0].shape[-1]).to(flat.dtype)
 

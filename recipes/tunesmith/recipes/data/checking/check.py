@@ -162,9 +162,7 @@ def counted(
         yield
 
 
-def unrecognised(
-    files: Sequence[sources.SourceFile], known: Known, tally: Tally
-) -> Iterator[list[RejectedRow]]:
+def unrecognised(files: Sequence[sources.SourceFile], known: Known, tally: Tally) -> Iterator[list[RejectedRow]]:
     """Every row of `files` as rejected, some at a time."""
     waiting: list[RejectedRow] = []
     for row in reading.rows(files):

@@ -119,4 +119,3 @@ def fill(room: int, rows: int, length: int) -> tuple[list[int], list[int]]:
     each = room // length
     whole, rest = divmod(rows, each)
     return [room - each * length, room - rest * length][: 2 if rest else 1], [whole, 1][: 2 if rest else 1]
-

@@ -118,6 +118,4 @@ class Tally:
             rejected_file=rejected_file,
             finished=True,
         )
-        return msgspec.structs.replace(
-            report, findings=judgement.findings(report, self.codes, self.first_places, more)
-        )
+        return msgspec.structs.replace(report, findings=judgement.findings(report, self.codes, self.first_places, more))

@@ -81,9 +81,7 @@ class ByteTokens:
         for row, (text, places, base) in enumerate(zip(texts, spans, bases.tolist(), strict=False)):
             plain = text.isascii()
             size = len(text) if plain else len(text.encode())
-            if size != covered[row] or (
-                self._composed and not plain and not unicodedata.is_normalized("NFC", text)
-            ):
+            if size != covered[row] or (self._composed and not plain and not unicodedata.is_normalized("NFC", text)):
                 refused.add(row)
                 continue
             for start, end in places:

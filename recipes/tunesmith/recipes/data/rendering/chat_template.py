@@ -218,9 +218,7 @@ def environment(marking: bool) -> Any:
                 return getattr(obj, attribute)
             return super().getattr(obj, attribute)
 
-    sandbox = Sandbox(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols], cache_size=0
-    )
+    sandbox = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols], cache_size=0)
     sandbox.filters["tojson"] = tojson
     sandbox.globals["raise_exception"] = raise_exception
     sandbox.globals["namespace"] = Names
