@@ -51,7 +51,8 @@ class Contender:
         environment = os.environ | {
             "OMP_NUM_THREADS": cores,
             "MKL_NUM_THREADS": cores,
-            "OMP_WAIT_POLICY": "PASSIVE",  # one that waits for its turn must not spin
+            "GOMP_SPINCOUNT": "1000",  # one that waits for its turn must not spin for long
+            "KMP_BLOCKTIME": "1",
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",
         }

@@ -125,6 +125,7 @@ class Prepared:
             account(self.context, source, number)
         if not self.splits:
             held_out.warn_of_overlap(self.context, self.questions, [source.store for source in self.sources])
+        loaded.cache_clear()  # 50 MB that training does not need
         if not any(source.store.available for source in self.sources):
             self.refuse()
 

@@ -35,7 +35,8 @@ READ_BYTES = 1 << 22
 class Source:
     """The rows of one SourceSpec, called `name`. Call `start` once, then `wait` for what is needed.
 
-    `most_rows` is at least the number of rows, None when only reading tells.
+    `most_rows` is at least the number of rows, None when only reading tells. `key` is of all that the sequences depend
+    on, once it is started.
     """
 
     def __init__(self, name: str, spec: SourceSpec, data: DataSpec, method: str, max_length: int | None) -> None:
@@ -62,6 +63,7 @@ class Source:
         self.store = Store(Path())
         self.error: TunesmithError | None = None
         self.cached = False
+        self.key = ""
         self._enough = ALL
         self._going_on = threading.Event()
         # Reading the files takes their time beside the import of the engine.
@@ -73,7 +75,8 @@ class Source:
         `candidates` is the share of the rows that may be held out; `processes` work beside this one. Raises DataError.
         """
         self.settings = msgspec.structs.replace(self.settings, model=str(model), candidates=candidates)
-        folder = cache / self.key(loaded(str(model)).fingerprint)
+        self.key = self.key_with(loaded(str(model)).fingerprint)
+        folder = cache / self.key
         make_room(cache)
         if found := Store.open(folder):
             folder.touch()
@@ -84,7 +87,7 @@ class Source:
             target=self._prepare, args=(folder, processes), name=f"prepare {self.name}", daemon=True
         ).start()
 
-    def key(self, fingerprint: str) -> str:
+    def key_with(self, fingerprint: str) -> str:
         """Of everything that the prepared sequences depend on: content, tokenizer and template, settings."""
         settings = msgspec.structs.replace(self.settings, model=fingerprint)
         try:

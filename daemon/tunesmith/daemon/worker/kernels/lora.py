@@ -85,7 +85,7 @@ def narrow(gradient: Tensor, middle: Tensor, part: Adapter) -> tuple[Tensor, Ten
     return inner, torch.mm(middle.t(), gradient).mul_(part.scale).t()
 
 
-def remembered(x: Tensor, flat: Tensor) -> tuple[tuple[Any, Any, Any], Any]:
+def remembered(x: Tensor, flat: Tensor) -> tuple[Any, Any]:
     """What backward keeps of a layer's input: itself, or, of a normed one, how it came about."""
     how, tensors = getattr(x, "normed", (None, ()))
     if how is None or flat.dtype != x.dtype:

@@ -120,7 +120,9 @@ def packed(rows: Sequence[Row], size: int, alone: int | None = None) -> Step:
     """
     long, others = apart(rows, alone)
     bins = balanced([len(ids) for ids, _ in others], size) if others else []
-    return Step([*(Window([row]) for row in long), *(Window([others[place] for place in places]) for places in bins)])
+    windows = [*(Window([row]) for row in long), *(Window([others[place] for place in places]) for places in bins)]
+    # The largest first: what it frees, the next find large enough.
+    return Step(sorted(windows, key=lambda window: -window.tokens))
 
 
 def padded(rows: Sequence[Row], size: int, pad: int, alone: int | None = None) -> Step:

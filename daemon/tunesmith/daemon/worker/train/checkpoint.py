@@ -16,7 +16,6 @@ import msgspec
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
-from tunesmith.recipes.data.examine import loaded
 from tunesmith.recipes.errors import JobError, MachineError
 from tunesmith.recipes.spec import JobSpec
 
@@ -99,8 +98,7 @@ def save(context: Context, checkpoint: Checkpoint, write: Callable[[Path], None]
 
 def sources(context: Context) -> tuple[str, ...]:
     """A key a source, of its content, tokenizer and settings."""
-    prepared = context.prepared.sources
-    return tuple(source.key(loaded(source.settings.model).fingerprint) for source in prepared)
+    return tuple(source.key for source in context.prepared.sources)
 
 
 def base_fingerprint(folder: Path) -> str:

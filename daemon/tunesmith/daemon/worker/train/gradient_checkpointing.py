@@ -161,7 +161,7 @@ def counted(model: Any, layers: Sequence[Any]) -> Iterator[list[int]]:
             met.add(storage.data_ptr())
             alive.append(storage)
             sizes[current] += storage.nbytes()
-        return tensor
+        return tensor.detach()  # itself, it would hold the graph that holds it
 
     def enter(place: int) -> Any:
         def before(*_: Any) -> None:

@@ -50,7 +50,7 @@ class Holder:
     """A tensor kept for backward; when autograd lets go of it, it is counted no more."""
 
     def __init__(self, tensor: Any, kept: Kept) -> None:
-        self.tensor, self.kept = tensor, kept
+        self.tensor, self.kept = tensor.detach(), kept  # the tensor itself would hold the graph that holds it
         self.size = int(tensor.untyped_storage().nbytes())
         self.address = kept.add(tensor.untyped_storage())
 

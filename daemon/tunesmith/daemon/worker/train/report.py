@@ -55,20 +55,34 @@ def resident_bytes(device: str) -> int:
 
 def callbacks(context: Context, device: str, dtype: Any) -> list[Any]:
     """Trainer callbacks that tell `context` how training goes. Measures the machine first, for what it is held to."""
-    limit = measure(device, dtype)
-    context.emit(
-        e.LimitMeasured(
-            time=time.time(), device=device, dtype=str(dtype).removeprefix("torch."), flops_per_second=limit
-        )
-    )
     board = Board(context.job)
-    return [callback(context, limit, board), memory.callback(context, board)]
+    return [callback(context, Limit(context, device, dtype), board), memory.callback(context, board)]
 
 
-def callback(context: Context, limit: float, board: Board) -> Any:
+class Limit:
+    """The matrix-product limit of this machine, told whenever it is measured; in floating-point operations a second."""
+
+    def __init__(self, context: Context, device: str, dtype: Any) -> None:
+        self.context, self.device, self.dtype = context, device, dtype
+        self.rate = 0.0
+        self.measure(0.0)
+
+    def measure(self, reached: float) -> None:
+        """A machine that was busy when it was measured shows by a step that was faster: the limit is at least that."""
+        self.rate = max(measure(self.device, self.dtype), reached)
+        name = str(self.dtype).removeprefix("torch.")
+        self.context.emit(e.LimitMeasured(time=time.time(), device=self.device, dtype=name, flops_per_second=self.rate))
+
+    def share(self, reached: float) -> float:
+        if reached > self.rate:
+            self.measure(reached)
+        return reached / self.rate
+
+
+def callback(context: Context, limit: Limit, board: Board) -> Any:
     """A trainer callback that reports steps. A function, since its class must inherit from transformers'.
 
-    `limit` is in floating-point operations a second. The trainer logs what it computed since it began (`Counts`).
+    The trainer logs what it computed since it began (`Counts`).
     """
     from transformers import TrainerCallback
 
@@ -116,9 +130,10 @@ def callback(context: Context, limit: float, board: Board) -> Any:
                 eta_s=self.pace.seconds * (total - done),
                 padding_share=recent.padding_share,
                 flops_per_second=flops,
-                limit_share=flops / limit if flops else None,
+                limit_share=limit.share(flops) if flops else None,
                 token_accuracy=counts.accuracy,
             )
+            self.last = time.monotonic()  # the limit may have been measured again
             context.emit(step)
             board.tell(step)
             bad = divergence.total

@@ -10,7 +10,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.feed import loader
-from tunesmith.daemon.worker.train import checkpoint, gradient_checkpointing, resume
+from tunesmith.daemon.worker.train import checkpoint, gradient_checkpointing, gradients, resume
 from tunesmith.daemon.worker.train.growing import growing
 from tunesmith.daemon.worker.train.paths import build
 from tunesmith.daemon.worker.train.report import callbacks
@@ -29,6 +29,7 @@ def run(context: Context) -> None:
     refuse_unsuited(spec, device)
     kind = load.dtype(spec.training, device)
     set_seed(spec.training.seed)
+    processor.release_freed_memory()  # what preparing left behind
     base = load.model(context.base, device, load.weights_dtype(spec, kind), spec.quantization)
     context.check_cancelled()
     model = tuner.attach(base, knobs(spec.tuner), spec.training.seed)
@@ -37,16 +38,17 @@ def run(context: Context) -> None:
     core.paths = (load.base_path(spec, device, kind), *core.paths, kept)
     context.prepared.feed.bucketed = not core.packs
     saved = checkpoint.newest(context)
-    processor.release_freed_memory()  # what loading and the proof left behind
-    processor.keep_freed_memory()
     context.emit(e.PathsChosen(time=time.time(), paths=core.paths))
+    told = [growing(context.prepared, spec.training.epochs), *callbacks(context, device, kind)]
+    processor.release_freed_memory()  # what loading, the proof and the limit's measuring left behind
+    processor.keep_freed_memory()
     trainer = method.trainer(
         model,
         context.tokenizer,
         partial(loader, context.prepared.feed, spec.training.epochs, saved.step if saved else 0),
         arguments(spec, device, kind == torch.bfloat16, str(context.work / "trainer")),
         knobs(spec.method),
-        [growing(context.prepared, spec.training.epochs), *callbacks(context, device, kind)],
+        [*told, *gradients.callbacks(model)],
         core,
     )
     resume.train(context, trainer, saved, core.paths)

@@ -59,11 +59,12 @@ def holds_marker(text: str, tokenizer: Tokenizer | None) -> bool:
     if tokenizer is None:
         return False
     # Nearly all text has none of the few characters that markers begin with; only what has one is searched for each.
-    markers, beginnings = markers_of(tokenizer)
+    markers, beginnings = markers_of(tokenizer.special_texts)
     return any(beginning in text for beginning in beginnings) and any(marker in text for marker in markers)
 
 
 @cache
-def markers_of(tokenizer: Tokenizer) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    markers = tuple(sorted(tokenizer.special_texts))
+def markers_of(special_texts: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The special tokens' texts, and the characters they begin with."""
+    markers = tuple(sorted(special_texts))
     return markers, tuple(sorted({marker[0] for marker in markers}))

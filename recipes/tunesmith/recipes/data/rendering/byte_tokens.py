@@ -9,9 +9,6 @@ from typing import Any
 
 Spans = Sequence[tuple[int, int]]
 
-# What stands between special tokens repeats (system prompts, role names); 16 MiB hold some 20,000 such pieces.
-CACHED_BYTES = 16 << 20
-
 # Texts on which the quick encoder must agree with the reference before it is used at all.
 TRIALS = (
     "Hello, world! It's 12345 o'clock, we'LL see.",
@@ -50,7 +47,6 @@ class ByteTokens:
             encoder = Quick.from_json_str(json.dumps({**settings, "post_processor": None, "truncation": None}))
         except (ValueError, RuntimeError, TypeError):
             return None
-        encoder.enable_segment_cache(CACHED_BYTES)
         encoder.enable_segment_cache(CACHE_BYTES)
         composed = settings.get("normalizer") is not None
         quick = cls(encoder, token_bytes(settings), composed)

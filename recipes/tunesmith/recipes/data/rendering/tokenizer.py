@@ -59,7 +59,7 @@ class Tokenizer:
         # The rules that add tokens also trim spaces off the places of tokens, and a mask needs the true places.
         self._reference.post_processor = None
         added = self._reference.get_added_tokens_decoder()
-        self.special_texts = {token.content for token in added.values() if token.special}
+        self.special_texts = frozenset(token.content for token in added.values() if token.special)
         self.added_texts = {token.content for token in added.values()}
         self.fast = ByteTokens.of(definition, self._reference) if fast else None
         self.endings: Endings | None = None
