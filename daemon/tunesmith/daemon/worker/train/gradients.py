@@ -21,7 +21,7 @@ class Gradients:
         self.parameters = parameters
         sizes = [-(-parameter.numel() // PLACE) * PLACE for parameter in parameters]
         self.block = torch.zeros(sum(sizes), dtype=parameters[0].dtype, device=parameters[0].device)
-        parts: Sequence[Any] = torch.split(self.block, sizes)  # type: ignore[no-untyped-call]
+        parts: Sequence[Any] = torch.split(self.block, sizes)
         self.views = [
             part[: parameter.numel()].view_as(parameter) for part, parameter in zip(parts, parameters, strict=True)
         ]
