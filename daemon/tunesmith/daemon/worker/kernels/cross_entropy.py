@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from tunesmith.daemon.worker.kernels import products
+
 Tensor = torch.Tensor
 # Logits in float32 that exist at once. On CPUs more was not faster; a GPU wants larger products.
 CHUNK_BYTES = {"cpu": 32 << 20}
@@ -30,8 +32,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         rows = max(1, CHUNK_BYTES.get(hidden.device.type, OTHER_CHUNK_BYTES) // (4 * weight.shape[0]))
         for start in range(0, len(targets), rows):
             part, target = hidden[start : start + rows], targets[start : start + rows, None]
-            product = torch.mm(part, weight.t()) if bias is None else torch.addmm(bias, part, weight.t())
-            logits = product.float()
+            logits = products.transposed(part, weight, bias).float()
             best, guess = logits.max(dim=-1, keepdim=True)
             right += (guess == target).sum()
             chosen = logits.gather(1, target)
@@ -43,7 +44,7 @@ class LinearCrossEntropy(torch.autograd.Function):
             logits.div_(total).scatter_add_(1, target, torch.full_like(chosen, -1.0))
             gradient = logits.to(hidden.dtype)
             if d_hidden is not None:
-                torch.mm(gradient, weight, out=d_hidden[start : start + rows])
+                d_hidden[start : start + rows] = products.straight(gradient, weight)
             if d_weight is not None:
                 d_weight += torch.mm(gradient.t(), part)
             if d_bias is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tunesmith.daemon.worker.kernels import lora
+from tunesmith.daemon.worker.kernels import lora, products
 
 Tensor = torch.Tensor
 PARTS = ("gate_proj", "up_proj", "down_proj")
@@ -87,7 +87,7 @@ class GatedMlp(torch.autograd.Function):
         g = gradients[0].reshape(-1, gradients[0].shape[-1]).to(flat.dtype)
 
         down_inner, down_db = lora.narrow(g, down_middle, parts[2])
-        d_hidden = torch.mm(g, dense[2]).addmm_(down_inner, parts[2].a)
+        d_hidden = products.straight(g, dense[2]).addmm_(down_inner, parts[2].a)
         activated = act(ctx.kind, gate)
         down_da = torch.mm(down_inner.t(), activated * up)
         d_up = activated.mul_(d_hidden)
@@ -98,7 +98,7 @@ class GatedMlp(torch.autograd.Function):
         gate_da, up_da = torch.mm(gate_inner.t(), flat), torch.mm(up_inner.t(), flat)
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = torch.mm(d_gate, dense[0]).addmm_(d_up, dense[1])
+            dx = products.added(products.straight(d_gate, dense[0]), d_up, dense[1])
             dx.addmm_(gate_inner, parts[0].a).addmm_(up_inner, parts[1].a)
             dx = dx.view(ctx.shape).to(ctx.dtype)
         found = (gate_da, gate_db, up_da, up_db, down_da, down_db)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from tunesmith.daemon.worker.kernels import products
+
 Tensor = torch.Tensor
 
 
@@ -71,7 +73,7 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor | None, part: Adapter, adapt
 
     `adapted` is what the adapter reads: x, or x after dropout.
     """
-    y = torch.mm(x, weight.t()) if bias is None else torch.addmm(bias, x, weight.t())
+    y = products.transposed(x, weight, bias)
     middle = torch.mm(adapted, part.a.t())
     return y.addmm_(middle, part.b.t(), alpha=part.scale), middle
 
@@ -132,7 +134,7 @@ class LoraLinear(torch.autograd.Function):
         da = torch.mm(inner.t(), adapted)
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = torch.mm(g, dense(ctx.base, flat.dtype) if stored is None else stored)
+            dx = products.straight(g, dense(ctx.base, flat.dtype) if stored is None else stored)
             if mask is None:
                 dx.addmm_(inner, a)
             else:

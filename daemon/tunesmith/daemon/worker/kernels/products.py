@@ -1,0 +1,55 @@
+"""Products with a layer's weight, by the faster of the libraries that torch brings.
+
+On an AMD processor with AVX-512 oneDNN does 330 to 430 GFLOP/s where the BLAS behind torch.mm does 160 to 200 (float32,
+two cores, 168 to 256 tokens, SmolLM2-135M's layers); both compute in float32.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+Tensor = torch.Tensor
+ROWS = 32  # see `onednn`
+
+
+@cache
+def missing() -> str:
+    """Why oneDNN cannot be used; empty when it can."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return "this torch was built without oneDNN"
+    try:
+        torch.ops.mkldnn._linear_pointwise.default(torch.ones(2, 3), torch.ones(4, 3), None, "none", [], "")
+    except (AttributeError, RuntimeError, TypeError) as error:
+        return f"oneDNN refused: {str(error).splitlines()[0]}"
+    return ""
+
+
+def by_onednn(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not missing()
+
+
+def onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """In rows of a multiple of ROWS: for each number of rows that it meets, oneDNN keeps kernels of half a megabyte."""
+    tokens = x.shape[0]
+    if over := tokens % ROWS:
+        x = torch.nn.functional.pad(x, (0, 0, 0, ROWS - over))
+    return torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")[:tokens]  # type: ignore[no-any-return]
+
+
+def transposed(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x (tokens, inputs), weight (outputs, inputs) -> x weightT + bias, (tokens, outputs)."""
+    if by_onednn(x):
+        return onednn(x, weight, bias)
+    return torch.mm(x, weight.t()) if bias is None else torch.addmm(bias, x, weight.t())
+
+
+def straight(x: Tensor, weight: Tensor) -> Tensor:
+    """x (tokens, outputs), weight (outputs, inputs) -> x weight, (tokens, inputs)."""
+    return onednn(x, weight.t()) if by_onednn(x) else torch.mm(x, weight)
+
+
+def added(total: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """total (tokens, inputs) + x weight, in place."""
+    return total.add_(onednn(x, weight.t())) if by_onednn(x) else total.addmm_(x, weight)
