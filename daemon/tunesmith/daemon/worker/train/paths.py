@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tunesmith.daemon.api.events import PathTaken
-from tunesmith.daemon.worker.kernels import attention
+from tunesmith.daemon.worker.kernels import attention, products
 from tunesmith.daemon.worker.kernels.table import KERNELS
 from tunesmith.daemon.worker.train import proof
 from tunesmith.daemon.worker.train.core import Core, Fused
@@ -19,7 +19,7 @@ from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.spec import TrainingSpec
 
 # Tokens computed at once where the recipe says nothing. On CPUs more costs memory and gains little; measured on
-# SmolLM2-135M, two cores: 192 tokens 2.1 s a step at 1.40 GB, 256 tokens 2.1 s at 1.47 GB.
+# SmolLM2-135M, two cores: peaks of 1.33 GB with 160 tokens, 1.40 with 192, 1.47 with 256, these two with 2.1 s a step.
 WINDOWS = {"cpu": 160, "mps": 2048, "cuda": 8192}
 ATTENDED_LAYERS = {"full_attention", "sliding_attention"}
 RECURRENT = {"mamba", "ssm", "conv", "recurrent", "rwkv"}
@@ -93,6 +93,7 @@ def build(model: Any, *, training: TrainingSpec, device: str, pad_token_id: int)
         packing_path(core, blocked or why(lambda other: other.packed)),
         attention_path(core, backend.key, slower, plain_attention),
         loss_path(core, why(lambda other: other.linear_head)),
+        products_path(core, plain.dtype),
         *kernel_paths(fused, dict.fromkeys(off, "the recipe says fused: false") | reasons),
         PathTaken("compile", "torch.compile", "the recipe asks for it")
         if attempt.compiled
@@ -170,6 +171,16 @@ def loss_path(core: Core, failed: str) -> PathTaken:
     if core.linear_head:
         return PathTaken("loss", "labelled positions, in chunks", "the logits of other positions change nothing")
     return PathTaken("loss", "labelled positions, whole head", failed, fastest=False)
+
+
+def products_path(core: Core, dtype: Any) -> PathTaken:
+    """Of the products with weights in fused layers and in the loss."""
+    if core.device != "cpu" or str(dtype) != "torch.float32":
+        return PathTaken("products", "torch.mm", "oneDNN is called for float32 on CPUs only")
+    missing = products.missing()
+    if missing:
+        return PathTaken("products", "torch.mm", missing, fastest=False)
+    return PathTaken("products", "oneDNN", "in float32; twice as fast as torch.mm on AMD, where it was measured")
 
 
 def kernel_paths(fused: Mapping[str, Fused], without: Mapping[str, str]) -> Iterator[PathTaken]:
