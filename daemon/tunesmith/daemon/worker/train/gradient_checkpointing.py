@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from tunesmith.daemon.api.events import PathTaken
+from tunesmith.daemon.worker.kernels.products import ROWS
 from tunesmith.daemon.worker.packing.windows import Row, Step, Window
 from tunesmith.recipes import optimizers
 from tunesmith.recipes.errors import ModelError
@@ -19,8 +20,8 @@ from tunesmith.recipes.units import bytes_text
 # Of the memory that is free: the rest is for the loss, what kernels need for themselves, and fragmentation.
 USABLE = 0.7
 # Tokens. Three lengths: what does not grow with them is no activation, and without a fused attention some of it grows
-# with their square.
-PROBES = (8, 24, 40)
+# with their square. Multiples of the rows that products are filled up to.
+PROBES = (ROWS, 2 * ROWS, 3 * ROWS)
 PART = "activations"
 
 
