@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.usefixtures("fake_daemon")
@@ -68,6 +69,7 @@ def test_ctrl_c_stops_the_answer_and_then_leaves() -> None:
         read_until(master, "tuned heard 3")
         read_until(master, "tokens/s")
         read_until(master, "> ")
+        until_it_sleeps(process.pid)
         os.write(master, b"\x03")
         assert process.wait(20) == 0
     finally:
@@ -81,6 +83,14 @@ def take_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def until_it_sleeps(pid: int) -> None:
+    """Until the process waits for a key: CPython's readline misses a signal between its prompt and its `select`."""
+    deadline = time.monotonic() + 20
+    while psutil.Process(pid).status() != psutil.STATUS_SLEEPING:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def read_until(master: int, wanted: str) -> str:
