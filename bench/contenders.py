@@ -35,6 +35,7 @@ class Turns:
         self.summary: Any = None
         self.began = self.processor = 0.0
         self.tokens = self.flops = 0.0
+        self.limits: dict[str, float] = {}
         self.out = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what libraries print is not for the bench
 
@@ -52,8 +53,8 @@ class Turns:
             import torch
 
             torch.cuda.synchronize()
-        told: dict[str, float] = {}
-        if self.began:
+        told: dict[str, Any] = {"limits": self.limits} if self.limits else {}
+        if self.began and not self.limits:
             seconds = time.perf_counter() - self.began
             processor = time.process_time() - self.processor
             told = {"seconds": seconds, "processor": processor, "tokens": self.tokens, "flops": self.flops}
@@ -222,14 +223,14 @@ def plain(setup: Setup, turns: Turns) -> None:
 
 
 def limit(setup: Setup, turns: Turns) -> None:
-    """No contender: the operations of a second of matrix products on this machine, now."""
+    """No contender: the operations of a second of matrix products on this machine, now, by each library."""
     import torch
 
-    from tunesmith.daemon.worker.train.limit import measure
+    from tunesmith.daemon.worker.train.limit import by_library
 
     while True:
         turns.next()
-        turns.flops = measure(setup.device, getattr(torch, setup.dtype))
+        turns.limits = by_library(setup.device, getattr(torch, setup.dtype))
 
 
 def flagged(**flags: Any) -> Callable[[Setup, Turns], None]:

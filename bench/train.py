@@ -28,7 +28,12 @@ from tunesmith.recipes.machine.cpu import granted_cores
 
 WARM_UP = 2  # steps of each process that do not count
 OURS, DEFAULT = "tunesmith", "trl"
-AIMS = {"tokens against trl": 2.2, "tokens against trl at its best": 1.3, "limit": 0.5, "peak against trl": 0.5}
+AIMS = {
+    "tokens against trl": 2.2,
+    "tokens against trl at its best": 1.3,
+    "share of torch.mm": 0.5,
+    "peak against trl": 0.5,
+}
 
 
 class Contender:
@@ -118,9 +123,9 @@ def compete(setup: Setup, names: list[str], rounds: int) -> list[Contender]:
             if apart:
                 contender.start()
             for _ in range(rounds if apart else 1):
-                at_most = gauge.turn()["flops"]
+                limits = gauge.turn()
                 if turn := contender.turn():
-                    contender.turns.append(turn | {"limit": at_most})
+                    contender.turns.append(turn | limits)
             if apart:
                 contender.end()
     for contender in [*contenders, gauge]:
@@ -140,17 +145,20 @@ def report(work: Workload, contenders: list[Contender]) -> None:
             continue
         turns = contender.turns
         mine = contender.name == OURS
-        shares = [turn["flops"] / turn["seconds"] / turn["limit"] for turn in turns]
         figure(work, contender.name, "step", statistics.median(turn["seconds"] for turn in turns), "s")
         figure(work, contender.name, "processor time", statistics.median(turn["processor"] for turn in turns), "s")
         figure(work, contender.name, "useful tokens", contender.tokens_per_second, "tokens/s")
         figure(work, contender.name, "peak memory", contender.peak, "bytes")
-        figure(work, contender.name, "limit", statistics.median(shares), "share", AIMS["limit"] if mine else None)
+        for library in turns[0]["limits"]:
+            share = statistics.median(turn["flops"] / turn["seconds"] / turn["limits"][library] for turn in turns)
+            name = f"share of {library}"
+            figure(work, contender.name, name, share, "share", AIMS.get(name) if mine else None)
     done = {contender.name: contender for contender in contenders if not contender.failed}
     if OURS not in done:
         return
-    limits = [turn["limit"] for contender in done.values() for turn in contender.turns]
-    figure(work, "machine", "matrix products", statistics.median(limits), "FLOP/s")
+    limits = [turn["limits"] for contender in done.values() for turn in contender.turns]
+    for library in limits[0]:
+        figure(work, "machine", f"{library} products", statistics.median(each[library] for each in limits), "FLOP/s")
     others = {name: contender for name, contender in done.items() if name != OURS}
     for name, other in others.items():
         ratio = done[OURS].tokens_per_second / other.tokens_per_second

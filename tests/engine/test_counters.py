@@ -56,6 +56,14 @@ def test_the_limit_is_a_rate_that_this_machine_reaches() -> None:
     assert 1e8 < limit.measure("cpu", torch.float32) < 1e16
 
 
+def test_the_limit_is_the_fastest_library_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    assert limit.by_library("cpu", torch.bfloat16).keys() == {"torch.mm"}, "oneDNN's is for float32"
+    monkeypatch.setattr(limit, "by_library", lambda device, dtype: {"torch.mm": 2.0, "oneDNN": 3.0})
+    assert limit.measure("cpu", torch.float32) == 3.0
+
+
 def test_scalars_are_named_as_tensorboard_groups_them() -> None:
     found = tensorboard.scalars(step(1, token_accuracy=0.5, limit_share=None, loss=-1.0))
     assert found["train/token_accuracy"] == 0.5 and found["speed/tokens_per_second"] == 100

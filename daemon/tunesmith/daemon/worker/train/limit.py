@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 SIZES = (512, 1024, 2048, 4096, 8192)  # rows of a square product; the largest that fits into the time says most
@@ -12,10 +13,27 @@ PRODUCTS = 6  # of the largest size that fits; their median is the limit
 
 
 def measure(device: str, dtype: Any) -> float:
-    """Floating-point operations a second of a large square product, the median of several; takes at most about 0.3 s.
+    """Floating-point operations a second of the fastest library; takes at most about 0.3 s a library."""
+    return max(by_library(device, dtype).values())
 
-    The dtype is torch's.
+
+def by_library(device: str, dtype: Any) -> dict[str, float]:
+    """Floating-point operations a second of a large square product, by each library that training may use.
+
+    The dtype is torch's. Medians of several products.
     """
+    import torch
+
+    from tunesmith.daemon.worker.kernels import products
+
+    rates = {"torch.mm": rate(device, dtype, torch.mm)}
+    if products.by_onednn(torch.empty(0, dtype=dtype, device=device)):
+        rates["oneDNN"] = rate(device, dtype, products.onednn)
+    return rates
+
+
+def rate(device: str, dtype: Any, product: Callable[[Any, Any], Any]) -> float:
+    """Floating-point operations a second of `product`, of two square matrices as large as the time allows."""
     import torch
 
     def wait() -> None:
@@ -35,13 +53,12 @@ def measure(device: str, dtype: Any) -> float:
             break
         left_factor = torch.randn(size, size, dtype=dtype, device=device)
         right_factor = torch.randn(size, size, dtype=dtype, device=device)
-        product = torch.empty(size, size, dtype=dtype, device=device)
-        torch.mm(left_factor, right_factor, out=product)
+        product(left_factor, right_factor)
         wait()
         rates = []
         for _ in range(PRODUCTS):
             start = time.perf_counter()
-            torch.mm(left_factor, right_factor, out=product)
+            product(left_factor, right_factor)
             wait()
             rates.append(operations / (time.perf_counter() - start))
     return statistics.median(rates)
