@@ -92,6 +92,10 @@ FAMILIES = (
     Family(
         "qwen3_moe", config("Qwen3MoeConfig", **HEADS, **EXPERTS, num_experts=4, moe_intermediate_size=32)
     ),
+    Family(
+        "phimoe",  # whose routers are linear layers with an output of their own
+        config("PhimoeConfig", **SIZES, **EXPERTS, num_local_experts=4, router_jitter_noise=0.0),
+    ),
     Family("olmo2", config("Olmo2Config", **SIZES)),
     Family("gpt_neox", config("GPTNeoXConfig", **EQUAL_HEADS)),
     Family("starcoder2", config("Starcoder2Config", **SIZES, sliding_window=9)),
@@ -129,6 +133,16 @@ HARD = (
         config(
             "JambaConfig", **SIZES, num_experts=2, num_experts_per_tok=1, attn_layer_period=2, attn_layer_offset=1,
             mamba_d_state=8, mamba_dt_rank=8,
+        ),
+        False,
+    ),
+    Family("llama4", config("Llama4TextConfig", **HEADS, num_local_experts=4, intermediate_size_mlp=96), False),
+    Family("mamba", config("MambaConfig", vocab_size=VOCABULARY, hidden_size=64, num_hidden_layers=2), False),
+    Family(
+        "falcon_h1",
+        config(
+            "FalconH1Config", **SIZES, mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16, mamba_n_groups=1,
+            mamba_d_state=8,
         ),
         False,
     ),

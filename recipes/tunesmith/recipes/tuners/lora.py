@@ -8,9 +8,16 @@ from typing import Any
 from tunesmith.recipes.fields import FloatField, IntField
 from tunesmith.recipes.tuners import Tuner
 
+# Their kernels read these layers' weights without calling the layers: an adapter there would do nothing (transformers
+# 5.23, modeling_*.py: mamba_inner_fn, mamba_split_conv1d_scan_combined).
+PASSED_BY = {"out_proj", "x_proj", "dt_proj"}
+WITH_SUCH_KERNELS = {
+    "bamba", "falcon_h1", "falcon_mamba", "granitemoehybrid", "mamba", "mamba2", "nemotron_h", "zamba2"
+}  # fmt: skip
+
 
 def attach(model: Any, knobs: Mapping[str, Any], seed: int) -> Any:
-    """`model` with a fresh adapter on every linear layer but lm_head; same seed, same adapter."""
+    """`model` with a fresh adapter on every linear layer but lm_head and `left_out`; same seed, same adapter."""
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -20,12 +27,30 @@ def attach(model: Any, knobs: Mapping[str, Any], seed: int) -> Any:
         lora_alpha=knobs["alpha"],
         lora_dropout=knobs["dropout"],
         target_modules="all-linear",
+        exclude_modules=left_out(model) or None,
         task_type="CAUSAL_LM",
     )
     adapted = get_peft_model(model, config)
     # peft has read it; trl would turn the adapter of such a base into bfloat16, whose steps are too coarse for AdamW.
     model.is_loaded_in_4bit = False
     return adapted
+
+
+def left_out(model: Any) -> list[str]:
+    """Names of linear layers that no adapter can sit beside: experts' routers, and those that kernels pass by."""
+    import torch
+
+    kernels = getattr(model.config, "model_type", None) in WITH_SUCH_KERNELS
+    names = []
+    for name, module in model.named_modules():
+        if not isinstance(module, torch.nn.Linear):
+            continue
+        mixer = model.get_submodule(name.rpartition(".")[0])
+        passed_by = kernels and hasattr(mixer, "A_log") and name.rpartition(".")[2] in PASSED_BY
+        # Some routers are linear layers that return scores and choices, not one tensor.
+        if passed_by or "Router" in type(module).__name__:
+            names.append(name)
+    return names
 
 
 CARD = Tuner(
