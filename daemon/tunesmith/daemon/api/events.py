@@ -46,8 +46,13 @@ class StageProgress(_Event, frozen=True, kw_only=True, tag="stage_progress"):
 
 
 class StageFinished(_Event, frozen=True, kw_only=True, tag="stage_finished"):
+    """`peak_bytes` is the most memory that was resident meanwhile; 0 where the system does not tell, and in older
+    journals.
+    """
+
     stage: str
     seconds: float
+    peak_bytes: int = 0
 
 
 class TrainStep(_Event, frozen=True, kw_only=True, tag="train_step"):

@@ -13,6 +13,7 @@ import msgspec
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.worker import resident
 from tunesmith.recipes.errors import DataError, JobError, ModelError
 from tunesmith.recipes.spec import JobSpec
 
@@ -108,11 +109,12 @@ class Context:
     def begin(self, stage: str) -> None:
         self.check_cancelled()
         self.stage, self._stage_started, self._last_progress = stage, time.monotonic(), 0.0
+        resident.forget_peak()
         self.emit(e.StageStarted(time=time.time(), stage=stage))
 
     def end(self) -> None:
         seconds = time.monotonic() - self._stage_started
-        self.emit(e.StageFinished(time=time.time(), stage=self.stage, seconds=seconds))
+        self.emit(e.StageFinished(time=time.time(), stage=self.stage, seconds=seconds, peak_bytes=resident.peak()))
 
     def check_cancelled(self) -> None:
         """Raises Stopped once a person cancelled."""

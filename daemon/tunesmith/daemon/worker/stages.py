@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 from tunesmith.daemon import publish
+from tunesmith.daemon.worker import processor
 from tunesmith.daemon.worker.context import Context
 
 WORKER = "tunesmith.daemon.worker"
@@ -28,4 +29,5 @@ def run_all(context: Context) -> None:
         for module in modules:
             importlib.import_module(f"{WORKER}.{module}").run(context)
         context.end()
+        processor.release_freed_memory()  # no stage needs what another has let go of
     publish.remove(context.checkpoints)  # what has finished is never resumed

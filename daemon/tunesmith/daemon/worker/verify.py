@@ -14,7 +14,7 @@ import msgspec
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import export, load
+from tunesmith.daemon.worker import export, load, processor
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
@@ -62,6 +62,7 @@ def run(context: Context) -> None:
 
     context.progress(0, total, "checks", "merged")
     reference = refer(context)
+    processor.release_freed_memory()  # the merged model is not needed any more
     done += 2
     step("merged")
     results = []

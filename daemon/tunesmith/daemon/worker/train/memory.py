@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker import resident
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.train.tensorboard import Board
 
@@ -124,12 +122,7 @@ def peak(device: str) -> int:
         return int(torch.cuda.max_memory_allocated())
     if device == "mps":
         return int(torch.mps.driver_allocated_memory())  # there is no high-water mark
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage's would be the parent's where that was larger when it started us
-        line = next(line for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    return resident.peak()
 
 
 def callback(context: Context, board: Board) -> Any:
