@@ -32,6 +32,21 @@ def test_padded_is_the_plain_model_s_loss_and_gradients(family: families.Family)
     assert not paths["packing"].fastest and step.positions > step.tokens
 
 
+@each(list(families.FAMILIES))
+def test_fully_trained_it_is_the_plain_model_s_loss_and_gradients(family: families.Family) -> None:
+    theirs = expected(families.base(family).requires_grad_(True).train())
+    ours, _, paths = computed(families.base(family).requires_grad_(True).train())
+    assert_equal(ours, theirs)
+    assert "linear" not in paths or paths["linear"].taken.startswith("oneDNN"), paths["linear"].why
+
+
+@pytest.mark.parametrize(("name", "tokens"), [("trained", 1024), ("adapter", 160)])
+def test_a_window_is_as_large_as_going_over_all_weights_once_more_makes_it(name: str, tokens: int) -> None:
+    (family,) = named("llama")
+    model = families.adapted(family) if name == "adapter" else families.base(family).requires_grad_(True)
+    assert computed(model, window=None)[2]["packing"].taken == f"windows of at most {tokens} tokens"
+
+
 @each([family for family in families.FAMILIES if not family.packs] + list(families.HARD))
 def test_a_family_that_cannot_be_packed_is_padded_and_says_why(family: families.Family) -> None:
     theirs = expected(families.adapted(family))

@@ -38,6 +38,7 @@ def test_they_are_the_products_in_64_bits_up_to_rounding(tokens: int, dtype: str
     onward, back = x.double() @ weight.double().t(), g.double() @ weight.double()
     assert near(products.transposed(x, weight), onward, dtype)
     assert near(products.transposed(x, weight, bias), onward + bias.double(), dtype)
+    assert near(products.outer(g, x), g.double().t() @ x.double(), dtype)
     assert near(products.straight(g, weight), back, dtype)
     assert near(products.added(total.clone(), g, weight), total.double() + back, dtype)
 

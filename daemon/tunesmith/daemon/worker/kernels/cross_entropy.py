@@ -27,7 +27,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         summed = torch.zeros((), dtype=torch.float32, device=hidden.device)
         right = torch.zeros((), dtype=torch.int64, device=hidden.device)
         d_hidden = torch.empty_like(hidden) if needs_hidden else None
-        d_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
+        d_weight: Tensor | None = None
         d_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias and bias is not None else None
         rows = max(1, CHUNK_BYTES.get(hidden.device.type, OTHER_CHUNK_BYTES) // (4 * weight.shape[0]))
         for start in range(0, len(targets), rows):
@@ -45,8 +45,9 @@ class LinearCrossEntropy(torch.autograd.Function):
             gradient = logits.to(hidden.dtype)
             if d_hidden is not None:
                 d_hidden[start : start + rows] = products.straight(gradient, weight)
-            if d_weight is not None:
-                d_weight += torch.mm(gradient.t(), part)
+            if needs_weight:
+                of_part = products.outer(gradient, part).float()
+                d_weight = of_part if d_weight is None else d_weight.add_(of_part)
             if d_bias is not None:
                 d_bias += logits.sum(dim=0)
         ctx.save_for_backward(d_hidden, d_weight, d_bias)

@@ -137,7 +137,8 @@ def fuse(module: Any) -> None:
 
     def fused(self: Any, x: Tensor) -> Any:
         layers = [getattr(self, name) for name in PARTS]
-        parts = [lora.adapter(layer) if "forward" in vars(layer) else None for layer in layers]
+        fused_lora = [hasattr(layer, "lora_A") and "forward" in vars(layer) for layer in layers]
+        parts = [lora.adapter(layer) if ours else None for layer, ours in zip(layers, fused_lora, strict=True)]
         if not all(part and wholly(part, layer) for part, layer in zip(parts, layers, strict=True)):
             gate, up, down = layers
             product = GatedProduct.apply(gate(x), up(x), kind)  # type: ignore[no-untyped-call]

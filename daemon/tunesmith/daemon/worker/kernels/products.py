@@ -53,3 +53,14 @@ def straight(x: Tensor, weight: Tensor) -> Tensor:
 def added(total: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """total (tokens, inputs) + x weight, in place."""
     return total.add_(onednn(x, weight.t())) if by_onednn(x) else total.addmm_(x, weight)
+
+
+def outer(gradient: Tensor, x: Tensor) -> Tensor:
+    """gradient (tokens, outputs), x (tokens, inputs) -> that of the weight, gradientT x (outputs, inputs)."""
+    if not by_onednn(x):
+        return torch.mm(gradient.t(), x)
+    tokens = x.shape[0]
+    if over := tokens % ROWS:  # here the tokens are summed over: zeros add nothing
+        x = torch.nn.functional.pad(x, (0, 0, 0, ROWS - over))
+        gradient = torch.nn.functional.pad(gradient, (0, 0, 0, ROWS - over))
+    return torch.ops.mkldnn._linear_pointwise.default(gradient.t().contiguous(), x.t(), None, "none", [], "")  # type: ignore[no-any-return]

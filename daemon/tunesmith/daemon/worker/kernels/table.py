@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tunesmith.daemon.worker.kernels import gated_mlp, liger, lora, rms_norm, rotary
+from tunesmith.daemon.worker.kernels import gated_mlp, liger, linear, lora, rms_norm, rotary
 
 
 class Kernel(NamedTuple):
@@ -69,6 +69,7 @@ LIGER = "by Liger"
 # Of each part the fastest first.
 KERNELS = (
     Kernel("lora", "fused", lora_layers, lora.refusal, replacing_forward(lora.fuse)),
+    Kernel("linear", "oneDNN", linear.candidates, linear.refusal, replacing_forward(linear.fuse), linear.missing),
     Kernel("gated_mlp", "fused", gated_mlps, gated_mlp.refusal, replacing_forward(gated_mlp.fuse)),
     Kernel("rms_norm", LIGER, norms, rms_norm.refusal, replacing_forward(liger.fuse_norm), liger.missing),
     Kernel("rms_norm", "fused", norms, rms_norm.refusal, replacing_forward(rms_norm.fuse)),
