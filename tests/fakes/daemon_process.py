@@ -72,8 +72,11 @@ class DaemonProcess:
         return view
 
     async def until_step(self, job_id: int, step: int) -> JobView:
+        """Until that step was taken, or the job has finished: a worker that resumes after the last step takes none."""
         deadline = time.monotonic() + 20
-        while (view := await self.client.job(job_id)).step is None or view.step.step < step:
+        while (view := await self.client.job(job_id)).state != "finished" and (
+            view.step is None or view.step.step < step
+        ):
             assert time.monotonic() < deadline, view
             await asyncio.sleep(0.02)
         return view
