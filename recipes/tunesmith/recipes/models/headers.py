@@ -66,7 +66,7 @@ def weight_files(path: Path) -> Sequence[Path]:
         return shards(path)
     if (path / WHOLE).is_file():
         return (path / WHOLE,)
-    if found := [file for file in sorted(path.glob("*.safetensors")) if not file.name.startswith(NOT_THE_MODEL)]:
+    if found := [file for file in sorted(path.glob("*.safetensors")) if is_of_the_model(file.name)]:
         return found
     found = [file for file in sorted(path.glob("*.gguf")) if not file.name.startswith("mmproj")]
     if len({PART.sub("", file.stem) for file in found}) > 1:
@@ -76,6 +76,11 @@ def weight_files(path: Path) -> Sequence[Path]:
             "model_files",
         )
     return found
+
+
+def is_of_the_model(path: str) -> bool:
+    """Whether a safetensors file of this path in the model's folder belongs to it."""
+    return "/" not in path and not path.startswith(NOT_THE_MODEL)
 
 
 def shards(folder: Path) -> Sequence[Path]:
