@@ -44,7 +44,8 @@ def at_huggingface(id: str) -> Described:
             counts = info.safetensors.parameters
         else:
             with suppress(NotASafetensorsRepoError, SafetensorsParsingError):
-                counts = {**api.get_safetensors_metadata(id, revision=info.sha).parameter_count}
+                files = api.get_safetensors_metadata(id, revision=info.sha)
+                counts = {str(dtype): count for dtype, count in files.parameter_count.items()}
         known = headers.decoded(Path(config))
     license = next((tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")), "")
     unpacked = counts and set(counts) <= safetensors.WEIGHTS
