@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from families import EQUAL_HEADS, EXPERTS, EYES, FAMILIES, HARD, HEADS, SIZES, Family, config
+from families import EQUAL_HEADS, EXPERTS, EYES, FAMILIES, HARD, HEADS, SIZES, Family, adapted, config
 
 from tunesmith.recipes.models import from_config
+from tunesmith.recipes.models.facts import LINEAR
 
 # Its recurrent layers (RG-LRU) are counted by nothing here, so that it is told to be unknown.
 UNCOUNTED = {"recurrent_gemma"}
@@ -54,6 +55,17 @@ MORE = (
 ALL = [family for family in (*FAMILIES, *HARD, *MORE) if family.name not in UNCOUNTED]
 
 
+# peft reaches into routed experts and towers by rules of its own; layers that Mamba's kernels pass by get no adapter
+# (tuners/lora).
+OTHERWISE = {
+    "deepseek_v3", "ernie4_5_moe", "falcon_h1", "gemma3_with_eyes", "glm4_moe", "gpt_oss", "granite4_dense",
+    "granitemoe", "granitemoehybrid", "hunyuan_v1_moe", "jamba", "lfm2_moe", "llama4", "mamba", "mistral3", "mixtral",
+    "phimoe", "qwen2_moe", "qwen3_moe", "qwen3_next",
+}  # fmt: skip
+ORDINARY = [family for family in ALL if family.name not in OTHERWISE]
+RANK = 4  # of families.adapted
+
+
 def counted(configuration: Any) -> int:
     """The numbers of the model, shared ones once; nothing is allocated."""
     import torch
@@ -74,8 +86,17 @@ def test_derived_parameters_are_exact(family: Family) -> None:
     assert facts.known
 
 
+@pytest.mark.parametrize("family", ORDINARY, ids=lambda family: family.name)
+def test_linear_matrices_are_those_that_lora_sits_beside(family: Family) -> None:
+    model = adapted(family)
+    trained = sum(weight.numel() for name, weight in model.named_parameters() if "lora_" in name)
+    matrices = [matrix for matrix in from_config(family.config().to_dict()).matrices if matrix.part in LINEAR]
+    assert trained == RANK * sum((matrix.inputs + matrix.outputs) * matrix.count for matrix in matrices)
+
+
 def test_that_was_many_families() -> None:
     assert len(ALL) >= 50
+    assert len(ORDINARY) >= 30
 
 
 @pytest.mark.parametrize("family", [family for family in HARD if family.name in UNCOUNTED], ids=lambda f: f.name)

@@ -144,6 +144,18 @@ def test_what_lies_in_the_files_goes_before_what_was_derived(tmp_path: Path) -> 
     assert (facts.parameters, facts.derived_parameters) == (77, derived.parameters)
 
 
+def test_a_head_that_is_the_embeddings_counts_once(tmp_path: Path) -> None:
+    both = {"model.embed_tokens.weight": ("F16", [7, 3]), "lm_head.weight": ("F16", [7, 3])}
+    write(tmp_path / "model.safetensors", both)
+    counts = []
+    for tied in (True, False):
+        (tmp_path / "config.json").write_text(json.dumps(CONFIG | {"tie_word_embeddings": tied}))
+        counts.append(read(tmp_path).parameters)
+    assert counts == [21, 42]
+    stored = read(tmp_path).stored
+    assert stored is not None and stored.bytes == 84
+
+
 def test_a_folder_without_a_model_is_told_what_it_lacks(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"has no config\.json"):
         read(tmp_path)

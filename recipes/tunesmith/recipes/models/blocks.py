@@ -100,4 +100,4 @@ def feed_forward(
     if experts.shared:
         mlp(tally, SHARED, sizes.hidden, experts.shared, rules, biased)
         if rules.shared_gate:
-            tally.matrix(ROUTER, "shared_expert_gate", sizes.hidden, 1)
+            tally.matrix(SHARED, "shared_expert_gate", sizes.hidden, 1)

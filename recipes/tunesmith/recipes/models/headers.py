@@ -21,6 +21,7 @@ WHOLE = "model.safetensors"
 NOT_THE_MODEL = ("adapter_", "consolidated", "optimizer", "training")
 # Tensors that old checkpoints store though they are computed: no parameters.
 COMPUTED = re.compile(r"(rotary_emb\.inv_freq|\.masked_bias|attn\.bias)$")
+HEAD = "lm_head.weight"
 # One file of several that hold a model in GGUF.
 PART = re.compile(r"-\d{5}-of-\d{5}$")
 
@@ -30,11 +31,15 @@ def read(folder: Path) -> ModelFacts:
     facts = from_config(config_of(folder), str(folder / "config.json"))
     if not weight_files(folder):
         return facts
-    return msgspec.structs.replace(facts, stored=tensors(folder))
+    return msgspec.structs.replace(facts, stored=tensors(folder, tied=facts.tied_embeddings))
 
 
-def tensors(path: Path) -> Stored:
-    """What the weight files in the folder `path`, or the one file it is, hold. Raises ModelError without any."""
+def tensors(path: Path, *, tied: bool = False) -> Stored:
+    """What the weight files in the folder `path`, or the one file it is, hold.
+
+    With `tied` an output head that is stored although it is the embeddings counts as bytes, not as parameters. Raises
+    ModelError without any files.
+    """
     files = weight_files(path)
     if not files:
         raise ModelError(
@@ -43,17 +48,18 @@ def tensors(path: Path) -> Stored:
             "model_files",
         )
     read_header = gguf_header.read if files[0].suffix == ".gguf" else safetensors.read
-    return counted([tensor for file in files for tensor in read_header(file)], len(files))
+    return counted([tensor for file in files for tensor in read_header(file)], len(files), tied=tied)
 
 
-def counted(found: Iterable[Tensor], files: int) -> Stored:
+def counted(found: Iterable[Tensor], files: int, *, tied: bool = False) -> Stored:
     """Added up. Whole numbers hold several weights each, so that nothing can be said of how many there are."""
     parameters = stored = 0
     dtypes = set()
     for tensor in found:
         stored += tensor.bytes
         dtypes.add(tensor.dtype)
-        parameters += 0 if COMPUTED.search(tensor.name) else tensor.numbers
+        again = COMPUTED.search(tensor.name) or (tied and tensor.name.endswith(HEAD))
+        parameters += 0 if again else tensor.numbers
     unpacked = dtypes <= safetensors.WEIGHTS | gguf_header.TYPES
     return Stored(parameters if unpacked else None, stored, tuple(sorted(dtypes)), files)
 
