@@ -8,6 +8,7 @@ import pytest
 from families import EQUAL_HEADS, EXPERTS, EYES, FAMILIES, HARD, HEADS, SIZES, Family, adapted, config
 
 from tunesmith.recipes.models import from_config
+from tunesmith.recipes.models.defaults import DEFAULTS, NAMES
 from tunesmith.recipes.models.facts import LINEAR
 
 # Its recurrent layers (RG-LRU) are counted by nothing here, so that it is told to be unknown.
@@ -92,6 +93,14 @@ def test_linear_matrices_are_those_that_lora_sits_beside(family: Family) -> None
     trained = sum(weight.numel() for name, weight in model.named_parameters() if "lora_" in name)
     matrices = [matrix for matrix in from_config(family.config().to_dict()).matrices if matrix.part in LINEAR]
     assert trained == RANK * sum((matrix.inputs + matrix.outputs) * matrix.count for matrix in matrices)
+
+
+@pytest.mark.parametrize("model_type", DEFAULTS)
+def test_defaults_are_those_of_transformers(model_type: str) -> None:
+    from transformers import AutoConfig
+
+    there = AutoConfig.for_model(model_type).to_dict()
+    assert DEFAULTS[model_type] == tuple(there[name] for name in NAMES)
 
 
 def test_that_was_many_families() -> None:

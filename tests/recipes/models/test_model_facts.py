@@ -69,6 +69,19 @@ def test_a_language_model_within_another_is_found() -> None:
     assert (facts.model_type, facts.layers) == ("gemma3", 26)
 
 
+def test_what_a_nested_config_leaves_out_is_its_class_s_default() -> None:
+    """As Gemma 3 4B is published: heads and vocabulary are not written."""
+    text = {"hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34, "sliding_window": 1024}
+    eyes = {
+        "model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+        "image_size": 896, "patch_size": 14, "vision_use_head": False,
+    }  # fmt: skip
+    published = {"model_type": "gemma3", "text_config": text | {"model_type": "gemma3_text"}, "vision_config": eyes}
+    assert from_config(published).parameters == 4_300_079_472
+    with pytest.raises(ModelError, match="under 'text_config' has no 'vocab_size'"):
+        from_config({"model_type": "new", "text_config": text})
+
+
 def test_only_the_chosen_experts_are_active() -> None:
     facts = from_config(MIXTRAL)
     assert (facts.parameters, facts.active_parameters) == (46_702_792_704, 12_879_925_248)

@@ -10,6 +10,7 @@ from tunesmith.recipes.models import blocks, kinds, mixers, towers
 from tunesmith.recipes.models.blocks import Experts, Sizes
 from tunesmith.recipes.models.config import Values
 from tunesmith.recipes.models.conventions import KNOWN, LLAMA, Conventions
+from tunesmith.recipes.models.defaults import completed
 from tunesmith.recipes.models.facts import MLP, ModelFacts
 from tunesmith.recipes.models.tally import Tally
 
@@ -26,7 +27,9 @@ def from_config(config: Mapping[str, Any], source: str = "config.json") -> Model
     Raises ModelError naming the key that is missing or wrong. An unknown model_type is counted as an ordinary decoder.
     """
     whole = Values(config, source)
-    text = next((whole.below(key) for key in NESTED if whole.has(key)), whole)
+    text = whole
+    if nested := next((whole.below(key) for key in NESTED if whole.has(key)), None):
+        text = Values(completed(nested.values), nested.name)
     model_type = str(text.get("model_type") or whole.get("model_type") or "")
     rules = KNOWN.get(model_type, LLAMA)
     layers, hidden = text.positive("layers"), text.positive("hidden_size")
