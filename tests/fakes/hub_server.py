@@ -30,10 +30,13 @@ class FakeHub:
     `refuse` is a status for every listing, `refuse_files` one for every file. `altered` are files whose bytes come
     wrong, `cut` those whose connection breaks once after so many bytes, `stalled` those that stop there and stay open.
     With `portal` a page of the network comes instead of every listing, without `ranges` files only come whole.
+    A `kind` other than "dataset" is "model"; of one, `about` is what both hubs add to its description.
     """
 
-    def __init__(self, repository: str, files: dict[str, bytes]) -> None:
-        self.repository, self.files = repository, files
+    def __init__(
+        self, repository: str, files: dict[str, bytes], kind: str = "dataset", about: dict[str, Any] | None = None
+    ) -> None:
+        self.repository, self.files, self.kind, self.about = repository, files, kind, about or {}
         self.refuse = self.refuse_files = 0
         self.portal, self.ranges = False, True
         self.altered: set[str] = set()
@@ -72,7 +75,7 @@ class FakeHub:
                 sibling["lfs"] = {"size": len(content), "sha256": digest, "pointerSize": 130}
             siblings.append(sibling)
         return {"id": self.repository, "sha": COMMIT, "private": False, "downloads": 0, "likes": 0, "tags": [],
-                "siblings": siblings}  # fmt: skip
+                "siblings": siblings} | self.about  # fmt: skip
 
     def listed_for_modelscope(self, page: int, size: int) -> dict[str, Any]:
         entries = [
@@ -80,8 +83,17 @@ class FakeHub:
              "Sha256": hashlib.sha256(content).hexdigest(), "Revision": COMMIT}
             for path, content in self.files.items()
         ]  # fmt: skip
+        if self.kind == "model":  # whose listing has no pages
+            return {"Code": 200, "Success": True, "Message": "", "Data": {"Files": entries}}
         of_page = entries[(page - 1) * size : page * size]
         return {"Code": 200, "Success": True, "Message": "", "Data": {"Files": of_page}}
+
+
+def as_of_a_dataset(parts: list[str]) -> list[str]:
+    """The address of a model as that of a data set: they differ in one word, or in that it is left out."""
+    if "models" in parts[:3]:
+        return ["datasets" if part == "models" else part for part in parts]
+    return ["datasets", *parts] if parts[2:3] == ["resolve"] else parts
 
 
 def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
@@ -95,7 +107,11 @@ def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             address = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(address.query).items()}
             parts = [unquote(part) for part in address.path.strip("/").split("/")]
-            match parts:
+            match parts if hub.kind == "dataset" else as_of_a_dataset(parts):
+                case ["openapi", "v1", "datasets", owner, name]:
+                    self.listing(f"{owner}/{name}", {"success": True, "data": {"id": hub.repository} | hub.about})
+                case ["api", "v1", "datasets", owner, name, "repo", "files"] if hub.kind == "model":
+                    self.listing(f"{owner}/{name}", hub.listed_for_modelscope(1, 0))
                 case ["api", "datasets", owner, name, *_]:
                     self.listing(f"{owner}/{name}", hub.listed_for_huggingface())
                 case ["datasets", owner, name, "resolve", _, *path]:
@@ -125,6 +141,9 @@ def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
 
         def resolve(self, repository: str, path: str) -> None:
             if not self.known(repository, hub.refuse_files):
+                return
+            if path not in hub.files:
+                self.send_json(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
                 return
             if len(hub.files[path]) < LARGE:
                 self.send_file(path)
@@ -158,29 +177,32 @@ def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             if path in hub.altered:
                 content = bytes([content[0] ^ 1]) + content[1:]
             wanted = self.headers.get("Range") if hub.ranges else None
-            start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
+            start, end = 0, len(content)
+            if wanted:
+                first, _, last = wanted.removeprefix("bytes=").partition("-")
+                start, end = int(first), min(int(last) + 1, len(content)) if last else len(content)
             host = self.headers["Host"].partition(":")[0]
             hub.asked.append(Asked(path, start, host, self.headers.get("Authorization")))
             self.send_response(206 if wanted else 200)
-            self.send_header("Content-Length", str(len(content) - start))
+            self.send_header("Content-Length", str(end - start))
             self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
             self.send_header("X-Repo-Commit", COMMIT)
             if wanted:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+                self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
             self.end_headers()
             if self.command != "GET":
                 return
-            if (end := hub.cut.pop(path, None)) is not None:
-                self.wfile.write(content[start:end])
+            if (broken := hub.cut.pop(path, None)) is not None:
+                self.wfile.write(content[start:broken])
                 self.close_connection = True
-            elif (end := hub.stalled.pop(path, None)) is not None:
-                self.wfile.write(content[start:end])
+            elif (broken := hub.stalled.pop(path, None)) is not None:
+                self.wfile.write(content[start:broken])
                 self.wfile.flush()
                 hub.stalling.set()
                 hub.released.wait()
                 self.close_connection = True
             else:
-                self.wfile.write(content[start:])
+                self.wfile.write(content[start:end])
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass

@@ -40,6 +40,13 @@ def test_a_card_is_found_by_dropping_a_file_in(folder: Path) -> None:
         catalog.load(folder.name, Tuner)["two"] = None  # type: ignore[index]
 
 
+def test_a_folder_among_the_files_is_no_card(folder: Path) -> None:
+    (folder / "one.py").write_text(GOOD.format(key="one"))
+    (folder / "below").mkdir()
+    (folder / "below" / "__init__.py").touch()
+    assert list(catalog.load(folder.name, Tuner)) == ["one"]
+
+
 def test_a_file_without_a_card_is_refused_by_name(folder: Path) -> None:
     (folder / "empty.py").write_text("")
     with pytest.raises(TypeError, match=r"\.empty must end in CARD, a Tuner"):

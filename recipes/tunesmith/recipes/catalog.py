@@ -18,12 +18,14 @@ Card = TypeVar("Card", bound=Keyed)
 
 
 def load(package: str, kind: type[Card]) -> Mapping[str, Card]:
-    """Cards of `package` by key, in file-name order.
+    """Cards of `package` by key, in file-name order; a folder in it is no card.
 
     Raises TypeError when a module has no CARD of `kind`, ValueError when two share a key; both name the module.
     """
     cards: dict[str, Card] = {}
     for info in sorted(pkgutil.iter_modules(importlib.import_module(package).__path__), key=lambda info: info.name):
+        if info.ispkg:
+            continue
         module = importlib.import_module(f"{package}.{info.name}")
         card = vars(module).get("CARD")
         if not isinstance(card, kind):

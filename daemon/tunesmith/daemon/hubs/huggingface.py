@@ -100,28 +100,29 @@ def counter(received: Callable[[int], None]) -> type[Any]:
 
 
 @contextmanager
-def told(repository: str, path: str = "") -> Iterator[None]:
-    """The library's errors as ours."""
+def told(repository: str, path: str = "", hub: Hub | None = None) -> Iterator[None]:
+    """The library's errors as ours; `hub` is what they call it, with the page that they name."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
+    hub = hub or CARD
     try:
         yield
     except HfHubHTTPError as error:
         said = refusals.one_line(error.server_message or "")
-        raise refusals.by_status(CARD, repository, error.response.status_code, said) from error
+        raise refusals.by_status(hub, repository, error.response.status_code, said) from error
     except OfflineModeIsEnabled as error:
-        raise refusals.offline(CARD, "HF_HUB_OFFLINE is set") from error
+        raise refusals.offline(hub, "HF_HUB_OFFLINE is set") from error
     except httpx2.HTTPError as error:
-        raise refusals.offline(CARD, error) from error
+        raise refusals.offline(hub, error) from error
     except HFValidationError as error:
-        raise refusals.by_status(CARD, repository, 404) from error
+        raise refusals.by_status(hub, repository, 404) from error
     except ValueError as error:  # a page where JSON should be: what a network shows before it lets one in
-        raise refusals.offline(CARD, "something else than the hub answered") from error
+        raise refusals.offline(hub, "something else than the hub answered") from error
     except OSError as error:
         if error.errno is not None:  # the disk's own; the library raises a bare OSError for a wrong size
             raise
-        raise refusals.corrupt(CARD, path, str(error)) from error
+        raise refusals.corrupt(hub, path, str(error)) from error
 
 
 CARD = Hub(

@@ -62,34 +62,36 @@ def counter(received: Callable[[int], None]) -> type[Any]:
 
 
 @contextmanager
-def told(repository: str) -> Iterator[None]:
-    """The library's errors as ours."""
+def told(repository: str, hub: Hub | None = None) -> Iterator[None]:
+    """The library's errors as ours; `hub` is what they call it, with the page that they name."""
     import requests
     from modelscope_hub.errors import HubError
 
+    hub = hub or CARD
     try:
         yield
     except requests.JSONDecodeError as error:  # a page: what a network shows before it lets one in
-        raise refusals.offline(CARD, "something else than the hub answered") from error
+        raise refusals.offline(hub, "something else than the hub answered") from error
     except (HubError, requests.RequestException) as error:
-        raise translated(error, repository) from error
+        raise translated(error, repository, hub=hub) from error
 
 
-def translated(error: BaseException, repository: str, path: str = "") -> TunesmithError:
+def translated(error: BaseException, repository: str, path: str = "", hub: Hub | None = None) -> TunesmithError:
     from modelscope_hub.errors import APIError, FileDownloadError, FileIntegrityError
 
+    hub = hub or CARD
     match error:
         case FileDownloadError(failed_files={**failed}) if failed:
             first_path, first = next(iter(failed.items()))
             if isinstance(first, OSError) and not isinstance(first, ConnectionError) and first.errno is not None:
                 raise first  # the disk's own
-            return translated(first, repository, first_path)
+            return translated(first, repository, first_path, hub)
         case FileIntegrityError():
-            return refusals.corrupt(CARD, path, error.message)
+            return refusals.corrupt(hub, path, error.message)
         case APIError(status_code=int(status)):
-            return refusals.by_status(CARD, repository, status, refusals.one_line(error.message))
+            return refusals.by_status(hub, repository, status, refusals.one_line(error.message))
         case _:
-            return refusals.offline(CARD, error)
+            return refusals.offline(hub, error)
 
 
 CARD = Hub(
