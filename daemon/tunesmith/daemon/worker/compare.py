@@ -86,8 +86,9 @@ def compare(reference: list[Any], found: Iterable[Any], texts: list[list[int]]) 
         expected, logits = expected[start:], torch.as_tensor(logits[start:])
         if expected.shape != logits.shape:  # another vocabulary
             return Scores(WORST, 0.0, len(expected))
-        for rows, others in zip(expected.split(AT_ONCE), logits.split(AT_ONCE), strict=True):
-            ours, theirs = rows.double().log_softmax(-1), others.double().log_softmax(-1)
+        for begun in range(0, len(expected), AT_ONCE):
+            ours = expected[begun : begun + AT_ONCE].double().log_softmax(-1)
+            theirs = logits[begun : begun + AT_ONCE].double().log_softmax(-1)
             divergence += float((ours.exp() * (ours - theirs)).sum())
             agreed += int((ours.argmax(-1) == theirs.argmax(-1)).sum())
         compared += len(expected)
