@@ -45,6 +45,17 @@ def test_a_container_gets_the_cores_and_memory_of_its_limits(tmp_path: Path, mon
     assert cpu.granted_cores() == 1
 
 
+def test_what_the_host_has_beyond_the_limits_is_known_and_left_out_without_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control_group(tmp_path, monkeypatch, cpu_max="100000 100000", memory_max="2000000000", memory_current="0")
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert (cpu.facts().host_cores, cpu.facts().host_memory_bytes) == (64, psutil.virtual_memory().total)
+    control_group(tmp_path, monkeypatch, cpu_max="max 100000", memory_max="max")
+    monkeypatch.setattr("os.cpu_count", cpu.granted_cores)
+    assert (cpu.facts().host_cores, cpu.facts().host_memory_bytes) == (None, None)
+
+
 def test_files_that_were_read_do_not_take_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stat = "anon 100000000\nfile 300000000\nactive_file 0\ninactive_file 300000000"
     control_group(tmp_path, monkeypatch, memory_max="2000000000", memory_current="500000000", memory_stat=stat)

@@ -71,6 +71,8 @@ def test_an_apple_gpu_may_use_what_metal_recommends() -> None:
     assert (found.kind, found.note) == ("mps", "unified memory")
     assert (found.memory_bytes, found.memory_free_bytes) == (27_000_000_000, 26_600_000_000)
     assert found.bf16 is True, "a product in bfloat16 came out right"
+    later = merge(machine(by_share), seen_by("mps"), live=False).device
+    assert (later.memory_bytes, later.memory_free_bytes) == (27_000_000_000, 20_000_000_000), "memory is shared: psutil"
     assert seen_by("mps_old").devices[0].bf16 is None, "macOS before 14 refuses bfloat16"
 
 
@@ -148,7 +150,8 @@ def test_a_library_that_does_not_work_has_a_command_unless_it_is_not_for_this_ma
     assert all(says.library_fix(name, broken, "cuda") for name in LIBRARIES), "each can be put right"
     assert [name for name in LIBRARIES if not says.library_fix(name, broken, "cpu")] == ["flash_attn", "liger_kernel"]
     assert says.library_fix("bitsandbytes", Tried(True, "", 0.5), "cpu") == ""
-    assert says.library("bitsandbytes", broken) == "does not work: RuntimeError: no kernel image"
+    assert says.library(broken) == "does not work: RuntimeError: no kernel image"
+    assert says.library(Tried(False, "flash_attn is not installed", 0.0, missing=True)).startswith("not used: ")
 
 
 def test_every_dtype_and_rate_has_its_sentence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,6 +104,15 @@ def test_a_holder_of_another_container_is_told_as_such(see: See) -> None:
     (found,), (warning,) = see(SYSTEM + h200("free 50754820096", f"process {unused} 100000000000"))
     assert found.used_by == (Holder(unused, None, 100_000_000_000),), "no process of that number here: no name"
     assert "a process of another user or container" in warning.text
+
+
+def test_a_name_that_would_act_on_the_terminal_does_not(see: See, tmp_path: Path) -> None:
+    program = tmp_path / "\x1b[31mred"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    with subprocess.Popen([str(program), "60"]) as process:
+        (found,), _ = see(SYSTEM + RTX_4090 + f"process {process.pid} 900000000\n")
+        process.kill()
+    assert found.used_by == (Holder(process.pid, "[31mred", 900_000_000),), "the escape itself is gone"
 
 
 def test_memory_that_nobody_admits_to_is_told_with_where_to_look(see: See) -> None:

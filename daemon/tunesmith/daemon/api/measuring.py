@@ -79,7 +79,7 @@ def measure(home: Home, machine: Machine, tell: Callable[[str], None]) -> Measur
     while True:
         answer = _ask([str(home.root), *(word for step in left_out for word in ("--without", step))], tell)
         if isinstance(answer, Measured):
-            _keep(home, Kept(basis(machine), answer))
+            keep(home, machine, answer)
             return answer
         # A kernel for another processor ends the process that tries it: everything else can still be measured.
         if not (isinstance(answer, Ended) and answer.by_signal and answer.step) or answer.step in left_out:
@@ -99,6 +99,11 @@ def merged(home: Home, machine: Machine) -> Machine:
     """`machine` with what the engine was seen to offer when it was measured; as it is where it never was."""
     found = kept(home, machine)
     return merge.merge(machine, found.surface, live=False) if found else machine
+
+
+def only_torch_knows(surface: Surface) -> bool:
+    """Whether there are devices whose free memory is not known without torch."""
+    return any(device.kind in ("xpu", "npu") or device.architecture for device in surface.devices)
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -163,8 +168,9 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _keep(home: Home, found: Kept) -> None:
+def keep(home: Home, machine: Machine, measured: Measured) -> None:
     """Whole or not at all: written beside it, then renamed."""
+    home.measured.parent.mkdir(parents=True, exist_ok=True)
     part = home.measured.with_name(f".machine-{os.getpid()}.json")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(Kept(basis(machine), measured))))
     os.replace(part, home.measured)

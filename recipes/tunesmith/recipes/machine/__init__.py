@@ -67,7 +67,10 @@ class Backend(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """`cores` and memory are what this process is really granted (affinity, cgroup), not what the host has."""
+    """`cores` and memory are what this process is really granted (affinity, cgroup), not what the host has.
+
+    `host_cores` and `host_memory_bytes` are the host's, None where all of it is granted.
+    """
 
     system: str
     cpu_name: str
@@ -78,6 +81,8 @@ class Machine(msgspec.Struct, frozen=True):
     devices: tuple[Device, ...]
     disk_free_bytes: int
     warnings: tuple[Warning, ...] = ()
+    host_cores: int | None = None
+    host_memory_bytes: int | None = None
 
     @property
     def device(self) -> Device:
@@ -120,4 +125,6 @@ def detect(folder: Path | None = None) -> Machine:
         devices=tuple(devices),
         disk_free_bytes=disk_free,
         warnings=tuple(warnings),
+        host_cores=facts.host_cores,
+        host_memory_bytes=facts.host_memory_bytes,
     )

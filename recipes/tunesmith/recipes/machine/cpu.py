@@ -11,7 +11,9 @@ import psutil
 
 from tunesmith.recipes.machine import Backend, Device, Warning
 
-SIMD_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon", "asimd", "sve", "bf16")
+SIMD_FLAGS = (
+    "avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16", "neon", "asimd", "sve", "bf16",
+)  # fmt: skip
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -21,6 +23,8 @@ class CpuFacts(msgspec.Struct, frozen=True):
     simd: tuple[str, ...]
     memory_bytes: int
     memory_free_bytes: int
+    host_cores: int | None = None
+    host_memory_bytes: int | None = None
 
 
 def facts() -> CpuFacts:
@@ -28,7 +32,17 @@ def facts() -> CpuFacts:
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("Features") or "").split())
     name = info.get("model name") or platform.processor() or platform.machine()
-    return CpuFacts(name, granted_cores(), tuple(f for f in SIMD_FLAGS if f in flags), total, free)
+    simd = tuple(flag for flag in SIMD_FLAGS if flag in flags)
+    cores, host_cores, host_total = granted_cores(), os.cpu_count() or 1, psutil.virtual_memory().total
+    return CpuFacts(
+        name,
+        cores,
+        simd,
+        total,
+        free,
+        host_cores if host_cores > cores else None,
+        host_total if host_total > total else None,
+    )
 
 
 def granted_cores() -> int:

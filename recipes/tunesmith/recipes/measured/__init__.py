@@ -39,11 +39,12 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """Whether a real small step went right, why not, and how long it took."""
+    """Whether a real small step went right, why not, and how long it took; `missing`: there was nothing to try."""
 
     works: bool
     why: str
     seconds: float
+    missing: bool = False
 
 
 class Measured(msgspec.Struct, frozen=True, tag="measured"):

@@ -66,7 +66,14 @@ def _others(known: Sequence[Device], seen: Sequence[TorchDevice]) -> list[Device
     """Those of AMD, Intel, Ascend and Apple: torch's own where it has some of a kind, else as `known`."""
     shown = [device for device in seen if device.kind != "cuda" or device.architecture is not None]
     kinds = {device.kind for device in shown}
-    return [*map(_described, shown), *(device for device in known if device.kind not in kinds)]
+    found = []
+    for device in map(_described, shown):
+        apple = next((other for other in known if other.kind == device.kind == "mps"), None)
+        if apple and not device.memory_free_bytes:  # what is free of the whole memory is known without torch
+            free = min(apple.memory_free_bytes, device.memory_bytes or apple.memory_free_bytes)
+            device = replace(device, memory_bytes=device.memory_bytes or apple.memory_bytes, memory_free_bytes=free)
+        found.append(device)
+    return [*found, *(device for device in known if device.kind not in kinds)]
 
 
 def _described(shown: TorchDevice) -> Device:

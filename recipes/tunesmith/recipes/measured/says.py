@@ -60,8 +60,10 @@ def disk(rate: Rate) -> str:
     return f"{bytes_text(rate.per_second)}/s until it is safe: a checkpoint of 1 GB takes {seconds:.2g} s"
 
 
-def library(name: str, tried: Tried) -> str:
-    return f"works: a small step took {tried.seconds:.1f} s" if tried.works else f"does not work: {tried.why}"
+def library(tried: Tried) -> str:
+    if tried.works:
+        return f"works: a small step took {tried.seconds:.1f} s"
+    return f"not used: {tried.why}" if tried.missing else f"does not work: {tried.why}"
 
 
 def library_fix(name: str, tried: Tried, device: str) -> str:

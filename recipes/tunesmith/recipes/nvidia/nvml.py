@@ -130,7 +130,8 @@ def _users(own: Any) -> tuple[Holder, ...] | None:
 
 
 def _name(pid: int) -> str | None:
+    """Only what can be printed: a program may give itself any name, escape codes too."""
     try:
-        return psutil.Process(pid).name() or None
+        return "".join(filter(str.isprintable, psutil.Process(pid).name())) or None
     except psutil.Error:  # ended meanwhile, or in a container whose processes we do not see
         return None

@@ -32,14 +32,15 @@ def said(error: BaseException) -> str:
 def attempt(library: str, device: str) -> Tried:
     """Never raises: how `library` fails is the answer."""
     began = time.perf_counter()
+    works, why, missing = False, "", False
     try:
         TRIES[library](device)
-        works, why = True, ""
+        works = True
     except Unsuited as reason:
-        works, why = False, str(reason)
+        why, missing = str(reason), True
     except Exception as error:  # noqa: BLE001 - kernels fail in any way, and each way is an answer
-        works, why = False, f"{type(error).__name__}: {said(error)}"
-    return Tried(works, why, round(time.perf_counter() - began, 2))
+        why = f"{type(error).__name__}: {said(error)}"
+    return Tried(works, why, round(time.perf_counter() - began, 2), missing)
 
 
 def bitsandbytes(device: str) -> None:
@@ -106,7 +107,7 @@ def compiled(device: str) -> None:
         try:
             code = process.wait(COMPILE_WITHIN_S)
         except subprocess.TimeoutExpired as error:
-            raise Unsuited(f"a small step was not compiled within {COMPILE_WITHIN_S:.0f} s") from error
+            raise TimeoutError(f"a small step was not compiled within {COMPILE_WITHIN_S:.0f} s") from error
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # the compiler it started, too
@@ -114,7 +115,7 @@ def compiled(device: str) -> None:
         if code:
             errors.seek(0)
             lines = [line for line in errors.read().decode("utf-8", "replace").splitlines() if ": " in line]
-            raise Unsuited(next((line.strip()[:300] for line in lines if "Error: " in line), f"it ended with {code}"))
+            raise RuntimeError(next((line.strip() for line in lines if "Error: " in line), f"it ended with {code}"))
 
 
 def compile_here(device: str) -> None:
