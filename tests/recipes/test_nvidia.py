@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -104,6 +105,15 @@ def test_a_holder_of_another_container_is_told_as_such(see: See) -> None:
     (found,), (warning,) = see(SYSTEM + h200("free 50754820096", f"process {unused} 100000000000"))
     assert found.used_by == (Holder(unused, None, 100_000_000_000),), "no process of that number here: no name"
     assert "a process of another user or container" in warning.text
+
+
+def test_a_run_of_ours_is_told_as_such_and_nobody_is_told_to_kill_it(see: See) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)", "tunesmith.daemon.worker", "jobs/1", "1"]
+    with subprocess.Popen(command) as run:
+        (found,), (warning,) = see(SYSTEM + h200("free 50754820096", f"process {run.pid} 100000000000"))
+        run.kill()
+    assert found.used_by == (Holder(run.pid, "a run of Tunesmith", 100_000_000_000),)
+    assert "tunesmith jobs list" in warning.fix and "kill" not in warning.fix
 
 
 def test_a_name_that_would_act_on_the_terminal_does_not(see: See, tmp_path: Path) -> None:

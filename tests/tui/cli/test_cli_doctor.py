@@ -74,11 +74,13 @@ def test_the_groups_go_from_the_hardware_up(tunesmith: Any, home: Home, measured
 
 @pytest.mark.slow
 def test_the_first_time_it_measures_and_tells_so_on_standard_error(tunesmith: Any, home: Home) -> None:
-    first = tunesmith("doctor", "--json")
-    assert "Measuring this machine" in first.err
-    assert first.json["measured"]["products"]["float32"]["per_second"] > 1e9
+    # Half a minute's work takes minutes where other tests run beside it.
+    first = subprocess.run([*DOCTOR, "--json"], capture_output=True, text=True, timeout=240)
+    assert "Measuring this machine" in first.stderr
+    measured = json.loads(first.stdout.splitlines()[-1])["measured"]
+    assert measured["products"]["float32"]["per_second"] > 1e9
     second = tunesmith("doctor", "--json")
-    assert second.err == "" and second.json["measured"] == first.json["measured"]
+    assert second.err == "" and second.json["measured"] == measured
 
 
 def test_it_measures_once_and_again_when_asked_to(

@@ -55,8 +55,10 @@ def _nvidia(known: Sequence[Device], seen: Sequence[TorchDevice]) -> list[Device
 
 
 def _same(device: Device, shown: TorchDevice) -> bool:
-    """By UUID, which torch writes without NVIDIA's GPU- before it; by name where one has none, and for MIG instances,
-    of which CUDA may give the UUID of the whole GPU."""
+    """By UUID, which torch writes without NVIDIA's GPU- before it; by name where one of them has none.
+
+    By name for MIG instances too: CUDA may give the UUID of the whole GPU there.
+    """
     if device.uuid and shown.uuid and not device.mig:
         return device.uuid.partition("-")[2] == shown.uuid
     return device.name == shown.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tunesmith.recipes.measured import Measured, Rate, Tried
 from tunesmith.recipes.units import bytes_text, flops_text
 
@@ -70,9 +72,11 @@ def library_fix(name: str, tried: Tried, device: str) -> str:
     """The command that makes it work; empty when it works, and where nothing is missing: its kernels are for GPUs."""
     if tried.works or (name in GPU_ONLY and device != "cuda"):
         return ""
+    pip = f"{sys.executable} -m pip install"
     return {
         "bitsandbytes": "./install.sh; without it: quantization none and an optimizer in 32 bits",
-        "flash_attn": "pip install flash-attn --no-build-isolation (optional: torch's own attention is used)",
-        "liger_kernel": "pip install liger-kernel (optional: our own kernels are used)",
-        "torch.compile": "Ubuntu: sudo apt install build-essential; macOS: xcode-select --install (optional)",
+        "flash_attn": f"{pip} flash-attn --no-build-isolation (optional: torch's own attention is used)",
+        "liger_kernel": f"{pip} liger-kernel (optional: our own kernels are used)",
+        "torch.compile": f"{f'{pip} triton; ' if device == 'cuda' else ''}Ubuntu: sudo apt install build-essential; "
+        "macOS: xcode-select --install (optional)",
     }[name]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from tunesmith.recipes.machine import Device, Warning
+from tunesmith.recipes.nvidia.nvml import OUR_RUN
 from tunesmith.recipes.torch_build import TorchBuild
 from tunesmith.recipes.units import bytes_text
 
@@ -67,6 +68,8 @@ def _held(device: Device, held: int) -> Warning:
         f"{bytes_text(user.memory_bytes or 0)}"
         for user in users[:3]
     )
+    if users[0].name == OUR_RUN:
+        return Warning(f"Only {free}: {named}", "`tunesmith jobs list` shows it; the memory is free when it ends.")
     return Warning(
         f"Only {free}: {named}", f"End it if you can (`kill {users[0].pid}`), or wait; plans use what is free."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -11,6 +12,9 @@ import psutil
 from tunesmith.recipes.machine import Device, Holder
 from tunesmith.recipes.nvidia.meaning import has_bf16, note, training
 from tunesmith.recipes.nvidia.visible import Present
+
+WORKER = "tunesmith.daemon.worker"  # the module that every run is a process of
+OUR_RUN = "a run of Tunesmith"
 
 
 class Driver(msgspec.Struct, frozen=True):
@@ -132,6 +136,10 @@ def _users(own: Any) -> tuple[Holder, ...] | None:
 def _name(pid: int) -> str | None:
     """Only what can be printed: a program may give itself any name, escape codes too."""
     try:
-        return "".join(filter(str.isprintable, psutil.Process(pid).name())) or None
+        process = psutil.Process(pid)
+        with suppress(psutil.Error):  # another user's command line may be hidden where its name is not
+            if WORKER in process.cmdline():
+                return OUR_RUN
+        return "".join(filter(str.isprintable, process.name())) or None
     except psutil.Error:  # ended meanwhile, or in a container whose processes we do not see
         return None
