@@ -113,6 +113,20 @@ def test_a_process_that_cannot_start_is_an_error_with_a_way_out(child: Child, ho
     assert not home.measured.exists(), "nothing half-measured is kept"
 
 
+def test_a_process_that_gives_up_by_itself_is_not_started_again(child: Child, home: Home) -> None:
+    child.does("fail memory")
+    with pytest.raises(MachineError, match="while measuring memory"):
+        measuring.measure(home, MACHINE, lambda step: None)
+    assert len(child.starts()) == 1, "only what a signal ended is worth another try without it"
+
+
+def test_a_library_that_crashes_even_when_left_out_does_not_go_on_for_ever(child: Child, home: Home) -> None:
+    child.does("crash-always disk")
+    with pytest.raises(MachineError, match="signal 4"):
+        measuring.measure(home, MACHINE, lambda step: None)
+    assert len(child.starts()) == 2
+
+
 def test_a_process_that_hangs_is_ended(child: Child, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "WITHIN_S", 1.0)
     child.does("hang")

@@ -1,6 +1,7 @@
 """Stands in for `tunesmith.daemon.worker.machine`: answers at once, or ends as MEASURING says.
 
-`crash STEP`: dies by a signal at that step unless it is left out; `fail`: ends with a message; `hang`: never answers.
+`crash STEP`: dies by a signal at that step unless it is left out, `crash-always STEP` even then; `fail STEP`: ends
+there with a message, at once where there is no STEP; `hang`: never answers.
 Each start adds a line to the file that STARTS names.
 """
 
@@ -34,16 +35,19 @@ def main(arguments: list[str]) -> int:
         print(" ".join(arguments), file=starts)
     without = {arguments[place + 1] for place, word in enumerate(arguments) if word == "--without"}
     how, _, at = os.environ.get("MEASURING", "").partition(" ")
-    if how == "fail":
-        sys.exit("libtorch.so: cannot open shared object file")
+    failed = "libtorch.so: cannot open shared object file"
+    if how == "fail" and not at:
+        sys.exit(failed)
     if how == "hang":
         time.sleep(600)
     for step in ("devices", *DTYPES, "memory", "disk", *LIBRARIES):
-        if step in without:
+        if step in without and how != "crash-always":
             continue
         print(msgspec.json.encode(Doing(step)).decode(), flush=True)
-        if how == "crash" and step == at:
+        if how in ("crash", "crash-always") and step == at:
             os.kill(os.getpid(), signal.SIGILL)
+        if how == "fail" and step == at:
+            sys.exit(failed)
         if step == "devices" and "--devices" in arguments:
             print(msgspec.json.encode(SEEN).decode())
             return 0

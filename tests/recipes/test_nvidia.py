@@ -179,6 +179,12 @@ def test_a_gpu_that_falls_off_the_bus_leaves_the_other(see: See, code: int, text
     assert fix in warning.fix
 
 
+def test_a_gpu_that_goes_while_it_is_asked_is_lost_and_not_a_card_without_facts(see: See) -> None:
+    devices, (warning,) = see(SYSTEM + a100(0) + a100(1, "dies 15"))
+    assert [device.index for device in devices] == [0]
+    assert "GPU 1 has fallen off the bus" in warning.text
+
+
 def test_no_library_is_an_ordinary_machine_without_such_a_gpu(see: See, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     devices, warnings = see("", library=tmp_path / "empty")

@@ -7,7 +7,8 @@
  *   instance                begins a MIG instance of the GPU above it
  *   name Tesla T4           uuid GPU-...          total, free (bytes)     capability 7 5
  *   temperature 45          slowdown 93           reasons 0x20            power, limit (milliwatts)
- *   mig 1                   slots 7               lost 15 (what every question about it answers)
+ *   mig 1                   slots 7               lost 15 (what every question about it answers, its handle too)
+ *   dies 15                 the same, but only once its handle was given
  *   process 1234 1000000    graphics 99 5000      a pid and its bytes
  *
  *   no-processes            the driver does not say who uses it
@@ -29,7 +30,7 @@ typedef struct Card {
   struct Card *gpu; /* the divided GPU that an instance belongs to; NULL for a GPU */
   char name[96], uuid[96];
   unsigned long long total, free;
-  int has_memory, has_capability, major, minor, temperature, slowdown, power, limit, mig, slots, lost;
+  int has_memory, has_capability, major, minor, temperature, slowdown, power, limit, mig, slots, lost, dies;
   long long reasons;
   int computing, drawing; /* how many processes; -1 where the driver does not say */
   Process compute[PROCESSES], graphics[PROCESSES];
@@ -80,6 +81,7 @@ static void read_scene(void) {
     else if (KEY("mig")) card->mig = atoi(value);
     else if (KEY("slots")) card->slots = atoi(value);
     else if (KEY("lost")) card->lost = atoi(value);
+    else if (KEY("dies")) card->dies = atoi(value);
     else if (KEY("no-processes")) card->computing = card->drawing = -1;
     else if (KEY("process") || KEY("graphics")) {
       Process *one = KEY("process") ? &card->compute[card->computing++] : &card->graphics[card->drawing++];
@@ -142,8 +144,10 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, Card **handle) {
   if (!running) return UNINITIALIZED;
   for (int i = 0; i < count; i++)
     if (!cards[i].gpu && !index--) {
+      int answer = cards[i].lost;
       *handle = &cards[i];
-      return cards[i].lost;
+      if (cards[i].dies) cards[i].lost = cards[i].dies;
+      return answer;
     }
   return INVALID;
 }

@@ -46,7 +46,8 @@ def dtypes(measured: Measured) -> str:
         return f"bfloat16 runs at {times(ratio)} float32's speed here: float32 it is, where it fits."
     if ratio <= 1 + SAME:
         return "bfloat16 is as fast as float32 here, in half of the memory."
-    return f"bfloat16 runs at {times(ratio)} float32's speed here, in half of the memory: worth `training.dtype`."
+    use = "training uses it" if measured.device == "cuda" else "`training.dtype: bfloat16` in the recipe uses it"
+    return f"bfloat16 runs at {times(ratio)} float32's speed here, in half of the memory; {use}."
 
 
 def memory(rate: Rate) -> str:
