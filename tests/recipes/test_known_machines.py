@@ -157,3 +157,10 @@ def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, reason: str)
     with pytest.raises(ValueError, match=reason) as refused:
         known.read(tmp_path)
     assert str(refused.value).startswith("maker.toml: ")
+
+
+def test_what_detection_says_of_a_device_is_said_of_a_known_one() -> None:
+    ours = {key: known.machine(key).devices[0] for key in ("rtx-4090", "t4", "m3-max-64g")}
+    assert (ours["rtx-4090"].capability, ours["rtx-4090"].bf16) == ((8, 9), True)
+    assert (ours["t4"].capability, ours["t4"].bf16) == ((7, 5), False), "Turing has no units for bfloat16"
+    assert ours["m3-max-64g"].capability is None

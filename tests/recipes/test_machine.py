@@ -26,7 +26,8 @@ def test_this_machine_has_a_processor_memory_and_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "cores"), [("200000 100000", 2.0), ("50000 100000", 0.5), ("max 100000", None), ("", None)]
+    ("text", "cores"),
+    [("200000 100000", 2.0), ("50000 100000", 0.5), ("max 100000", None), ("-1 100000", None), ("", None)],
 )
 def test_a_cpu_quota_is_read_as_cores(text: str, cores: float | None) -> None:
     assert cpu.parse_cpu_max(text) == cores
@@ -43,6 +44,34 @@ def test_a_container_gets_the_cores_and_memory_of_its_limits(tmp_path: Path, mon
     total, free = cpu.memory()
     assert (total, free) == (2_000_000_000, min(1_500_000_000, psutil.virtual_memory().available))
     assert cpu.granted_cores() == 1
+
+
+def test_a_container_of_the_first_version_of_cgroups_is_limited_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {
+        "cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000",
+        "memory/memory.limit_in_bytes": "2000000000", "memory/memory.usage_in_bytes": "500000000",
+        "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 300000000",
+    }.items():  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    monkeypatch.setattr(cpu, "CGROUP", tmp_path)
+    assert cpu.granted_cores() == 1
+    assert cpu.memory() == (2_000_000_000, min(1_800_000_000, psutil.virtual_memory().available))
+    (tmp_path / "memory/memory.limit_in_bytes").write_text("9223372036854771712\n")
+    assert cpu.memory()[0] == psutil.virtual_memory().total, "what it writes for no limit is none"
+
+
+def test_what_the_host_has_beyond_the_limits_is_known_and_left_out_without_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control_group(tmp_path, monkeypatch, cpu_max="100000 100000", memory_max="2000000000", memory_current="0")
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert (cpu.facts().host_cores, cpu.facts().host_memory_bytes) == (64, psutil.virtual_memory().total)
+    control_group(tmp_path, monkeypatch, cpu_max="max 100000", memory_max="max")
+    monkeypatch.setattr("os.cpu_count", cpu.granted_cores)
+    assert (cpu.facts().host_cores, cpu.facts().host_memory_bytes) == (None, None)
 
 
 def test_files_that_were_read_do_not_take_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tunesmith.daemon.api.home import Home
-from tunesmith.recipes.machine import Device, Machine, Warning
+from tunesmith.recipes.machine import Device, Holder, Machine, Warning
 from tunesmith.tui import texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.screens.data import DataStep
@@ -24,7 +24,19 @@ GPU_MACHINE = Machine(
     memory_bytes=64_000_000_000,
     memory_free_bytes=21_000_000_000,
     devices=(
-        Device("cuda", "NVIDIA RTX 4090", 24_000_000_000, 22_500_000_000),
+        Device(
+            "cuda",
+            "NVIDIA RTX 4090",
+            24_000_000_000,
+            22_500_000_000,
+            "sm89",
+            index=0,
+            capability=(8, 9),
+            temperature_c=47,
+            power_watts=68.4,
+            power_limit_watts=450.0,
+            used_by=(Holder(4242, "ollama", 1_400_000_000),),
+        ),
         Device("cpu", "AMD EPYC 9354", 64_000_000_000, 21_000_000_000),
     ),
     disk_free_bytes=3_100_000_000,

@@ -47,6 +47,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "cache" / "prepared"
 
     @property
+    def measured(self) -> Path:
+        """What the engine found of this machine, kept until one of its versions changes."""
+        return self.root / "cache" / "machine.json"
+
+    @property
     def log(self) -> Path:
         return self.root / "daemon.log"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from tunesmith.daemon.api import measuring
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.checks import refuse_unsuited
 from tunesmith.recipes.data.files import sources
@@ -23,7 +24,7 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int) -> JobSpec:
             raise RecipeError(f"{where} has no kind", f"Write `kind:` below `{where}:`.")
     spec = complete(spec)
     if spec.training.device == "auto":
-        refuse_unsuited(spec, detect(home.root).device.kind)
+        refuse_unsuited(spec, measuring.merged(home, detect(home.root)).device.kind)
     if spec.model.source != STARTER:
         _check_model(_absolute("model.source", spec.model.source))
     for source in spec.data.sources:

@@ -13,14 +13,42 @@ import msgspec
 from tunesmith.recipes import catalog
 
 
+class Holder(msgspec.Struct, frozen=True):
+    """A process that holds a device's memory; `name` is None when it is another user's or container's."""
+
+    pid: int
+    name: str | None
+    memory_bytes: int | None
+
+
 class Device(msgspec.Struct, frozen=True):
-    """`kind` is torch's device name (cuda, mps, npu, cpu); memory in bytes, of the device itself."""
+    """`kind` is torch's device name (cuda for NVIDIA and AMD, mps, xpu, npu, cpu); `usable`: a worker can train on it.
+
+    Memory is in bytes, of the device itself, 0 where only an engine knows. `means` is a sentence on what it is good
+    for. What follows it is None where it does not apply or could not be found: `index` is the vendor's own number,
+    `capability` the CUDA compute capability, `runtime` the newest CUDA the driver runs, `mig` whether the GPU is
+    divided (then the device is an instance), `bf16` whether there are units for it.
+    """
 
     kind: str
     name: str
     memory_bytes: int
     memory_free_bytes: int
     note: str = ""
+    usable: bool = True
+    means: str = ""
+    index: int | None = None
+    uuid: str | None = None
+    capability: tuple[int, int] | None = None
+    bf16: bool | None = None
+    driver: str | None = None
+    runtime: str | None = None
+    mig: bool | None = None
+    temperature_c: int | None = None
+    slowed_by_heat: bool | None = None
+    power_watts: float | None = None
+    power_limit_watts: float | None = None
+    used_by: tuple[Holder, ...] | None = None
 
 
 class Warning(msgspec.Struct, frozen=True):
@@ -39,7 +67,10 @@ class Backend(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """`cores` and memory are what this process is really granted (affinity, cgroup), not what the host has."""
+    """`cores` and memory are what this process is really granted (affinity, cgroup), not what the host has.
+
+    `host_cores` and `host_memory_bytes` are the host's, None where all of it is granted.
+    """
 
     system: str
     cpu_name: str
@@ -50,11 +81,13 @@ class Machine(msgspec.Struct, frozen=True):
     devices: tuple[Device, ...]
     disk_free_bytes: int
     warnings: tuple[Warning, ...] = ()
+    host_cores: int | None = None
+    host_memory_bytes: int | None = None
 
     @property
     def device(self) -> Device:
         """The one that trains by default: the first accelerator that a worker can use, else the CPU."""
-        return next((d for d in self.devices if d.kind in ("cuda", "mps")), self.devices[-1])
+        return next((d for d in self.devices if d.usable and d.kind in ("cuda", "mps")), self.devices[-1])
 
 
 @cache
@@ -92,4 +125,6 @@ def detect(folder: Path | None = None) -> Machine:
         devices=tuple(devices),
         disk_free_bytes=disk_free,
         warnings=tuple(warnings),
+        host_cores=facts.host_cores,
+        host_memory_bytes=facts.host_memory_bytes,
     )

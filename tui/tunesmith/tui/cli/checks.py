@@ -1,4 +1,4 @@
-"""The checks of `tunesmith doctor`: each says what is so, what that means and how to put it right."""
+"""The checks of `tunesmith doctor` over the installation and the home folder, and all of them in their order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,65 +18,36 @@ import msgspec
 from tunesmith.daemon.api.find import running
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.requests import DaemonStatus
+from tunesmith.recipes.errors import MachineError
 from tunesmith.recipes.machine import Machine
+from tunesmith.recipes.measured import Measured
 from tunesmith.recipes.units import bytes_text, duration_text
+from tunesmith.tui.cli import machine_checks
+from tunesmith.tui.cli.check import FAIL, OK, WARN, Check
 
-OK, WARN, FAIL = "ok", "warn", "fail"
 DISK_NEEDED = 2e9  # bytes: what the daemon asks for before it accepts a run
-MEMORY_NEEDED = 3e9  # bytes: the starter run in float32 stays below this
 CONVERTERS = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion", "gguf-py")
 INSTALL = "./install.sh"
 IMPORT_WITHIN_S = 60
+ENGINE = ("torch", "transformers", "peft", "trl")
+BESIDE = ("accelerate", "bitsandbytes", "tokenizers", "flash-attn", "liger-kernel", "triton", "textual")
 
 
-class Check(msgspec.Struct, frozen=True):
-    """`state` is ok, warn or fail; `fix` is what to do, empty where nothing is."""
-
-    name: str
-    state: str
-    meaning: str
-    fix: str = ""
-
-
-def run(home: Home, machine: Machine) -> list[Check]:
-    """All checks, in the order in which a person would put things right."""
-    return [
-        python(),
-        *of_machine(machine),
-        disk(machine),
-        folder(home),
-        engine(),
-        llama_cpp(),
-        converter(home),
-        starter(),
-        socket(home),
-        daemon(home),
-    ]
+def run(home: Home, machine: Machine, measured: Measured | MachineError) -> list[Check]:
+    """All checks by group, from the hardware up; `measured` is the error where it could not be measured."""
+    groups: dict[str, Iterable[Check]] = {
+        "processor and memory": machine_checks.processor_and_memory(machine),
+        "devices": machine_checks.devices(machine),
+        "speed": machine_checks.speed(measured),
+        "libraries": machine_checks.libraries(measured),
+        "installation": (python(), engine(), versions(), llama_cpp(), converter(home), starter()),
+        "runs": (disk(machine), folder(home), socket(home), daemon(home)),
+    }
+    return [msgspec.structs.replace(check, group=group) for group, checks in groups.items() for check in checks]
 
 
 def python() -> Check:
     return Check("python", OK, f"{platform.python_version()}, {sys.executable}")
-
-
-def of_machine(machine: Machine) -> Iterator[Check]:
-    """What will train, how much memory there is, and the machine's own warnings."""
-    cores = f"{machine.cpu_name}, {machine.cores} cores"
-    yield Check("processor", OK, f"{cores} ({', '.join(machine.simd)})" if machine.simd else cores)
-    device = machine.device
-    if device.kind == "cpu":
-        yield Check("device", OK, "no accelerator: training runs on the processor, in float32")
-    else:
-        free = f"{bytes_text(device.memory_free_bytes)} of {bytes_text(device.memory_bytes)} free"
-        yield Check("device", OK, f"{device.kind}: {device.name}, {free}")
-    memory = f"{bytes_text(machine.memory_free_bytes)} of {bytes_text(machine.memory_bytes)} free"
-    if machine.memory_free_bytes >= MEMORY_NEEDED:
-        yield Check("memory", OK, memory)
-    else:
-        yield Check(
-            "memory", WARN, f"{memory}; a starter run wants {bytes_text(MEMORY_NEEDED)}", "Close other programs."
-        )
-    for warning in machine.warnings:
-        yield Check("machine", WARN, warning.text, warning.fix)
 
 
 def disk(machine: Machine) -> Check:
@@ -99,7 +71,7 @@ def folder(home: Home) -> Check:
 def engine() -> Check:
     """Versions only: importing torch takes seconds."""
     found, missing = [], []
-    for name in ("torch", "transformers", "peft", "trl"):
+    for name in ENGINE:
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -107,6 +79,15 @@ def engine() -> Check:
     if missing:
         return Check("engine", FAIL, f"not installed: {', '.join(missing)}", INSTALL)
     return Check("engine", OK, ", ".join(found))
+
+
+def versions() -> Check:
+    """Of what is installed beside the engine; of these the doctor tries those that can fail."""
+    found = []
+    for name in BESIDE:
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return Check("beside it", OK, ", ".join(found) or "nothing")
 
 
 def llama_cpp() -> Check:

@@ -21,9 +21,10 @@ from tunesmith.tui.widgets.step_parts import StepActions, StepHeading
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tunesmith.recipes.machine import Device, Machine
+    from tunesmith.recipes.machine import Device, Machine, Warning
 
-LOOK_EVERY_S = 2.0  # a look costs under a millisecond once the backends are loaded
+LOOK_EVERY_S = 2.0  # a look costs a few milliseconds once the backends are loaded
+USERS_SHOWN = 2  # those who hold most of a GPU; the doctor names all
 
 
 class MachineStep(Vertical):
@@ -58,8 +59,7 @@ class MachineStep(Vertical):
             yield Gauge(
                 device.kind.upper(),
                 _figure(device),
-                f"{device.name}. "
-                + (t("machine.trains_here") if device == machine.device else t(f"machine.means_{device.kind}")),
+                _meaning(device, machine),
                 _used(device),
             ).add_class(f"device-{number}")
         simd = " ".join(machine.simd)
@@ -78,11 +78,8 @@ class MachineStep(Vertical):
         yield Gauge(
             t("machine.disk"), t("machine.free", free=bytes_text(machine.disk_free_bytes)), t("machine.disk_means")
         )
-        for warning in machine.warnings:
-            yield Static(
-                Content.assemble(("▲ ", "$warning bold"), warning.text, "\n", ("→ ", "$secondary bold"), warning.fix),
-                classes="warning",
-            )
+        for number, warning in enumerate(machine.warnings):
+            yield Static(_told(warning), classes=f"warning warning-{number}")
         if not machine.warnings:
             yield Static(Content.assemble(("✓ ", "$success bold"), t("machine.all_well")), classes="all-well")
 
@@ -95,7 +92,7 @@ class MachineStep(Vertical):
             await asyncio.sleep(LOOK_EVERY_S)
             if self.display and self.is_on_screen:
                 now = await asyncio.to_thread(_detect, self.folder)
-                if self.machine is None or len(now.warnings) != len(self.machine.warnings):
+                if self.machine is None or _parts(now) != _parts(self.machine):
                     await self._show(now)
                 else:
                     self._refresh(now)
@@ -118,6 +115,10 @@ class MachineStep(Vertical):
             for gauge in self.query(f".device-{number}").results(Gauge):
                 gauge.share = _used(device)
                 gauge.figure = _figure(device)
+                gauge.meaning = _meaning(device, machine)
+        for number, warning in enumerate(machine.warnings):
+            for shown in self.query(f".warning-{number}").results(Static):
+                shown.update(_told(warning))
 
     @on(Button.Pressed, "#go-on")
     def action_go_on(self) -> None:
@@ -129,16 +130,55 @@ class MachineStep(Vertical):
 
 
 def _detect(folder: Path) -> Machine:
+    """With the devices that `tunesmith doctor` saw through torch, where it has measured this machine."""
+    from tunesmith.daemon.api import measuring
+    from tunesmith.daemon.api.home import Home
     from tunesmith.recipes.machine import detect
 
-    return detect(folder)
+    return measuring.merged(Home(folder), detect(folder))
+
+
+def _parts(machine: Machine) -> tuple[int, int]:
+    """How many things are shown; as long as these stay, only their figures change."""
+    return len(machine.devices), len(machine.warnings)
 
 
 def _used(device: Device) -> float | None:
-    return 1 - device.memory_free_bytes / device.memory_bytes if device.memory_bytes else None
+    known = device.memory_bytes and device.memory_free_bytes
+    return 1 - device.memory_free_bytes / device.memory_bytes if known else None
+
+
+def _meaning(device: Device, machine: Machine) -> str:
+    """Its name and what it is for; heat, power and who holds its memory, as far as they are known."""
+    if device == machine.device:
+        means = t("machine.trains_here")
+    elif device.usable:
+        means = t(f"machine.means_{device.kind}")
+    else:
+        means = t("machine.means_npu" if device.kind in ("npu", "xpu") else "machine.cannot_train")
+    lines = [f"{device.name}. {means}"]
+    now = [] if device.temperature_c is None else [t("machine.heat", celsius=device.temperature_c)]
+    if device.power_watts is not None:
+        watts = f"{device.power_watts:.0f}"
+        limit = device.power_limit_watts
+        now.append(t("machine.power", watts=watts) if limit is None
+                   else t("machine.power_of", watts=watts, limit=f"{limit:.0f}"))  # fmt: skip
+    if now:
+        lines.append(" · ".join(now))
+    holders = [(user, user.memory_bytes) for user in device.used_by or () if user.memory_bytes]
+    for user, held in holders[:USERS_SHOWN]:
+        name = user.name or t("machine.another")
+        lines.append(t("machine.held_by", name=name, pid=user.pid, held=bytes_text(held)))
+    return "\n".join(lines)
+
+
+def _told(warning: Warning) -> Content:
+    return Content.assemble(("▲ ", "$warning bold"), warning.text, "\n", ("→ ", "$secondary bold"), warning.fix)
 
 
 def _figure(device: Device) -> str:
     if not device.memory_bytes:
         return device.note
+    if not device.memory_free_bytes:
+        return bytes_text(device.memory_bytes)
     return t("machine.free_of", free=bytes_text(device.memory_free_bytes), total=bytes_text(device.memory_bytes))

@@ -12,16 +12,17 @@ NARROW_COLUMNS = 60  # of the terminal; below, no room for bar and indent
 
 
 class Gauge(Widget):
-    """`share` from 0 to 1 is what is used; None draws no bar, for facts without a measure."""
+    """`share` from 0 to 1 is what is used; None draws no bar, for facts without a measure. `meaning` may have lines."""
 
     share: reactive[float | None] = reactive(None)
     figure = reactive("")
+    meaning = reactive("", layout=True)  # its lines come and go
 
     def __init__(self, name: str, figure: str, meaning: str = "", share: float | None = None) -> None:
         super().__init__()
         self.label = name
-        self.meaning = meaning
         self.set_reactive(Gauge.figure, figure)
+        self.set_reactive(Gauge.meaning, meaning)
         self.set_reactive(Gauge.share, share)
 
     def render(self) -> Content:
@@ -37,5 +38,6 @@ class Gauge(Widget):
             parts += [("━" * filled, colour), ("─" * (BAR_CELLS - filled), "$foreground 30%"), "  "]
         parts.append(self.figure)
         if self.meaning:
-            parts.append(("\n" + ("" if narrow else " " * NAME_CELLS) + self.meaning, "$foreground 60%"))
+            indent = "\n" + ("" if narrow else " " * NAME_CELLS)
+            parts.append((indent + self.meaning.replace("\n", indent), "$foreground 60%"))
         return Content.assemble(*parts)

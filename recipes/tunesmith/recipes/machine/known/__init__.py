@@ -155,11 +155,19 @@ def machine(key: str) -> Machine:
                 memory_bytes=known.memory_bytes,
                 memory_free_bytes=min(known.memory_bytes, free) if unified else known.memory_bytes,
                 note=note,
+                capability=capability(known.capability),
+                bf16=known.bf16_tflops is not None,
             ),
             Device(kind="cpu", name=processor, memory_bytes=ram, memory_free_bytes=free, note="float32"),
         ),
         disk_free_bytes=DISK_FREE_BYTES,
     )
+
+
+def capability(text: str) -> tuple[int, int] | None:
+    """NVIDIA's compute capability as two numbers; None for what others call theirs."""
+    major, dot, minor = text.partition(".")
+    return (int(major), int(minor)) if dot and major.isdecimal() and minor.isdecimal() else None
 
 
 def load(key_or_path: str) -> Machine:
