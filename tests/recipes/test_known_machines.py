@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -109,13 +110,14 @@ def test_a_machine_may_be_written_in_toml(tmp_path: Path) -> None:
 
 
 def toml_of(found: Machine) -> bytes:
-    """The fields one by one; JSON's texts, numbers and lists are TOML's too."""
+    """The fields one by one; JSON's texts, numbers and lists are TOML's too, and null is left out."""
+
+    def lines(fields: dict[str, Any]) -> list[str]:
+        return [f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None]
+
     said = msgspec.to_builtins(found)
     devices = said.pop("devices")
-    lines = [f"{name} = {json.dumps(value)}" for name, value in said.items()]
-    for device in devices:
-        lines += ["[[devices]]", *(f"{name} = {json.dumps(value)}" for name, value in device.items())]
-    return "\n".join(lines).encode()
+    return "\n".join([*lines(said), *(line for device in devices for line in ("[[devices]]", *lines(device)))]).encode()
 
 
 def test_a_file_from_a_newer_version_is_read(tmp_path: Path) -> None:

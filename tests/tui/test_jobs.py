@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -121,7 +122,10 @@ async def test_a_change_of_language_keeps_the_rows() -> None:
     async with Alone(Static()).run_test(size=(110, 24)) as pilot:
         screen = await open_jobs(pilot, client())
         texts.use("zh")
-        await screen.recompose()
+        again = asyncio.create_task(screen.recompose())
+        await asyncio.sleep(0)
+        screen.watch_jobs()  # the daemon's answer may come at any moment
+        await again
         await pilot.pause(0.1)
         assert screen.query_one(DataTable).row_count == 3
         assert "进度" in [str(column.label) for column in screen.query_one(DataTable).columns.values()]

@@ -60,6 +60,7 @@ class JobsScreen(Screen[None]):
         super().__init__()
         self._clients = clients
         self._columns: list[str] = []
+        self._composed = False
 
     def compose(self) -> ComposeResult:
         title = Content.assemble((t("jobs.title"), "bold"), (f"   {t('jobs.hint')}", "$foreground 60%"))
@@ -68,15 +69,21 @@ class JobsScreen(Screen[None]):
         yield DataTable(cursor_type="row", zebra_stripes=True)
         yield LogView(self._clients, id="jobs-log")
         yield KeyBar()
-        self._columns = []
-        self.call_after_refresh(self._composed)  # also after a change of language, which mounts nothing anew
 
-    def _composed(self) -> None:
+    async def recompose(self) -> None:
+        """A change of language; until the new table is there, jobs that arrive are kept only."""
+        self._composed = False
+        await super().recompose()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._composed, self._columns = True, []
         self._make_columns(self.app.size.width)
         self.query_one(DataTable).focus()
         self._note()
 
     def on_mount(self) -> None:
+        self._begin()
         self.set_interval(REFRESH_S, self._refresh)
         self._refresh()
 
@@ -86,7 +93,7 @@ class JobsScreen(Screen[None]):
     def _make_columns(self, width: int) -> None:
         """Those that fit, the least asked for left out first."""
         columns = [key for key in COLUMN_CELLS if width >= DROPPED_BELOW.get(key, 0)]
-        if columns != self._columns:
+        if self._composed and columns != self._columns:
             self._columns = columns
             table = self.query_one(DataTable)
             table.clear(columns=True)
@@ -108,7 +115,7 @@ class JobsScreen(Screen[None]):
 
     def watch_jobs(self) -> None:
         self._note()
-        if not self.is_mounted or self.jobs is None:
+        if not self._composed or self.jobs is None:
             return
         table = self.query_one(DataTable)
         known = [row.value for row in table.rows]
@@ -131,7 +138,7 @@ class JobsScreen(Screen[None]):
         return {key: every[key] for key in self._columns}
 
     def _note(self) -> None:
-        if not self.is_mounted:
+        if not self._composed:
             return
         note = self.query_one("#jobs-note", Static)
         note.display = self.error is not None or not self.jobs
@@ -141,8 +148,7 @@ class JobsScreen(Screen[None]):
             note.update(t("jobs.loading") if self.jobs is None else t("jobs.none"))
 
     def _selected(self) -> JobView | None:
-        table = self.query_one(DataTable)
-        if not table.row_count:
+        if not self._composed or not (table := self.query_one(DataTable)).row_count:
             return None
         key: RowKey = table.coordinate_to_cell_key(table.cursor_coordinate).row_key
         return next((job for job in self.jobs or [] if str(job.id) == key.value), None)
