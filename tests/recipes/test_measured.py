@@ -140,7 +140,7 @@ def test_the_rates_say_which_dtype_to_train_in() -> None:
     assert "a fifth of float32's speed here: float32 it is" in says.dtypes(measured(2e11, 4e10))
     faster = measured(2e11, 4e11)
     assert "2.0 times float32's speed" in says.dtypes(faster)
-    assert "`training.dtype: bfloat16`" in says.dtypes(faster), "a processor trains in float32 unless it is told"
+    assert "stays in float32; `training.dtype: bfloat16`" in says.dtypes(faster), "products are not a whole step"
     assert "training uses it" in says.dtypes(msgspec.structs.replace(faster, device="cuda")), "a GPU need not be told"
     assert "as fast as float32 here, in half of the memory" in says.dtypes(measured(2e11, 2.1e11))
     assert says.dtypes(measured(None, 2e11)) == "", "nothing to compare with"

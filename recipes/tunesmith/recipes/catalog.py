@@ -1,12 +1,15 @@
-"""How every folder of cards is found: each module but `__init__` ends in one constant, `CARD`."""
+"""How every folder of cards and of tables is found: a module ends in one constant, `CARD`; a table is a TOML file."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, TypeVar
+
+import msgspec
 
 
 class Keyed(Protocol):
@@ -15,6 +18,7 @@ class Keyed(Protocol):
 
 
 Card = TypeVar("Card", bound=Keyed)
+Table = TypeVar("Table")
 
 
 def load(package: str, kind: type[Card]) -> Mapping[str, Card]:
@@ -34,3 +38,15 @@ def load(package: str, kind: type[Card]) -> Mapping[str, Card]:
             raise ValueError(f"{module.__name__} uses the key '{card.key}' of another file")
         cards[card.key] = card
     return MappingProxyType(cards)
+
+
+def tables(folder: Path, kind: type[Table]) -> Iterator[tuple[str, Table]]:
+    """Each TOML file of `folder` in the order of their names: the name without its ending, and what it says.
+
+    Raises ValueError naming the file that is no `kind`.
+    """
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            yield path.stem, msgspec.toml.decode(path.read_bytes(), type=kind)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{path.name}: {error}") from error

@@ -105,7 +105,7 @@ def base_path(spec: JobSpec, device_name: str, kind: Any) -> PathTaken:
     kept = str(weights_dtype(spec, kind)).removeprefix("torch.")
     why = "the recipe says so" if spec.training.dtype != "auto" else f"what {device_name} computes fastest here"
     if device_name != "cuda" and spec.training.dtype == "auto":
-        why = "exact to 24 bits; training.dtype bfloat16 takes half the memory, faster where the processor has it"
+        why = "exact to 24 bits; training.dtype bfloat16 halves the memory of the weights, slower where it was measured"
     card = quants.cards()[spec.quantization]
     if spec.quantization != "none":
         slow = device_name in card.slow_on

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from tunesmith.recipes import catalog
 from tunesmith.recipes.errors import DataError, nearest
 
 FOLDER = Path(__file__).parent / "public"
@@ -85,13 +86,9 @@ def sets() -> Mapping[str, PublicSet]:
 def load(folder: Path) -> Mapping[str, PublicSet]:
     """The sets described in `folder`. Raises ValueError naming the file that is wrong."""
     found: dict[str, PublicSet] = {}
-    for path in sorted(folder.glob("*.toml")):
-        try:
-            public_set = msgspec.toml.decode(path.read_bytes(), type=PublicSet)
-        except msgspec.DecodeError as error:
-            raise ValueError(f"{path.name}: {error}") from error
-        if problem := wrong(public_set, path.stem):
-            raise ValueError(f"{path.name}: {problem}")
+    for name, public_set in catalog.tables(folder, PublicSet):
+        if problem := wrong(public_set, name):
+            raise ValueError(f"{name}.toml: {problem}")
         found[public_set.key] = public_set
     return MappingProxyType(dict(sorted(found.items(), key=lambda item: item[1].title.casefold())))
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from tunesmith.recipes import catalog
 from tunesmith.recipes.errors import MachineError, nearest
 from tunesmith.recipes.machine import Device, Machine
 from tunesmith.recipes.machine.apple import USABLE_SHARE
@@ -90,17 +91,13 @@ def all_known() -> Mapping[str, Known]:
 def read(folder: Path) -> Mapping[str, Known]:
     """The machines described in `folder`. Raises ValueError naming the file that is wrong."""
     found: dict[str, Known] = {}
-    for path in sorted(folder.glob("*.toml")):
-        try:
-            maker = msgspec.toml.decode(path.read_bytes(), type=Maker)
-        except msgspec.DecodeError as error:
-            raise ValueError(f"{path.name}: {error}") from error
+    for name, maker in catalog.tables(folder, Maker):
         for row in maker.machines:
             if bool(row.memory_mib) == bool(row.sizes_gib):
-                raise ValueError(f"{path.name}: {row.key} has no memory of its own, or two kinds of it")
+                raise ValueError(f"{name}.toml: {row.key} has no memory of its own, or two kinds of it")
             for one in sizes(msgspec.structs.replace(row, kind=maker.kind, system=maker.system)):
                 if one.key in found:
-                    raise ValueError(f"{path.name}: {one.key} is there twice")
+                    raise ValueError(f"{name}.toml: {one.key} is there twice")
                 found[one.key] = one
     return MappingProxyType(found)
 

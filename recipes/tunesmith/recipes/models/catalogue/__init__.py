@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tunesmith.recipes import catalog
 from tunesmith.recipes.errors import ModelError, nearest
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.models.reading import from_config
@@ -80,15 +81,11 @@ def catalogue() -> tuple[Entry, ...]:
 def load(folder: Path) -> tuple[Entry, ...]:
     """The models described in `folder`. Raises ValueError naming the file that is wrong."""
     found: dict[str, Entry] = {}
-    for path in sorted(folder.glob("*.toml")):
-        try:
-            family = msgspec.toml.decode(path.read_bytes(), type=Family)
-        except msgspec.DecodeError as error:
-            raise ValueError(f"{path.name}: {error}") from error
+    for name, family in catalog.tables(folder, Family):
         for entry in family.models:
             if problem := wrong(entry, found):
-                raise ValueError(f"{path.name}: {entry.huggingface} {problem}")
-            found[entry.key] = msgspec.structs.replace(entry, family=path.stem)
+                raise ValueError(f"{name}.toml: {entry.huggingface} {problem}")
+            found[entry.key] = msgspec.structs.replace(entry, family=name)
     return tuple(found.values())
 
 
