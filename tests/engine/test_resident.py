@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from tunesmith.daemon.api import events as e
@@ -10,6 +9,16 @@ from tunesmith.daemon.worker import resident
 from tunesmith.daemon.worker.context import Context
 
 BLOCK = 200 << 20
+
+
+def lets_go() -> bool:
+    """Whether this system forgets a peak when asked, seen by itself: some take the request and keep the mark."""
+    block = bytearray(b"x" * BLOCK)
+    high = resident.peak()
+    assert len(block) == BLOCK
+    del block
+    resident.forget_peak()
+    return resident.peak() < high - BLOCK / 2
 
 
 def test_a_stage_does_not_answer_for_the_one_before(
@@ -24,7 +33,7 @@ def test_a_stage_does_not_answer_for_the_one_before(
         context.end()
     train, evaluate = (event.peak_bytes for event in told(context) if isinstance(event, e.StageFinished))
     assert train > BLOCK
-    if os.access(resident.OURS / "clear_refs", os.W_OK):
+    if lets_go():
         assert 0 < evaluate < train - BLOCK / 2
     else:
         assert evaluate >= train, "elsewhere the peak is the process's, never less"
