@@ -54,7 +54,9 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     without experts in a model that has some. `context` is the length limit in tokens, 0 where none is stated.
     `cached_width` are the numbers that attention keeps of a token and layer, `state_numbers` those that all recurrent
     layers keep of a sequence, whatever its length. `vectors` are norms, biases and the like, all together;
-    `active_vectors` those of them a token meets. `known` is false when the architecture had to be taken for an
+    `active_vectors` those of them a token meets. `layer_norms` are the norms over hidden_size of a layer, `norm_means`
+    says whether they subtract the mean, `head_norms` whether queries and keys are normed: "head" each head, "full" all
+    of them together. `known` is false when the architecture had to be taken for an
     ordinary decoder, so that counts derived from it may be off.
     """
 
@@ -83,6 +85,9 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     expert_intermediate_size: int = 0
     shared_intermediate_size: int = 0
     dense_layers: int = 0
+    layer_norms: int = 2
+    norm_means: bool = False
+    head_norms: str = ""
     known: bool = True
     stored: Stored | None = None
 

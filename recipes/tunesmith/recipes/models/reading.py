@@ -87,6 +87,9 @@ def from_config(config: Mapping[str, Any], source: str = "config.json") -> Model
         expert_intermediate_size=experts.width if experts.count else 0,
         shared_intermediate_size=experts.shared,
         dense_layers=with_experts.count(False) if experts.count else 0,
+        layer_norms=norms,
+        norm_means=rules.norm_bias,
+        head_norms=rules.qk_norm if not rules.qk_norm_key or text.flag(rules.qk_norm_key, False) else "",
         known=known,
     )
 

@@ -1,0 +1,26 @@
+"""The planner: what a run needs of a machine's memory, time and disk before it starts. Pure: no engine, no network.
+
+`forecast` is the one number that fit badges, plans, the queue's admission and automatic choices all read.
+"""
+
+from __future__ import annotations
+
+from tunesmith.recipes.planner.fit import Fit, fit
+from tunesmith.recipes.planner.forecast import Forecast, Part, StageForecast, forecast
+from tunesmith.recipes.planner.learned import Correction, Learned
+from tunesmith.recipes.planner.place import Place, place_of
+from tunesmith.recipes.planner.rows import Rows
+
+__all__ = [
+    "Correction",
+    "Fit",
+    "Forecast",
+    "Learned",
+    "Part",
+    "Place",
+    "Rows",
+    "StageForecast",
+    "fit",
+    "forecast",
+    "place_of",
+]

@@ -1,0 +1,162 @@
+"""Memory: the bytes of a run's parts, and what each stage holds at once. Method by method, stage by stage.
+
+Where a constant is not arithmetic it was measured: `bench/forecast.py` prints forecasts beside real workers.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tunesmith.recipes import optimizers, quants, tuners
+from tunesmith.recipes.models.facts import LINEAR, ModelFacts
+from tunesmith.recipes.planner import activations, computed
+from tunesmith.recipes.planner.activations import Computing
+from tunesmith.recipes.planner.place import Place
+from tunesmith.recipes.planner.rows import Rows
+from tunesmith.recipes.spec import JobSpec
+
+MIB = 1 << 20
+WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
+STORED_WIDTHS = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
+SLACK = {"cuda": 0.06}  # of what a GPU's allocator hands out, lost between blocks
+BITSANDBYTES_BYTES = 45 * MIB
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes of a training step by component, where it trains."""
+
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    transient: int
+    recomputed: int
+    tokens: int
+
+    @property
+    def held(self) -> int:
+        """What is there between two steps."""
+        return self.weights + self.adapter + self.gradients + self.optimizer
+
+
+def dtype_of(spec: JobSpec, place: Place) -> str:
+    """What the step is computed in."""
+    return place.dtype if spec.training.dtype == "auto" else spec.training.dtype
+
+
+def weights_dtype(spec: JobSpec, place: Place) -> str:
+    """What the base is held in: float32 where it is trained itself."""
+    return dtype_of(spec, place) if tuners.cards()[spec.tuner["kind"]].adapter else "float32"
+
+
+def weight_bytes(facts: ModelFacts, width: float, quantization: str = "none") -> int:
+    """Of the loaded model. Quantized are linear layers; embeddings, norms, experts and the head are not."""
+    packed = quants.cards()[quantization].bytes_a_weight
+    if packed is None:
+        return int(facts.parameters * width)
+    linear = facts.linear_parameters
+    return int((facts.parameters - linear) * width + linear * packed)
+
+
+def stored_width(facts: ModelFacts) -> float:
+    """Bytes a weight in the model's files; 2 where they are not known."""
+    stored = facts.stored
+    if stored is None or not stored.parameters:
+        return 2.0
+    return stored.bytes / stored.parameters
+
+
+def adapter_parameters(facts: ModelFacts, rank: int) -> int:
+    """Weights of the two narrow matrices beside every linear layer."""
+    return sum(
+        rank * (matrix.inputs + matrix.outputs) * matrix.count for matrix in facts.matrices if matrix.part in LINEAR
+    )
+
+
+def trained_parameters(spec: JobSpec, facts: ModelFacts) -> int:
+    if not tuners.cards()[spec.tuner["kind"]].adapter:
+        return facts.parameters
+    return adapter_parameters(facts, int(spec.tuner.get("rank", 0)))
+
+
+def computing(spec: JobSpec, place: Place) -> Computing:
+    return Computing(
+        width=WIDTHS[dtype_of(spec, place)],
+        rank=int(spec.tuner.get("rank", 0)) if tuners.cards()[spec.tuner["kind"]].adapter else 0,
+        dropout=float(spec.tuner.get("dropout", 0.0)),
+        fused=spec.training.fused,
+    )
+
+
+def window_size(spec: JobSpec, place: Place) -> int:
+    """Tokens computed at once, unless one row is longer."""
+    adapter = tuners.cards()[spec.tuner["kind"]].adapter
+    return spec.training.window or computed.window(
+        place.device, adapter=adapter, quantized=spec.quantization != "none"
+    )
+
+
+def longest(spec: JobSpec, rows: Rows) -> int:
+    return min(rows.longest, spec.training.max_length or rows.longest)
+
+
+def window_tokens(spec: JobSpec, rows: Rows, place: Place) -> int:
+    """Of the largest window: as many rows as fit, or the longest row."""
+    most = longest(spec, rows)
+    step = spec.training.batch_size * spec.training.gradient_accumulation * most
+    return max(most, min(window_size(spec, place), step))
+
+
+def recomputed_layers(spec: JobSpec, facts: ModelFacts, kept: activations.Kept, tokens: int, free: float) -> int:
+    """How many layers are checkpointed; with `auto` as few as the memory `free` for activations allows."""
+    how = spec.training.checkpointing
+    if how == "off":
+        return 0
+    if how == "full":
+        return facts.layers
+    if how == "selective":
+        return (facts.layers + 1) // 2
+    for count in range(facts.layers + 1):
+        if kept.window(tokens, tokens, facts.layers, count) <= free:
+            return count
+    return facts.layers
+
+
+def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
+    """Of the largest window of a training step."""
+    how = computing(spec, place)
+    tokens = window_tokens(spec, rows, place)
+    labels = max(1.0, tokens * rows.trained_share)
+    trained = trained_parameters(spec, facts)
+    weights = weight_bytes(facts, WIDTHS[weights_dtype(spec, place)], spec.quantization)
+    adapter = trained * 4 if how.adapter else 0
+    optimizer = optimizers.cards()[spec.training.optimizer]
+    state = int(trained * optimizer.state_bytes)
+    if optimizer.package and not how.adapter:  # the state of embeddings stays in float32
+        state += int(facts.vocabulary * facts.hidden_size * (8 - optimizer.state_bytes))
+    gradients = trained * 4
+    kept = activations.kept(facts, how)
+    free = place.free_bytes - place.runtime_bytes * place.shared - weights - adapter - gradients - state
+    recomputed = recomputed_layers(spec, facts, kept, tokens, 0.7 * free)
+    rows_at_once = min(labels, computed.logit_rows(place.device, facts.vocabulary))
+    logits = int(rows_at_once * facts.vocabulary * (4 if how.width == 4 else 6))
+    head = facts.vocabulary * facts.hidden_size * 4
+    kept_bytes = kept.window(tokens, labels, facts.layers, recomputed)
+    if not how.adapter:  # the head's gradient is made with the loss and kept until backward comes to it
+        kept_bytes += head
+        logits += head if rows_at_once < labels else 0
+    if spec.quantization != "none":  # the matrices of the largest part, dequantized for its products
+        logits = max(logits, int(3 * facts.intermediate_size * facts.hidden_size * how.width))
+    return Parts(
+        weights=weights,
+        adapter=adapter,
+        gradients=gradients,
+        optimizer=state,
+        activations=int(kept_bytes),
+        logits=logits,
+        transient=int(tokens * activations.transient(facts, how)),
+        recomputed=recomputed,
+        tokens=tokens,
+    )

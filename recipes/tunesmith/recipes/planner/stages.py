@@ -1,0 +1,85 @@
+"""Stages: what each stage of a run holds at once, on the device and beside it, and what it writes."""
+
+from __future__ import annotations
+
+from tunesmith.recipes import exports, tuners
+from tunesmith.recipes.models.facts import ModelFacts
+from tunesmith.recipes.planner import activations, computed, memory
+from tunesmith.recipes.planner.memory import MIB, Parts
+from tunesmith.recipes.planner.place import Place
+from tunesmith.recipes.planner.rows import Rows
+from tunesmith.recipes.spec import JobSpec
+
+PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
+TRAINING_BYTES = 25 * MIB
+EVALUATING_BYTES = 60 * MIB  # what generating text imports
+EXPORTING_BYTES = 40 * MIB
+VERIFYING_BYTES = 40 * MIB
+BITS = {"f16": 16.0, "bf16": 16.0, "f32": 32.0, "q8_0": 8.5}
+
+
+def sizes(
+    spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts, correction: float
+) -> dict[str, tuple[int, int]]:
+    """Bytes (host, device) by stage."""
+    found = {"prepare": (PREPARE_BYTES, 0), "train": train(spec, facts, place, parts)}
+    found["evaluate"] = evaluate(spec, facts, rows, place, parts)
+    found["export"] = export(spec, facts, place, parts)
+    found["verify"] = verify(spec, facts, rows, place)
+    host, device = found["train"]
+    found["train"] = (host, int(device * correction)) if device else (int(host * correction), 0)
+    return found
+
+
+def on(place: Place, bytes: float) -> tuple[int, int]:
+    """`bytes` where it trains, with what the process or the GPU's context takes."""
+    if place.shared:
+        return int(place.runtime_bytes + bytes), 0
+    return place.runtime_bytes, int(place.context_bytes + bytes * (1 + memory.SLACK.get(place.device, 0.0)))
+
+
+def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
+    more = memory.BITSANDBYTES_BYTES if spec.quantization != "none" else 0
+    return on(place, parts.held + parts.activations + parts.logits + parts.transient + TRAINING_BYTES + more)
+
+
+def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
+    tokens = min(computed.EVALUATED_ROWS * rows.mean, max(parts.tokens, rows.longest))
+    at_once = min(computed.EVALUATED_ROWS, max(1, spec.evaluation.answers))
+    how = memory.computing(spec, place)
+    cache = facts.kv_cache_bytes(int(rows.longest + spec.evaluation.max_new_tokens), how.width) * at_once
+    logits = at_once * facts.vocabulary * 4 * 2
+    again = parts.weights if not how.adapter else 0  # the base beside it
+    working = max(tokens * activations.transient(facts, how) + parts.logits, cache + logits)
+    return on(place, parts.weights + parts.adapter + again + working + EVALUATING_BYTES)
+
+
+def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
+    stored = facts.parameters * memory.stored_width(facts)
+    merged = facts.parameters * 4.0 if spec.quantization != "none" else 0.0
+    held = parts.weights if place.shared else 0
+    return int(place.runtime_bytes + max(held + stored, merged + stored) + EXPORTING_BYTES), 0
+
+
+def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[int, int]:
+    if not any(exports.find(target)[0].kl_limits for target in spec.exports):
+        return place.runtime_bytes, 0
+    return int(place.runtime_bytes + facts.parameters * 4 + VERIFYING_BYTES), 0
+
+
+def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
+    """Bytes by stage that writes any: checkpoints while it trains, the merged model and every export."""
+    trained = memory.trained_parameters(spec, facts)
+    adapter = tuners.cards()[spec.tuner["kind"]].adapter
+    stored = int(facts.parameters * memory.stored_width(facts))
+    written = 0 if not spec.exports else stored
+    for target in spec.exports:
+        _, variant = exports.find(target)
+        if target == "merged":
+            written += stored
+        elif variant:
+            written += int(facts.parameters * BITS.get(variant, 16.0) / 8)
+        else:
+            written += trained * 4
+    checkpoint = 2 * trained * (12 if adapter else 12)
+    return {"train": checkpoint if spec.training.save_steps != 0 else 0, "export": written}
