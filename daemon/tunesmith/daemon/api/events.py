@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from tunesmith.recipes.planner.forecast import Forecast
+from tunesmith.recipes.planner.shrink import Change
+
 STAGES = ("fetch", "prepare", "train", "evaluate", "export", "verify")
 
 
@@ -199,6 +202,40 @@ class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
     graded: int | None = None
 
 
+class Forecasted(_Event, frozen=True, kw_only=True, tag="forecasted"):
+    """What the run needs, as far as is known now: each one replaces the one before it."""
+
+    forecast: Forecast
+
+
+class Waiting(_Event, frozen=True, kw_only=True, tag="waiting"):
+    """The job is not started yet: `needed` bytes of `what` (device, host, disk), of which `free` are there."""
+
+    what: str
+    needed: int
+    free: int
+
+
+class Shrunk(_Event, frozen=True, kw_only=True, tag="shrunk"):
+    """After memory ran out automatic values were made smaller, once; `changes` says which."""
+
+    changes: tuple[Change, ...]
+
+
+class Gauged(_Event, frozen=True, kw_only=True, tag="gauged"):
+    """How the machine does. Shares are 0 to 1; None where nobody says. `device_` is of the GPU that trains."""
+
+    cpu_share: float
+    memory_used_bytes: int
+    memory_bytes: int
+    worker_bytes: int = 0
+    device_share: float | None = None
+    device_used_bytes: int | None = None
+    device_bytes: int | None = None
+    temperature_c: int | None = None
+    power_watts: float | None = None
+
+
 class Notice(_Event, frozen=True, kw_only=True, tag="notice"):
     """A sentence for the person: level info, warning or error."""
 
@@ -230,7 +267,8 @@ class Cancelled(_Event, frozen=True, kw_only=True, tag="cancelled"):
 Event = (
     Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | TrainStep | PathsChosen | LimitMeasured
     | MemoryMeasured | CheckpointSaved | Resumed | DataChecked | Scored
-    | Answered | ArtifactWritten | Verified | Notice | CancelRequested | Finished | Failed | Cancelled
+    | Answered | ArtifactWritten | Verified
+    | Forecasted | Waiting | Shrunk | Gauged | Notice | CancelRequested | Finished | Failed | Cancelled
 )  # fmt: skip
 TERMINAL = (Finished, Failed, Cancelled)
 

@@ -6,6 +6,7 @@ import msgspec
 
 from tunesmith.daemon.api import events as e
 from tunesmith.recipes.errors import ErrorBody
+from tunesmith.recipes.planner.forecast import Forecast
 
 QUEUED, RUNNING, CANCELLING, FINISHED, FAILED, CANCELLED = (
     "queued", "running", "cancelling", "finished", "failed", "cancelled",
@@ -59,6 +60,10 @@ class JobView(msgspec.Struct, frozen=True):
     answers: tuple[e.Answered, ...] = ()
     artifacts: tuple[e.ArtifactWritten, ...] = ()
     verified: tuple[e.Verified, ...] = ()
+    forecast: Forecast | None = None
+    waiting: e.Waiting | None = None
+    shrunk: e.Shrunk | None = None
+    gauges: e.Gauged | None = None
     notices: tuple[e.Notice, ...] = ()
     error: ErrorBody | None = None
 
@@ -97,6 +102,7 @@ def _again(view: JobView) -> JobView:
         losses=view.losses,
         learning_rates=view.learning_rates,
         checkpoint=view.checkpoint,
+        shrunk=view.shrunk,
         notices=view.notices,
     )
 
@@ -165,6 +171,14 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, artifacts=(*view.artifacts, artifact))
         case e.Verified() as verified:
             return replace(view, verified=(*view.verified, verified))
+        case e.Forecasted(forecast=forecast):
+            return replace(view, forecast=forecast)
+        case e.Waiting() as waiting:
+            return replace(view, waiting=waiting)
+        case e.Shrunk() as shrunk:
+            return replace(view, shrunk=shrunk)
+        case e.Gauged() as gauges:
+            return replace(view, gauges=gauges)
         case e.Notice() as notice:
             return replace(view, notices=(*view.notices, notice)[-200:])
         case e.CancelRequested():

@@ -1,4 +1,4 @@
-"""The planner: what a run needs of a machine's memory, time and disk before it starts. Pure: no engine, no network.
+"""The planner: what a run needs of memory, time and disk, before it starts. No engine, no network.
 
 `forecast` is the one number that fit badges, plans, the queue's admission and automatic choices all read.
 """
@@ -9,9 +9,12 @@ from tunesmith.recipes.planner.fit import Fit, fit
 from tunesmith.recipes.planner.forecast import Forecast, Part, StageForecast, forecast
 from tunesmith.recipes.planner.learned import Correction, Learned
 from tunesmith.recipes.planner.place import Place, place_of
-from tunesmith.recipes.planner.rows import Rows
+from tunesmith.recipes.planner.rows import ASSUMED, Rows
+from tunesmith.recipes.planner.shrink import Change, shrunk
 
 __all__ = [
+    "ASSUMED",
+    "Change",
     "Correction",
     "Fit",
     "Forecast",
@@ -23,4 +26,5 @@ __all__ = [
     "fit",
     "forecast",
     "place_of",
+    "shrunk",
 ]

@@ -96,9 +96,7 @@ def feed_forward(facts: ModelFacts, how: Computing) -> float:
     if any(matrix.part == MLP for matrix in facts.matrices):
         if gated and how.fused:
             wide = 2.0 if how.adapter and not how.dropout else 3.0
-        elif gated:
-            wide = 4.0
-        elif merged(facts):
+        elif gated or merged(facts):
             wide = 4.0
         else:
             wide = 2.0

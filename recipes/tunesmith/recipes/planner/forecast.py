@@ -103,14 +103,10 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
         return next(stage for stage in self.stages if stage.stage == name)
 
 
-def forecast(
-    spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, learned: Learned | None = None
-) -> Forecast:
+def forecast(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, learned: Learned | None = None) -> Forecast:
     """What the run of `spec` on a model of `facts` over `rows` needs in `place`; well under 5 ms."""
     found = memory.parts(spec, facts, rows, place)
-    correction = (learned or Learned()).of(
-        learning.key(spec, facts, place.device, memory.dtype_of(spec, place))
-    )
+    correction = (learned or Learned()).of(learning.key(spec, facts, place.device, memory.dtype_of(spec, place)))
     sizes = stages.sizes(spec, facts, rows, place, found, correction.memory if correction else 1.0)
     times = timing.times(spec, facts, rows, place, found, correction.seconds if correction else 1.0)
     disks = stages.disk(spec, facts)

@@ -33,9 +33,7 @@ class Learned(msgspec.Struct, frozen=True):
     def of(self, key: str) -> Correction | None:
         return self.corrections.get(key)
 
-    def with_measured(
-        self, key: str, *, memory: float | None = None, seconds: float | None = None
-    ) -> Learned:
+    def with_measured(self, key: str, *, memory: float | None = None, seconds: float | None = None) -> Learned:
         """After one more measurement; `memory` and `seconds` are measured over the uncorrected forecast."""
         old = self.corrections.get(key, Correction())
         memory = _within(memory, MEMORY_LIMITS)

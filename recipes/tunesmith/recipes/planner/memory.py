@@ -93,9 +93,7 @@ def computing(spec: JobSpec, place: Place) -> Computing:
 def window_size(spec: JobSpec, place: Place) -> int:
     """Tokens computed at once, unless one row is longer."""
     adapter = tuners.cards()[spec.tuner["kind"]].adapter
-    return spec.training.window or computed.window(
-        place.device, adapter=adapter, quantized=spec.quantization != "none"
-    )
+    return spec.training.window or computed.window(place.device, adapter=adapter, quantized=spec.quantization != "none")
 
 
 def longest(spec: JobSpec, rows: Rows) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunesmith.recipes import exports, tuners
+from tunesmith.recipes import exports
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
 from tunesmith.recipes.planner.memory import MIB, Parts
@@ -70,7 +70,6 @@ def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[
 def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
     """Bytes by stage that writes any: checkpoints while it trains, the merged model and every export."""
     trained = memory.trained_parameters(spec, facts)
-    adapter = tuners.cards()[spec.tuner["kind"]].adapter
     stored = int(facts.parameters * memory.stored_width(facts))
     written = 0 if not spec.exports else stored
     for target in spec.exports:
@@ -81,5 +80,5 @@ def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
             written += int(facts.parameters * BITS.get(variant, 16.0) / 8)
         else:
             written += trained * 4
-    checkpoint = 2 * trained * (12 if adapter else 12)
+    checkpoint = 2 * trained * 12
     return {"train": checkpoint if spec.training.save_steps != 0 else 0, "export": written}

@@ -47,9 +47,7 @@ def steps(spec: JobSpec, rows: Rows) -> int:
     return spec.training.epochs * max(1, math.ceil(rows.rows / at_once))
 
 
-def times(
-    spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts, correction: float
-) -> Times:
+def times(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts, correction: float) -> Times:
     dtype = memory.dtype_of(spec, place)
     peak = place.flops.get(dtype) or ASSUMED_FLOPS.get(place.device, 1e12)
     rate = peak * REACHED.get(place.device, 0.3)
