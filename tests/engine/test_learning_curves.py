@@ -13,7 +13,7 @@ import pytest
 from tunesmith.daemon.worker import load
 from tunesmith.daemon.worker.packing.windows import Row
 from tunesmith.daemon.worker.train.paths import build
-from tunesmith.daemon.worker.train.run import arguments
+from tunesmith.daemon.worker.train.set_up import arguments
 from tunesmith.recipes import methods
 from tunesmith.recipes.spec import JobSpec, TrainingSpec
 

@@ -15,7 +15,7 @@ from tunesmith.daemon.worker import evaluate, fetch, load
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.subjects import subject_model
-from tunesmith.daemon.worker.train import gradient_checkpointing, merge, run
+from tunesmith.daemon.worker.train import gradient_checkpointing, merge, run, set_up
 from tunesmith.recipes import optimizers, quants, tuners
 from tunesmith.recipes.errors import ModelError, RecipeError
 
@@ -126,6 +126,7 @@ def test_every_optimizer_that_says_cpu_trains_on_one(
     training = {"optimizer": key, "epochs": 3, "learning_rate": 1e-3}
     context = make_context(**parts(tiny_model, tmp_path, training=training, tuner={"kind": "full"}))
     prepare.run(context)
+    set_up.run(context)
     run.run(context)
     events = told(context)
     taken = losses(events)
@@ -168,6 +169,7 @@ def test_an_optimizer_that_this_device_lacks_is_refused_before_the_model_is_load
     context = make_context(**parts(tiny_model, tmp_path, training={"optimizer": "paged_adamw_8bit", "device": "auto"}))
     monkeypatch.setattr(load, "device", lambda training: "cpu")
     with pytest.raises(RecipeError, match="does not run on cpu"):
+        set_up.run(context)
         run.run(context)
 
 

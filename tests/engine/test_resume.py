@@ -14,7 +14,7 @@ from stopped import Another, Told
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.data import feed, prepare
-from tunesmith.daemon.worker.train import checkpoint, resume, run
+from tunesmith.daemon.worker.train import checkpoint, resume, run, set_up
 from tunesmith.recipes.errors import JobError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -116,6 +116,7 @@ def test_a_cancel_saves_the_step_it_stops_at(tiny_model: Path, tmp_path: Path, a
 
     context.emit = emit  # type: ignore[method-assign]
     with pytest.raises(Stopped):
+        set_up.run(context)
         run.run(context)
     context.deafen()
     assert [event.step for event in told(context) if isinstance(event, e.CheckpointSaved)] == [3]

@@ -21,7 +21,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import evaluate, load
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.data import prepare
-from tunesmith.daemon.worker.train import merge, run
+from tunesmith.daemon.worker.train import merge, run, set_up
 from tunesmith.daemon.worker.train.paths import build
 from tunesmith.daemon.worker.train.report import Divergence
 from tunesmith.recipes import spec as recipe
@@ -60,7 +60,7 @@ def test_a_tiny_model_learns_is_scored_and_merged(
     import torch
 
     context = make_context(**parts(tiny_model, tmp_path))
-    for module in (prepare, run, evaluate):
+    for module in (prepare, set_up, run, evaluate):
         module.run(context)
     steps = [event for event in told(context) if isinstance(event, e.TrainStep)]
     assert [step.step for step in steps] == list(range(1, 21))
@@ -128,6 +128,7 @@ def test_a_cancel_is_seen_at_the_next_step(
     with pytest.raises(Stopped):
         context.cancel(signal.SIGTERM, None)
     with pytest.raises(Stopped):
+        set_up.run(context)
         run.run(context)
 
 

@@ -12,7 +12,7 @@ import pytest
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
-from tunesmith.daemon.worker.train import resume, run
+from tunesmith.daemon.worker.train import resume, run, set_up
 
 Told = Callable[[Context], list[e.Event]]
 Another = Callable[[dict[str, Any]], Context]
@@ -51,6 +51,7 @@ def attempt(context: Context, *, end_after: int | None = None) -> None:
     """Prepare and train; the power goes once `end_after` steps are over."""
     prepare.run(context)
     if end_after is None:
+        set_up.run(context)
         run.run(context)
         return
     tell = context.emit
@@ -62,6 +63,7 @@ def attempt(context: Context, *, end_after: int | None = None) -> None:
 
     context.emit = emit  # type: ignore[method-assign]
     with pytest.raises(PowerCut):
+        set_up.run(context)
         run.run(context)
 
 

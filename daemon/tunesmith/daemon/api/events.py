@@ -7,7 +7,7 @@ import msgspec
 from tunesmith.recipes.planner.forecast import Forecast
 from tunesmith.recipes.planner.shrink import Change
 
-STAGES = ("fetch", "prepare", "train", "evaluate", "export", "verify")
+STAGES = ("fetch", "prepare", "probe", "train", "evaluate", "export", "verify")
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):

@@ -52,6 +52,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "cache" / "machine.json"
 
     @property
+    def learned(self) -> Path:
+        """How runs on this machine differed from their forecasts."""
+        return self.root / "cache" / "learned.json"
+
+    @property
     def log(self) -> Path:
         return self.root / "daemon.log"
 

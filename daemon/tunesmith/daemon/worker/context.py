@@ -19,6 +19,7 @@ from tunesmith.recipes.spec import JobSpec
 
 if TYPE_CHECKING:
     from tunesmith.daemon.worker.data.prepare import Prepared
+    from tunesmith.daemon.worker.planned import Plan
 
 PATIENCE_S = 5.0  # what a cancelled training has to come to the end of its step: half of the daemon's default grace
 PROGRESS_INTERVAL_S = 0.1  # ten a second: what a screen shows
@@ -29,8 +30,8 @@ class Stopped(BaseException):
 
 
 class Context:
-    """`base` is set by fetch, `prepared` by prepare, `model` (with its adapter) and the
-    `core` that computes its loss by train, until the merge takes them.
+    """`base` is set by fetch, `prepared` by prepare, `model` (with its adapter), the `core` that computes its loss and
+    how it is `set_up` by probe, until the merge takes them; `plan` holds the run's forecast.
     """
 
     def __init__(self, job: Path, attempt: int) -> None:
@@ -52,7 +53,10 @@ class Context:
         self.tokenizer: Any = None
         self.model: Any = None
         self.core: Any = None
+        self.set_up: Any = None
+        self.plan: Plan | None = None
         self.stage = ""
+        self._peak_before = 0
         self._base: Path | None = None
         self._prepared: Prepared | None = None
         self._journal = os.open(self.job / f"journal-{attempt}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -109,12 +113,22 @@ class Context:
     def begin(self, stage: str) -> None:
         self.check_cancelled()
         self.stage, self._stage_started, self._last_progress = stage, time.monotonic(), 0.0
+        self._peak_before = 0
         resident.forget_peak()
         self.emit(e.StageStarted(time=time.time(), stage=stage))
 
     def end(self) -> None:
         seconds = time.monotonic() - self._stage_started
-        self.emit(e.StageFinished(time=time.time(), stage=self.stage, seconds=seconds, peak_bytes=resident.peak()))
+        self.emit(e.StageFinished(time=time.time(), stage=self.stage, seconds=seconds, peak_bytes=self.peak()))
+
+    def forget_peak(self) -> None:
+        """`resident.peak` is from here on of what follows; the stage remembers what was before."""
+        self._peak_before = self.peak()
+        resident.forget_peak()
+
+    def peak(self) -> int:
+        """Bytes that were resident at most since the stage began."""
+        return max(self._peak_before, resident.peak())
 
     def check_cancelled(self) -> None:
         """Raises Stopped once a person cancelled."""

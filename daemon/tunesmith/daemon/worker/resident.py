@@ -18,6 +18,13 @@ def forget_peak() -> None:
         return
 
 
+def now() -> int:
+    """Bytes."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 def peak() -> int:
     """Bytes."""
     status = OURS / "status"

@@ -13,6 +13,7 @@ WORKER = "tunesmith.daemon.worker"
 STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("fetch", ("fetch",)),
     ("prepare", ("data.prepare",)),
+    ("probe", ("planned", "train.set_up", "train.probe")),
     ("train", ("train.run",)),
     ("evaluate", ("evaluate",)),
     ("export", ("train.merge", "export")),

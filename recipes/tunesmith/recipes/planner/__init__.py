@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tunesmith.recipes.planner.fit import Fit, fit
-from tunesmith.recipes.planner.forecast import Forecast, Part, StageForecast, forecast
+from tunesmith.recipes.planner.forecast import Forecast, Part, StageForecast, forecast, probed
 from tunesmith.recipes.planner.learned import Correction, Learned
 from tunesmith.recipes.planner.place import Place, place_of
 from tunesmith.recipes.planner.rows import ASSUMED, Rows
@@ -26,5 +26,6 @@ __all__ = [
     "fit",
     "forecast",
     "place_of",
+    "probed",
     "shrunk",
 ]

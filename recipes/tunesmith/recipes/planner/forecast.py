@@ -16,6 +16,8 @@ ASSUMED, COUNTED, PROBED = "assumed", "counted", "probed"  # how sure it is
 # Below and above the forecast, as shares of it: what bench/forecast.py saw, and room for what it did not.
 MEMORY_SPREAD = {ASSUMED: (0.25, 0.35), COUNTED: (0.08, 0.08), PROBED: (0.04, 0.03)}
 TIME_SPREAD = {ASSUMED: (0.6, 1.5), COUNTED: (0.4, 0.6), PROBED: (0.12, 0.12)}
+# What comes to be resident after two steps: kernels for windows of other lengths, holes between blocks.
+GROWTH = 0.03
 UNKNOWN_ARCHITECTURE = 0.25  # more, where its layers had to be taken for ordinary ones
 
 
@@ -135,4 +137,34 @@ def forecast(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, learned
         corrected_by=correction.runs if correction else 0,
         uncorrected_bytes=int(train_bytes / (correction.memory if correction else 1.0)),
         uncorrected_step_seconds=times.step_seconds / (correction.seconds if correction else 1.0),
+    )
+
+
+def probed(counted: Forecast, *, peak_bytes: int, step_seconds: float, steps: int) -> Forecast:
+    """`counted` with training as two real steps showed it: `peak_bytes` where it trains, seconds of a mean step.
+
+    `peak_bytes` on a CPU are resident, on a GPU what its allocator handed out at most.
+    """
+    grown = int(peak_bytes * (1 + GROWTH))
+
+    def measured(stage: StageForecast) -> StageForecast:
+        if stage.stage != "train":
+            return stage
+        size = {"device_bytes": grown} if stage.device_bytes else {"host_bytes": grown}
+        return msgspec.structs.replace(stage, seconds=step_seconds * steps, **size)
+
+    before = counted.stage("train")
+    change = grown - (before.device_bytes or before.host_bytes)
+    shown = tuple(
+        Part(part.key, max(0, part.bytes + change)) if part.key == "runtime" else part for part in counted.parts
+    )
+    return msgspec.structs.replace(
+        counted,
+        level=PROBED,
+        parts=shown,
+        stages=tuple(measured(stage) for stage in counted.stages),
+        memory_spread=MEMORY_SPREAD[PROBED],
+        time_spread=TIME_SPREAD[PROBED],
+        steps=steps,
+        step_seconds=step_seconds,
     )

@@ -1,99 +1,47 @@
-"""The train stage: the tuner card attaches, the method card's trainer trains on the core, the result is saved."""
+"""The train stage: the method card's trainer trains on the core, the result is saved."""
 
 from __future__ import annotations
 
+import gc
 import time
-from functools import partial
 from typing import Any
 
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import load, processor
+from tunesmith.daemon.worker import planned, processor
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.data.feed import loader
-from tunesmith.daemon.worker.train import checkpoint, gradient_checkpointing, gradients, resume
+from tunesmith.daemon.worker.train import checkpoint, gradients, memory, resume
 from tunesmith.daemon.worker.train.growing import growing
-from tunesmith.daemon.worker.train.paths import build
 from tunesmith.daemon.worker.train.report import callbacks
-from tunesmith.recipes import methods, optimizers, tuners
-from tunesmith.recipes.checks import refuse_unsuited
-from tunesmith.recipes.spec import JobSpec
+
+LEARNED_FROM = 10  # steps: fewer are mostly what comes before and after them
 
 
 def run(context: Context) -> None:
-    import torch
-    from transformers import set_seed
-
-    spec = context.spec
-    method, tuner = methods.cards()[spec.method["kind"]], tuners.cards()[spec.tuner["kind"]]
-    device = load.device(spec.training)
-    refuse_unsuited(spec, device)
-    kind = load.dtype(spec.training, device)
-    set_seed(spec.training.seed)
-    processor.release_freed_memory()  # what preparing left behind
-    base = load.model(context.base, device, load.weights_dtype(spec, kind), spec.quantization)
-    context.check_cancelled()
-    model = tuner.attach(base, knobs(spec.tuner), spec.training.seed)
-    core = build(model, training=spec.training, device=device, pad_token_id=context.tokenizer.pad_token_id)
-    _, kept = gradient_checkpointing.choose(core, spec.training, device, context.prepared.longest, core.size)
-    core.paths = (load.base_path(spec, device, kind), *core.paths, kept)
-    context.prepared.feed.bucketed = not core.packs
+    set_up, core = context.set_up, context.core
     saved = checkpoint.newest(context)
     context.emit(e.PathsChosen(time=time.time(), paths=core.paths))
-    told = [growing(context.prepared, spec.training.epochs), *callbacks(context, device, kind)]
+    told = [growing(context.prepared, context.spec.training.epochs), *callbacks(context, set_up.device, set_up.dtype)]
     processor.release_freed_memory()  # what loading, the proof and the limit's measuring left behind
     processor.keep_freed_memory()
-    trainer = method.trainer(
-        model,
-        context.tokenizer,
-        partial(loader, context.prepared.feed, spec.training.epochs, saved.step if saved else 0),
-        arguments(spec, device, kind == torch.bfloat16, str(context.work / "trainer")),
-        knobs(spec.method),
-        [*told, *gradients.callbacks(model)],
-        core,
-    )
+    skip = saved.step if saved else 0
+    trainer = set_up.trainer(context, skip, [*told, *gradients.callbacks(context.model)])
+    began = time.monotonic()
     resume.train(context, trainer, saved, core.paths)
+    steps = trainer.state.global_step - skip
     context.check_cancelled()
     context.prepared.finish()
-    if tuner.adapter:
-        model.save_pretrained(str(context.adapter))
-    # With a GPU the optimizer's memory matters to what follows.
+    if set_up.tuner.adapter:
+        context.model.save_pretrained(str(context.adapter))
+    if steps >= LEARNED_FROM:
+        peak = memory.peak(set_up.device)
+        planned.learn(context, memory_bytes=peak, step_seconds=(time.monotonic() - began) / steps)
+    let_go(trainer)
+
+
+def let_go(trainer: Any) -> None:
+    """Free the optimizer's state, which may be twice the model: nothing that follows needs it."""
     trainer.optimizer = trainer.lr_scheduler = None
+    trainer.callback_handler.optimizer = trainer.callback_handler.lr_scheduler = None
+    trainer.accelerator.free_memory()
+    gc.collect()  # callbacks and trainer hold each other
     processor.release_freed_memory()
-    context.model, context.core = model, core
-
-
-def knobs(part: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in part.items() if key != "kind"}
-
-
-def arguments(spec: JobSpec, device: str, bfloat16: bool, folder: str) -> dict[str, Any]:
-    """Every trainer argument that is not its default, in one place."""
-    training = spec.training
-    return {
-        "output_dir": folder,
-        "learning_rate": training.learning_rate,
-        "num_train_epochs": 1,  # to the trainer: the data loader goes through all
-        # What the data loader yields is a whole step; its rows are the recipe's batch and accumulation.
-        "per_device_train_batch_size": training.batch_size * training.gradient_accumulation,
-        "gradient_accumulation_steps": 1,
-        "max_length": None,  # prepare has seen to it
-        "optim": optimizers.cards()[training.optimizer].name,
-        "adam_beta2": 0.95,
-        "weight_decay": training.weight_decay,
-        "max_grad_norm": training.gradient_clip,
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": training.warmup_fraction,  # below 1: a share of all steps
-        "gradient_checkpointing": False,  # the core has chosen the layers
-        "activation_offloading": training.activation_offload,
-        "seed": training.seed,
-        "data_seed": training.seed,
-        "use_cpu": device == "cpu",
-        "bf16": bfloat16,
-        "fp16": False,
-        "pad_to_multiple_of": None,
-        "logging_steps": 1,
-        "logging_nan_inf_filter": False,  # a bad step must be seen
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-    }

@@ -1,0 +1,126 @@
+"""The probe: real steps on the worst batch and on a usual one, before an hour is spent; they change no weight.
+
+Memory and time of the run are then forecast from what was measured. The steps are taken with a learning rate of 0 and
+an optimizer of their own, which is thrown away.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker import processor
+from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.data.feed import WINDOW, Feed
+from tunesmith.daemon.worker.packing.windows import Step
+from tunesmith.daemon.worker.train import checkpoint, memory
+from tunesmith.daemon.worker.train.core import Core
+from tunesmith.daemon.worker.train.run import let_go
+from tunesmith.recipes import planner
+
+LEAST_STEPS = 12  # of a run that is probed: a shorter one shows by itself
+LOOKED_AT = 4000  # batches
+CLOSELY = 40  # of those, as the core computes them
+
+Batch = list[tuple[int, int]]
+
+
+class Chosen(NamedTuple):
+    """`worst` has the largest window, `usual` the mean number of tokens; `tokens` are those of each batch seen."""
+
+    worst: Batch
+    usual: Batch
+    tokens: np.ndarray[Any, Any]
+
+
+def run(context: Context) -> None:
+    plan, set_up, core = context.plan, context.set_up, context.core
+    feed, epochs = context.prepared.feed, context.spec.training.epochs
+    total = feed.steps(epochs)
+    saved = checkpoint.newest(context)
+    if plan is None or total < LEAST_STEPS or saved is not None:
+        return  # what goes on from a checkpoint has been seen to hold
+    batches = choose(feed, core)
+    processor.release_freed_memory()
+    processor.keep_freed_memory()
+    context.forget_peak()
+    forget_device_peak(set_up.device)
+    trainer = set_up.trainer(context, 0, (), folder="probe")
+    steps = [core.step([feed.sequence(*row) for row in batch]) for batch in (batches.worst, batches.usual)]
+    try:
+        seconds = [timed(context, trainer, step, number) for number, step in enumerate((steps[0], *steps))][1:]
+        peak = memory.peak(set_up.device)
+    finally:
+        let_go(trainer)
+        context.model.zero_grad(set_to_none=True)
+    work = [core.flops(step) for step in steps]
+    mean = seconds_of_mean_step(seconds, work, [step.tokens for step in steps], float(batches.tokens.mean()))
+    forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total)
+    context.plan = msgspec.structs.replace(plan, forecast=forecast)
+    context.emit(e.Forecasted(time=time.time(), forecast=forecast))
+
+
+def choose(feed: Feed, core: Core) -> Chosen:
+    """From the first epoch, as far as it is prepared."""
+    # While more is being prepared, those that are surely there.
+    ready = max(1, min(LOOKED_AT, WINDOW // feed.batch_size)) if feed.streaming else LOOKED_AT
+    batches = list(itertools.islice(feed.batches(0), ready))
+    lengths = [np.array([len(feed.sequence(*row)[0]) for row in batch]) for batch in batches]
+    tokens = np.array([sizes.sum() for sizes in lengths])
+    longest = np.array([sizes.max() for sizes in lengths])
+    candidates = {*np.argsort(-tokens)[:CLOSELY].tolist(), *np.argsort(-longest)[:CLOSELY].tolist()}
+    largest = {
+        place: max(window.positions for window in core.step([feed.sequence(*row) for row in batches[place]]))
+        for place in candidates
+    }
+    worst = max(sorted(candidates), key=lambda place: (largest[place], tokens[place]))
+    usual = int(np.argmin(np.abs(tokens - tokens.mean())))
+    return Chosen(batches[worst], batches[usual], tokens)
+
+
+def timed(context: Context, trainer: Any, step: Step, number: int) -> float:
+    """Seconds of one step: forward, backward, the gradient's norm and the optimizer, which moves nothing."""
+    import torch
+
+    context.progress(number, 3, "steps")
+    began = time.perf_counter()
+    model = trainer.model
+    if trainer.optimizer is None:
+        trainer.create_optimizer()
+        for group in trainer.optimizer.param_groups:
+            group["lr"] = 0.0
+    trainer.training_step(model, step)
+    torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], trainer.args.max_grad_norm)
+    trainer.optimizer.step()
+    model.zero_grad()
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def seconds_of_mean_step(
+    seconds: Sequence[float], work: Sequence[float], tokens: Sequence[int], mean_tokens: float
+) -> float:
+    """Of a step of `mean_tokens`, from steps of `tokens` tokens: a part for each step, another for its work.
+
+    Where the steps differ little in their work, all of the time is taken to go with it.
+    """
+    large, usual = seconds
+    a_token = usual / max(1, tokens[1])
+    if work[0] > 1.2 * work[1] and large > usual:
+        slope = (large - usual) / (tokens[0] - tokens[1]) if tokens[0] > tokens[1] else a_token
+        a_token = min(a_token, slope)
+    return max(0.0, usual + a_token * (mean_tokens - tokens[1]))
+
+
+def forget_device_peak(device: str) -> None:
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
