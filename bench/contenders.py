@@ -80,8 +80,7 @@ def ours(setup: Setup, turns: Turns) -> None:
     """The worker as the daemon starts it; only its steps wait for their turn."""
     from tunesmith.daemon.worker import __main__ as worker
     from tunesmith.daemon.worker.train import core as training_core
-    from tunesmith.daemon.worker.train import flops
-    from tunesmith.daemon.worker.train import probe
+    from tunesmith.daemon.worker.train import flops, probe
     from tunesmith.daemon.worker.train import run as training
     from tunesmith.daemon.worker.train.report import callbacks
     from tunesmith.recipes import spec as recipe

@@ -270,7 +270,10 @@ def summary(title: str, pairs: Sequence[tuple[float, float]]) -> str:
 
 
 def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    yield f"{'':30} {'trained':>8} {'counted':>14} {'probed':>14} {'whole':>8} {'forecast':>14} {'time':>7} {'probed':>14}"
+    titles = ("trained", "counted", "probed", "whole", "forecast", "time", "probed")
+    yield " " * 30 + "".join(
+        f"{title:>{width}}" for title, width in zip(titles, (9, 15, 15, 9, 15, 8, 15), strict=True)
+    )
     for one in outcomes:
         if one.error:
             yield f"{one.name:30} {one.error}"

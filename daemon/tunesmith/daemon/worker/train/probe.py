@@ -91,9 +91,8 @@ def timed(context: Context, trainer: Any, step: Step, number: int) -> float:
     context.progress(number, 3, "steps")
     began = time.perf_counter()
     model = trainer.model
-    if trainer.optimizer is None:
-        trainer.create_optimizer()
-        for group in trainer.optimizer.param_groups:
+    if number == 0:
+        for group in trainer.create_optimizer().param_groups:
             group["lr"] = 0.0
     trainer.training_step(model, step)
     torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], trainer.args.max_grad_norm)
