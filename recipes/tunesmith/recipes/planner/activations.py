@@ -11,7 +11,7 @@ import msgspec
 
 from tunesmith.recipes.models.facts import ATTENTION, EXPERT, LINEAR, MLP, SHARED, ModelFacts
 
-FUSED_MLP = {"gate_proj", "up_proj", "down_proj"}  # what the fused MLP goes by
+FUSED_MLP = ("gate_proj", "up_proj", "down_proj")  # what the fused MLP goes by
 FLOAT32 = 4
 
 
@@ -89,8 +89,7 @@ def attention(facts: ModelFacts, how: Computing) -> float:
 
 def feed_forward(facts: ModelFacts, how: Computing) -> float:
     """Of all layers together, dense ones and experts."""
-    names = {matrix.name for matrix in facts.matrices if matrix.part == MLP}
-    gated = names >= FUSED_MLP
+    gated = gated_mlp(facts)
     numbers = 0.0
     dense = facts.layers if not facts.experts else facts.dense_layers
     if any(matrix.part == MLP for matrix in facts.matrices):
@@ -127,6 +126,16 @@ def adapters(facts: ModelFacts, how: Computing) -> float:
         inputs = sum(matrix.inputs * matrix.count for matrix in adapted)
         numbers += inputs / how.width + (0 if how.fused else inputs)
     return numbers
+
+
+def gated_mlp(facts: ModelFacts) -> bool:
+    """Whether gate and up are matrices of their own."""
+    names = {matrix.name for matrix in facts.matrices if matrix.part == MLP}
+    return names.issuperset(FUSED_MLP)
+
+
+def attended_layers(facts: ModelFacts) -> int:
+    return sum(facts.kinds.count(kind) for kind in "fsh")
 
 
 def merged(facts: ModelFacts) -> bool:
