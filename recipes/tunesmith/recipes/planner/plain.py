@@ -62,8 +62,8 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     adapter: int
     gradients: int
     optimizer: int
-    activations: int
-    logits: int
+    activations: int = 0
+    logits: int = 0
     dequantized: int = 0
 
     @property
@@ -71,41 +71,56 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
         return sum(getattr(self, name) for name in self.__struct_fields__)
 
 
-def need(facts: ModelFacts, engine: Engine, rows: int, length: int) -> Need:
-    """Of a step over `rows` rows, padded to `length` tokens each.
-
-    The peak is where the loss turns back, with all layers kept and nothing freed, or the optimizer's step.
-    """
-    tokens = rows * length
+def need(facts: ModelFacts, engine: Engine, rows: int, length: int, length_before: int = 0) -> Need:
+    """Of a step over `rows` rows, padded to `length` tokens each; those of the step before to `length_before`."""
     trained = facts.parameters if engine.trained else adapter_parameters(facts, engine)
-    base = weight_bytes(facts, engine)
-    state = trained * engine.width * ADAM_STATES
-    chunk = rows * min(engine.chunk or length, length)
-    head = facts.vocabulary * facts.hidden_size * engine.width
-    dequantized = DEQUANTIZED_COPIES * head if engine.quantization != "none" else 0
-    # The loss of a chunk makes two gradients; when the head's product follows, one is left beside its weight.
-    single = facts.vocabulary * engine.logits_width * chunk
-    spike = max(2 * single, single + dequantized)
-    found = Need(
-        weights=base,
+    held = Need(
+        weights=weight_bytes(facts, engine),
         adapter=0 if engine.trained else trained * engine.width,
         gradients=trained * engine.width if engine.accumulates else 0,
-        optimizer=state,
-        activations=int(tokens * kept(facts, engine)),
-        logits=logit_bytes(facts, engine, tokens) + min(spike, 2 * single),
-        dequantized=max(0, spike - 2 * single),
+        optimizer=trained * engine.width * ADAM_STATES,
     )
     # The optimizer needs the roots of all second moments at once, where it computes many weights in one call.
     step = msgspec.structs.replace(
-        found, gradients=trained * engine.width, optimizer=state + trained * engine.width, activations=0, logits=0,
-        dequantized=0,
-    )  # fmt: skip
-    return max(found, step, key=lambda one: one.bytes)
+        held, gradients=trained * engine.width, optimizer=trained * engine.width * (ADAM_STATES + 1)
+    )
+    moments = at_the_head(facts, engine, rows, length, rows * length_before)
+    found = [step, *(msgspec.structs.replace(held, **moment) for moment in moments)]
+    return max(found, key=lambda one: one.bytes)
 
 
-def logit_bytes(facts: ModelFacts, engine: Engine, tokens: int) -> int:
-    """Of all tokens: the logarithms of probabilities, whose place gradients take, and the logits if they stay."""
-    return tokens * facts.vocabulary * engine.logits_width * (2 if engine.logits_held else 1)
+def at_the_head(
+    facts: ModelFacts, engine: Engine, rows: int, length: int, tokens_before: int
+) -> tuple[dict[str, int], ...]:
+    """Bytes of activations, logits and dequantized weights when the head, the loss and the way back are computed.
+
+    All layers are kept then and nothing is freed, so the peak of forward and backward is one of the three.
+    """
+    tokens = rows * length
+    layers = int(tokens * kept(facts, engine))
+    logits = tokens * facts.vocabulary
+    chunk = rows * min(engine.chunk or length, length) * facts.vocabulary * engine.logits_width
+    dequantized = before = 0
+    if engine.quantization != "none":
+        dequantized = DEQUANTIZED_COPIES * facts.vocabulary * facts.hidden_size * engine.width
+        before = int(tokens_before * held_inputs(facts) * engine.width)
+    held = logits * engine.logits_width if engine.logits_held else 0
+    lost = logits * engine.logits_width  # logarithms of probabilities, whose place gradients take
+    return (
+        {"activations": layers + before, "logits": logits * engine.width, "dequantized": dequantized},
+        {"activations": layers + before, "logits": held + lost},
+        {"activations": layers, "logits": held + lost + 2 * chunk},
+        {"activations": layers, "logits": held + lost + chunk, "dequantized": dequantized},
+    )
+
+
+def held_inputs(facts: ModelFacts) -> int:
+    """Numbers of a token that 4-bit products keep by themselves, so that they are there as long as the graph.
+
+    A training loop that has the last loss in a name has the last graph until it has computed the next loss.
+    """
+    query = facts.heads * facts.head_dim
+    return facts.layers * (facts.layer_norms * facts.hidden_size + query + facts.intermediate_size) + facts.hidden_size
 
 
 def weight_bytes(facts: ModelFacts, engine: Engine) -> int:
