@@ -77,7 +77,6 @@ def compared() -> list[Compared]:
             rank=row.rank,
             adapted=row.adapted,
             quantization=row.quantization,
-            parallel=bool(read["models"].get(row.model, {}).get("parallel")),
             **read["engines"][row.engine],
         )
         needed = plain.need(facts, engine, row.rows, row.length, row.length_before)

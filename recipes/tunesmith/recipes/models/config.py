@@ -28,6 +28,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "expert_width": ("moe_intermediate_size", "expert_ffn_hidden_size"),
     "shared_experts": ("n_shared_experts", "moe_num_shared_experts", "num_shared_experts", "num_shared_expert"),
     "shared_width": ("shared_expert_intermediate_size", "shared_intermediate_size"),
+    "activation": ("hidden_activation", "hidden_act", "activation_function"),
+    "logits_scale": ("logits_scaling", "logit_scale"),
     "kinds": ("layer_types", "layers_block_type"),
 }  # fmt: skip
 

@@ -23,7 +23,9 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True):
     `norms` are the vectors of hidden_size that a layer has; `norm_bias` doubles each. `qk_norm` is "head" for one of
     head_dim, "full" for the whole width, and counts only if `qk_norm_key` is set, where that is given. `slides` is how
     layers slide that have no layer_types: 0 not at all, 1 all of them, n all but each n-th; `window` is their default.
-    `wide` is intermediate_size / hidden_size where the config leaves it out.
+    `post_norms`: norms follow attention and MLP, none comes before. `written_means`: norms subtract the mean, computed
+    by operations of their own. `parallel`: attention and MLP read the same. `wide` is intermediate_size / hidden_size
+    where the config leaves it out.
     """
 
     attention: tuple[str, ...] = SEPARATE
@@ -44,6 +46,9 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True):
     window: int = 0
     wide: int = 0
     learned_positions: bool = False
+    post_norms: bool = False
+    written_means: bool = False
+    parallel: bool | tuple[str, bool] = False
     router_bias: bool = False
     router_correction: bool = False
     expert_bias: bool = False
@@ -57,11 +62,18 @@ QWEN3 = Conventions(qkv_bias=BY_KEY, out_bias=BY_KEY, qk_norm="head", head_dim=1
 GEMMA = Conventions(qkv_bias=BY_KEY, out_bias=BY_KEY, tied=True, head_dim=256)
 GEMMA2 = msgspec.structs.replace(GEMMA, norms=4, slides=2, window=4096)
 GEMMA3 = msgspec.structs.replace(GEMMA2, qk_norm="head", slides=6)
-OLMO2 = Conventions(qkv_bias=BY_KEY, out_bias=BY_KEY, qk_norm="full")
-COHERE = Conventions(qkv_bias=BY_KEY, out_bias=BY_KEY, norms=1, tied=True)
+OLMO2 = Conventions(qkv_bias=BY_KEY, out_bias=BY_KEY, qk_norm="full", post_norms=True)
+COHERE = Conventions(qkv_bias=BY_KEY, out_bias=BY_KEY, norms=1, written_means=True, parallel=True, tied=True)
 DEEPSEEK = Conventions(qkv_bias=BY_KEY, out_bias=BY_KEY)
 ERNIE = Conventions(qkv_bias=("use_bias", False), out_bias=("use_bias", False), mlp_bias=("use_bias", False), tied=True)
 GRANITE_HYBRID = msgspec.structs.replace(LLAMA, mlp=("input_linear", "output_linear"), fused_gate=True, mlp_bias=False)
+
+# Routed experts that peft adapts with their router when linear layers are targets: those whose weights transformers
+# converts as it does Mixtral's or Qwen2-MoE's. Source: peft 0.21, utils/transformers_weight_conversion.py.
+ADAPTED_EXPERTS = frozenset({
+    "deepseek_v2", "deepseek_v3", "ernie4_5_moe", "glm4_moe", "hunyuan_v1_moe", "mixtral", "qwen2_moe", "qwen3_moe",
+    "qwen3_next",
+})  # fmt: skip
 
 KNOWN: Mapping[str, Conventions] = MappingProxyType({
     "baichuan": Conventions(attention=("W_pack", "o_proj")),
@@ -76,7 +88,7 @@ KNOWN: Mapping[str, Conventions] = MappingProxyType({
     "ernie4_5": ERNIE,
     "ernie4_5_moe": msgspec.structs.replace(ERNIE, router_correction=True, head_bias=("use_bias", False)),
     "exaone": Conventions(attention=("q_proj", "k_proj", "v_proj", "out_proj"), mlp=("c_fc_0", "c_fc_1", "c_proj")),
-    "exaone4": Conventions(qk_norm="head", slides=4, window=4096),
+    "exaone4": Conventions(qk_norm="head", post_norms=True, slides=4, window=4096),
     "falcon_h1": LLAMA,
     "gemma": GEMMA,
     "gemma2": GEMMA2,
@@ -93,6 +105,7 @@ KNOWN: Mapping[str, Conventions] = MappingProxyType({
     "gpt_neox": Conventions(
         attention=("query_key_value", "dense"), mlp=("dense_h_to_4h", "dense_4h_to_h"),
         qkv_bias=("attention_bias", True), out_bias=("attention_bias", True), mlp_bias=True, norm_bias=True,
+        parallel=("use_parallel_residual", True),
     ),
     "gpt_oss": Conventions(
         qkv_bias=("attention_bias", True), out_bias=("attention_bias", True), router_bias=True, expert_bias=True,
@@ -128,7 +141,7 @@ KNOWN: Mapping[str, Conventions] = MappingProxyType({
     "olmo3": msgspec.structs.replace(OLMO2, slides=4, window=4096),
     "phi": Conventions(
         attention=("q_proj", "k_proj", "v_proj", "dense"), mlp=("fc1", "fc2"), qkv_bias=True, out_bias=True,
-        mlp_bias=True, head_bias=True, norms=1, norm_bias=True,
+        mlp_bias=True, head_bias=True, norms=1, norm_bias=True, parallel=True,
     ),
     "phi3": Conventions(
         attention=("qkv_proj", "o_proj"), mlp=("gate_up_proj", "down_proj"), fused_gate=True, slides=1
@@ -148,7 +161,8 @@ KNOWN: Mapping[str, Conventions] = MappingProxyType({
     ),
     "smollm3": msgspec.structs.replace(LLAMA, tied=True),
     "stablelm": Conventions(
-        qkv_bias=("use_qkv_bias", False), norm_bias=True, qk_norm="full", qk_norm_key="qk_layernorm"
+        qkv_bias=("use_qkv_bias", False), norm_bias=True, qk_norm="full", qk_norm_key="qk_layernorm",
+        parallel=("use_parallel_residual", False),
     ),
     "starcoder2": Conventions(
         mlp=("c_fc", "c_proj"), qkv_bias=("use_bias", True), out_bias=("use_bias", True), mlp_bias=("use_bias", True),

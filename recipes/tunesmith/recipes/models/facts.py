@@ -56,8 +56,12 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     layers keep of a sequence, whatever its length. `vectors` are norms, biases and the like, all together;
     `active_vectors` those of them a token meets. `layer_norms` are the norms over hidden_size of a layer, `norm_means`
     says whether they subtract the mean, `head_norms` whether queries and keys are normed: "head" each head, "full" all
-    of them together. `known` is false when the architecture had to be taken for an
-    ordinary decoder, so that counts derived from it may be off.
+    of them together. `post_norms` says whether layers norm only what they make, not what they read, `written_means`
+    whether norms subtract the mean by operations of their own, `parallel` whether attention and MLP read the same.
+    `activation` is transformers' name of the MLP's. `capped_scores` and `capped_logits` go through a tanh,
+    `scaled_logits` are multiplied. `adapted_experts` says whether adapters sit beside routed experts and their
+    router too. `known` is false when the architecture had to be taken for an ordinary decoder, so that counts derived
+    from it may be off.
     """
 
     source: str
@@ -88,6 +92,14 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     layer_norms: int = 2
     norm_means: bool = False
     head_norms: str = ""
+    post_norms: bool = False
+    written_means: bool = False
+    parallel: bool = False
+    activation: str = ""
+    capped_scores: bool = False
+    capped_logits: bool = False
+    scaled_logits: bool = False
+    adapted_experts: bool = False
     known: bool = True
     stored: Stored | None = None
 

@@ -9,7 +9,7 @@ from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models import blocks, kinds, mixers, towers
 from tunesmith.recipes.models.blocks import Experts, Sizes
 from tunesmith.recipes.models.config import Values
-from tunesmith.recipes.models.conventions import KNOWN, LLAMA, Conventions
+from tunesmith.recipes.models.conventions import ADAPTED_EXPERTS, KNOWN, LLAMA, Conventions
 from tunesmith.recipes.models.defaults import completed
 from tunesmith.recipes.models.facts import MLP, ModelFacts
 from tunesmith.recipes.models.tally import Tally
@@ -90,6 +90,14 @@ def from_config(config: Mapping[str, Any], source: str = "config.json") -> Model
         layer_norms=norms,
         norm_means=rules.norm_bias,
         head_norms=rules.qk_norm if not rules.qk_norm_key or text.flag(rules.qk_norm_key, False) else "",
+        post_norms=rules.post_norms,
+        written_means=rules.written_means,
+        parallel=rules.parallel if isinstance(rules.parallel, bool) else text.flag(*rules.parallel),
+        activation=str(text.get("activation") or ""),
+        capped_scores=text.has("attn_logit_softcapping"),
+        capped_logits=text.has("final_logit_softcapping"),
+        scaled_logits=text.number("logits_scale", 1.0) != 1.0,
+        adapted_experts=model_type in ADAPTED_EXPERTS,
         known=known,
     )
 

@@ -7,22 +7,35 @@ the tensors that autograd really keeps, family by family.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from tunesmith.recipes.models.facts import ATTENTION, EXPERT, LINEAR, MLP, SHARED, ModelFacts
 
 FUSED_MLP = ("gate_proj", "up_proj", "down_proj")  # what the fused MLP goes by
-FLOAT32 = 4
+FLOAT32, INT64 = 4, 8
+# What activation functions keep that are written out, in widths of the MLP; one of PyTorch's own keeps its input, but
+# ReLU what it makes, which the product behind it keeps anyhow. Measured on transformers 5.23, activations.py.
+WRITTEN: Mapping[str, int] = MappingProxyType({
+    "gelu_10": 2, "gelu_accurate": 4, "gelu_fast": 7, "gelu_new": 4, "gelu_python": 3, "gelu_python_tanh": 4,
+    "quick_gelu": 2, "relu": 0,
+})  # fmt: skip
 
 
 class Computing(msgspec.Struct, frozen=True, kw_only=True):
-    """How a step is computed. `width` is bytes a number, `rank` 0 where the weights themselves are trained."""
+    """How a step is computed. `width` is bytes a number, `rank` 0 where the weights themselves are trained.
+
+    `length` tokens of a row count where attention keeps scores of every pair of tokens.
+    """
 
     width: int = FLOAT32
     rank: int = 0
     dropout: float = 0.0
     fused: bool = True
     method_sequences: int = 1
+    length: float = 0.0
 
     @property
     def adapter(self) -> bool:
@@ -45,68 +58,130 @@ class Kept(msgspec.Struct, frozen=True):
 
 def kept(facts: ModelFacts, how: Computing) -> Kept:
     """What backward keeps of a token."""
-    hidden = facts.hidden_size
-    layers = max(1, facts.layers)
-    attended = sum(facts.kinds.count(kind) for kind in "fsh")
-    numbers = norms(facts, how) * layers
+    layers, attended = max(1, facts.layers), attended_layers(facts)
+    numbers = (norms(facts, how) + inputs(facts, how)) * layers
     numbers += attention(facts, how) * attended
     numbers += mixers(facts) * (layers - attended)
     numbers += feed_forward(facts, how)
     numbers += adapters(facts, how)
-    rotary = 2 * facts.head_dim
-    rest = hidden + 1 + rotary
     return Kept(
         layer=numbers * how.width / layers,
-        rest=rest * how.width,
-        inputs=hidden * how.width,
-        label=hidden * how.width + 8,
+        rest=rest(facts, how) * how.width,
+        inputs=facts.hidden_size * how.width,
+        label=label(facts, how),
     )
 
 
-def norms(facts: ModelFacts, how: Computing) -> float:
-    """Of one layer. Norms with a mean keep what they make too: nothing computes it again."""
-    count, hidden = facts.layer_norms, facts.hidden_size
+def rest(facts: ModelFacts, how: Computing) -> float:
+    """Outside of the layers: the final norm, angles of positions, and which token it is, for its embedding.
+
+    The first layer's norm reads what needs no gradient unless embeddings are trained, so that it keeps nothing.
+    """
+    angles = 0 if facts.position_embeddings else 2 * facts.head_dim
+    if facts.head_norms == "head" and "s" in facts.kinds and "f" in facts.kinds:
+        angles *= 2  # sliding layers turn by angles of their own
+    tokens = (INT64 / how.width) * (2 if facts.position_embeddings else 1)
+    numbers = norm(facts, how) + angles + (0 if how.adapter else tokens)
+    if how.adapter and not fused_norms(facts, how) and not facts.post_norms:
+        numbers -= norm(facts, how)
+        if facts.parallel and facts.norm_means:
+            numbers -= (facts.layer_norms - 1) * 2 * FLOAT32 / how.width
+    return numbers
+
+
+def label(facts: ModelFacts, how: Computing) -> float:
+    """Bytes of a label: what the head reads; where its logits are changed, the logits of all labels at once."""
+    chosen = facts.hidden_size * how.width
+    if not (facts.scaled_logits or facts.capped_logits):
+        return chosen + INT64
+    capped = facts.vocabulary * how.width if facts.capped_logits else 0
+    return facts.vocabulary * FLOAT32 + capped + (0 if how.adapter else chosen) + 3 * INT64
+
+
+def fused_norms(facts: ModelFacts, how: Computing) -> bool:
+    """Whether norms are computed by the kernel of ours, whose output products make again instead of keeping it."""
+    return how.fused and not facts.norm_means and not facts.written_means
+
+
+def norm(facts: ModelFacts, how: Computing) -> float:
+    """One: its input and a number or two a token; written out, what its weight is multiplied with too, if trained."""
+    hidden = facts.hidden_size
     if facts.norm_means:
-        return count * (2 * hidden + 2)
-    if how.fused:
-        return count * (hidden + 1)
-    return count * (2 * hidden + 1 + (0 if how.adapter else hidden))
+        return hidden + 2 * FLOAT32 / how.width
+    normed = 0 if how.adapter or fused_norms(facts, how) else hidden
+    return (2 if facts.written_means else 1) * hidden + FLOAT32 / how.width + normed
+
+
+def norms(facts: ModelFacts, how: Computing) -> float:
+    """Of one layer. Two that read the same keep it once."""
+    numbers = facts.layer_norms * norm(facts, how)
+    if facts.parallel and facts.norm_means:
+        numbers -= (facts.layer_norms - 1) * facts.hidden_size
+    return numbers
+
+
+def inputs(facts: ModelFacts, how: Computing) -> float:
+    """Of one layer: what its first products read, unless a fused norm made it and makes it again."""
+    if fused_norms(facts, how) and not facts.post_norms:
+        return 0.0
+    return facts.hidden_size * (1 if facts.parallel and facts.layer_norms == 1 else dense_share(facts) + 1)
+
+
+def dense_share(facts: ModelFacts) -> float:
+    """Layers with an MLP of their own instead of experts, whose router's input `routed` counts."""
+    return facts.dense_layers / facts.layers if facts.experts else 1.0
 
 
 def attention(facts: ModelFacts, how: Computing) -> float:
     """Of one layer with attention: queries, keys and values as they are attended with, the output, a sum a head."""
     query, key = facts.heads * facts.head_dim, facts.key_value_heads * facts.head_dim
-    numbers = 2.0 * query + 2 * key + facts.heads
+    numbers = 2.0 * query + 2 * key
+    if facts.capped_scores:  # eager: keys and values are repeated, scores of all pairs kept before and after softmax
+        pairs = facts.heads * how.length
+        numbers += 2 * (query - key) + pairs * (1 + max(how.width, FLOAT32) / how.width)
+        numbers += pairs if how.width < FLOAT32 else 0  # the float32 softmax is converted
+    else:
+        numbers += facts.heads * FLOAT32 / how.width
     if facts.head_norms:
         numbers += query + key
         if not how.fused:
             numbers += 0 if how.adapter else query + key
         numbers += facts.heads + facts.key_value_heads if facts.head_norms == "head" else 2
-    if per_layer(facts, ATTENTION) == 2:  # one matrix for all three: they are views of what it makes
-        numbers += query + key
+    if per_layer(facts, ATTENTION) == 2 and not facts.position_embeddings:
+        numbers += query + key  # values are a view of what one matrix makes; queries and keys are turned into new ones
     return numbers
 
 
 def feed_forward(facts: ModelFacts, how: Computing) -> float:
     """Of all layers together, dense ones and experts."""
-    gated = gated_mlp(facts)
     numbers = 0.0
     dense = facts.layers if not facts.experts else facts.dense_layers
     if any(matrix.part == MLP for matrix in facts.matrices):
-        if gated and how.fused:
-            wide = 2.0 if how.adapter and not how.dropout else 3.0
-        elif gated or merged(facts):
-            wide = 4.0
+        activated = WRITTEN.get(facts.activation, 1)
+        if gated_mlp(facts) and how.fused:
+            wide = 2 if how.adapter and not how.dropout else 3
+        elif gated_mlp(facts) or merged(facts):
+            wide = activated + 3
         else:
-            wide = 2.0
+            wide = activated + 1
         numbers += wide * facts.intermediate_size * dense
-    sparse = facts.layers - dense
-    if facts.experts:
-        # Measured: gate, up, activation and product of each chosen expert, its input and output; the router beside.
-        routed = facts.experts_per_token * (4.0 * facts.expert_intermediate_size + 2.0 * facts.hidden_size)
-        shared = 4.0 * facts.shared_intermediate_size if any(m.part == SHARED for m in facts.matrices) else 0.0
-        numbers += sparse * (routed + shared + facts.hidden_size + 5.0 * facts.experts)
-    return numbers
+    return numbers + (facts.layers - dense) * routed(facts, how)
+
+
+def routed(facts: ModelFacts, how: Computing) -> float:
+    """Of one layer with experts: gate and up, activation, product and output of each chosen one, scores and places.
+
+    What router and experts read, and the product, are kept where weights or adapters beside them are trained.
+    """
+    if not facts.experts:
+        return 0.0
+    chosen, hidden = facts.experts_per_token, facts.hidden_size
+    numbers = chosen * (3.0 * facts.expert_intermediate_size + hidden)
+    if facts.adapted_experts or not how.adapter:
+        numbers += hidden + chosen * (facts.expert_intermediate_size + hidden)
+    if any(matrix.part == SHARED for matrix in facts.matrices):
+        numbers += 4.0 * facts.shared_intermediate_size
+    return numbers + facts.experts + 2 * chosen + 1 + 4 * chosen * INT64 / how.width
 
 
 def mixers(facts: ModelFacts) -> float:

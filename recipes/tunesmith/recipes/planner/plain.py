@@ -37,7 +37,6 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     dropout: float = 0.0
     adapted: frozenset[str] = frozenset()
     merged: bool = True
-    parallel: bool = False
     logits_width: int = FLOAT32
     logits_held: bool = False
     chunk: int = 0
@@ -154,7 +153,7 @@ def norm(facts: ModelFacts, engine: Engine) -> float:
 def norms(facts: ModelFacts, engine: Engine) -> float:
     """Of a layer, with what they make where products keep their inputs. Parallel ones keep the same input."""
     numbers = facts.layer_norms * norm(facts, engine)
-    if engine.parallel and facts.norm_means:
+    if facts.parallel and facts.norm_means:
         numbers -= (facts.layer_norms - 1) * facts.hidden_size
     return numbers + (facts.layer_norms * facts.hidden_size if engine.inputs_kept else 0)
 
@@ -209,7 +208,7 @@ def unneeded(facts: ModelFacts, engine: Engine) -> float:
     numbers = norm(facts, engine)
     if engine.dropout and engine.adapted & {QUERY, KEY, VALUE}:
         numbers += facts.hidden_size / engine.width
-    if engine.parallel and MLP not in engine.adapted:
+    if facts.parallel and MLP not in engine.adapted:
         numbers += feed_forward(facts, engine)
     return numbers
 
