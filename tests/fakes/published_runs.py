@@ -33,6 +33,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     published: float
     rows: int
     length: int
+    config: str = ""
     rank: int = 0
     adapted: frozenset[str] = frozenset()
     quantization: str = "none"

@@ -1,4 +1,6 @@
-"""Plain: the memory of a training step on a GPU as an engine without fused kernels computes it.
+"""Plain: the memory of a training step on a GPU as other engines compute it, operation by operation.
+
+`activations` counts our own engine's, with kernels and without; this is the same arithmetic for how others write it.
 
 What autograd keeps follows from the operations as they are written: a product with a frozen weight keeps nothing of its
 input, one with a trained weight keeps it; an elementwise product keeps both factors; softmax and attention keep
@@ -10,11 +12,10 @@ from __future__ import annotations
 
 import msgspec
 
-from tunesmith.recipes.models.facts import LINEAR, MLP, ModelFacts
+from tunesmith.recipes.models.facts import MLP, ModelFacts
 from tunesmith.recipes.planner.activations import FLOAT32, attended_layers, gated_mlp, merged
 
 HEAD, QUERY, KEY, VALUE, OUTPUT = "head", "query", "key", "value", "output"
-ALL = frozenset({QUERY, KEY, VALUE, OUTPUT, MLP, HEAD})
 # Bytes a weight: half a byte, and a float32 scale for each 64 weights; with double quantization a byte for each 64 and
 # a float32 for each 256 of those. Source: bitsandbytes, functional.quantize_4bit.
 QUANTIZED = {"nf4": 0.5 + 4 / 64, "nf4-dq": 0.5 + 1 / 64 + 4 / (64 * 256)}
@@ -219,8 +220,7 @@ def adapter_parameters(facts: ModelFacts, engine: Engine) -> int:
     sides = {QUERY: hidden + query, KEY: hidden + key, VALUE: hidden + key, OUTPUT: query + hidden}
     total = facts.layers * sum(sides[name] for name in sides if name in engine.adapted)
     if MLP in engine.adapted:
-        shapes = [matrix for matrix in facts.matrices if matrix.part in LINEAR and matrix.part == MLP]
-        total += sum((matrix.inputs + matrix.outputs) * matrix.count for matrix in shapes)
+        total += sum((matrix.inputs + matrix.outputs) * matrix.count for matrix in facts.matrices if matrix.part == MLP)
     if HEAD in engine.adapted:
         total += hidden + facts.vocabulary
     return total * engine.rank
