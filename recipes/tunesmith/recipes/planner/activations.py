@@ -108,8 +108,10 @@ def norm(facts: ModelFacts, how: Computing) -> float:
     hidden = facts.hidden_size
     if facts.norm_means:
         return hidden + 2 * FLOAT32 / how.width
-    normed = 0 if how.adapter or fused_norms(facts, how) else hidden
-    return (2 if facts.written_means else 1) * hidden + FLOAT32 / how.width + normed
+    if fused_norms(facts, how):
+        return hidden + FLOAT32 / how.width
+    written = (2 if facts.written_means else 1) * hidden + 1  # in float32, whatever the width
+    return written * FLOAT32 / how.width + (0 if how.adapter else hidden)
 
 
 def norms(facts: ModelFacts, how: Computing) -> float:
@@ -143,10 +145,9 @@ def attention(facts: ModelFacts, how: Computing) -> float:
     else:
         numbers += facts.heads * FLOAT32 / how.width
     if facts.head_norms:
-        numbers += query + key
-        if not how.fused:
-            numbers += 0 if how.adapter else query + key
-        numbers += facts.heads + facts.key_value_heads if facts.head_norms == "head" else 2
+        numbers += (query + key) * (1 if how.fused else FLOAT32 / how.width)
+        numbers += 0 if how.fused or how.adapter else query + key
+        numbers += (facts.heads + facts.key_value_heads if facts.head_norms == "head" else 2) * FLOAT32 / how.width
     if per_layer(facts, ATTENTION) == 2 and not facts.position_embeddings:
         numbers += query + key  # values are a view of what one matrix makes; queries and keys are turned into new ones
     return numbers
