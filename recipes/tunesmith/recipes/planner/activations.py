@@ -27,6 +27,8 @@ WRITTEN: Mapping[str, int] = MappingProxyType({
 class Computing(msgspec.Struct, frozen=True, kw_only=True):
     """How a step is computed. `width` is bytes a number, `rank` 0 where the weights themselves are trained.
 
+    What is trained is held in float32. With a smaller `width` products convert it and what they read (autocast), and
+    where all weights are trained, embeddings make the numbers between layers float32 too.
     `length` tokens of a row count where attention keeps scores of every pair of tokens.
     """
 
@@ -40,6 +42,16 @@ class Computing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def adapter(self) -> bool:
         return self.rank > 0
+
+    @property
+    def converts(self) -> bool:
+        """Whether products convert what they read, each for itself."""
+        return self.width < FLOAT32 and not (self.adapter and self.fused)
+
+    @property
+    def between(self) -> int:
+        """Bytes of a number between layers."""
+        return self.width if self.adapter else FLOAT32
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -67,7 +79,7 @@ def kept(facts: ModelFacts, how: Computing) -> Kept:
     return Kept(
         layer=numbers * how.width / layers,
         rest=rest(facts, how) * how.width,
-        inputs=facts.hidden_size * how.width,
+        inputs=facts.hidden_size * how.between,
         label=label(facts, how),
     )
 
@@ -91,7 +103,7 @@ def rest(facts: ModelFacts, how: Computing) -> float:
 
 def label(facts: ModelFacts, how: Computing) -> float:
     """Bytes of a label: what the head reads; where its logits are changed, the logits of all labels at once."""
-    chosen = facts.hidden_size * how.width
+    chosen = facts.hidden_size * how.between
     if not (facts.scaled_logits or facts.capped_logits):
         return chosen + INT64
     capped = facts.vocabulary * how.width if facts.capped_logits else 0
@@ -105,12 +117,12 @@ def fused_norms(facts: ModelFacts, how: Computing) -> bool:
 
 def norm(facts: ModelFacts, how: Computing) -> float:
     """One: its input and a number or two a token; written out, what its weight is multiplied with too, if trained."""
-    hidden = facts.hidden_size
+    hidden = facts.hidden_size * how.between / how.width
     if facts.norm_means:
         return hidden + 2 * FLOAT32 / how.width
     if fused_norms(facts, how):
         return hidden + FLOAT32 / how.width
-    written = (2 if facts.written_means else 1) * hidden + 1  # in float32, whatever the width
+    written = (2 if facts.written_means else 1) * facts.hidden_size + 1  # in float32, whatever the width
     return written * FLOAT32 / how.width + (0 if how.adapter else hidden)
 
 
@@ -118,15 +130,24 @@ def norms(facts: ModelFacts, how: Computing) -> float:
     """Of one layer. Two that read the same keep it once."""
     numbers = facts.layer_norms * norm(facts, how)
     if facts.parallel and facts.norm_means:
-        numbers -= (facts.layer_norms - 1) * facts.hidden_size
+        numbers -= (facts.layer_norms - 1) * facts.hidden_size * how.between / how.width
     return numbers
 
 
 def inputs(facts: ModelFacts, how: Computing) -> float:
     """Of one layer: what its first products read, unless a fused norm made it and makes it again."""
+    if how.converts:
+        return converted(facts, how)
     if fused_norms(facts, how) and not facts.post_norms:
         return 0.0
     return facts.hidden_size * (1 if facts.parallel and facts.layer_norms == 1 else dense_share(facts) + 1)
+
+
+def converted(facts: ModelFacts, how: Computing) -> float:
+    """Of one layer: what each product converts for itself; the way out of attention only beside its adapter."""
+    inward = 2 if gated_mlp(facts) else 1
+    numbers = facts.hidden_size * (per_layer(facts, ATTENTION) - 1 + inward * dense_share(facts))
+    return numbers + (facts.heads * facts.head_dim if how.adapter else 0)
 
 
 def dense_share(facts: ModelFacts) -> float:
@@ -182,7 +203,8 @@ def routed(facts: ModelFacts, how: Computing) -> float:
         numbers += hidden + chosen * (facts.expert_intermediate_size + hidden)
     if any(matrix.part == SHARED for matrix in facts.matrices):
         numbers += 4.0 * facts.shared_intermediate_size
-    return numbers + facts.experts + 2 * chosen + 1 + 4 * chosen * INT64 / how.width
+    numbers += facts.experts + 2 * chosen + 1
+    return numbers * how.between / how.width + 4 * chosen * INT64 / how.width  # grouped products convert nothing
 
 
 def mixers(facts: ModelFacts) -> float:
