@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from tunesmith.recipes.models.facts import ATTENTION, EXPERT, LINEAR, MLP, SHARED, ModelFacts
+from tunesmith.recipes.models.facts import ATTENTION, LINEAR, MLP, SHARED, ModelFacts
 
 FUSED_MLP = ("gate_proj", "up_proj", "down_proj")  # what the fused MLP goes by
 FLOAT32, INT64 = 4, 8
@@ -36,7 +36,6 @@ class Computing(msgspec.Struct, frozen=True, kw_only=True):
     rank: int = 0
     dropout: float = 0.0
     fused: bool = True
-    method_sequences: int = 1
     length: float = 0.0
 
     @property
@@ -252,7 +251,3 @@ def transient(facts: ModelFacts, how: Computing) -> float:
     query = facts.heads * facts.head_dim
     wide = max(facts.intermediate_size, facts.experts_per_token * facts.expert_intermediate_size)
     return how.width * max(4.0 * wide + 3.0 * facts.hidden_size, 8.0 * query + 2.0 * facts.hidden_size)
-
-
-def expert_weights(facts: ModelFacts) -> int:
-    return sum(matrix.parameters for matrix in facts.matrices if matrix.part == EXPERT)
