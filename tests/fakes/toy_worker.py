@@ -2,7 +2,8 @@
 
 `deaf` ignores SIGTERM, `die=7` kills itself at step 7, `refuse` fails with a typed error, `child` leaves a process,
 `torn` writes half a line before it dies, `linger` stays after its last word, `save=5` can be resumed from every fifth
-step. Only a first attempt dies or refuses.
+step, `memory=2` runs out of memory in its first two attempts at step 2, `killed=2` is killed by the system for it.
+Only a first attempt dies or refuses.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def main() -> int:
     if "refuse" in how and first:
         emit(e.Failed(time=time.time(), code="data", message="Row 3 has no messages", hint="Mend it.", stage="train"))
         return 0
+    if "memory" in how or "killed" in how:
+        emit(e.DataChecked(time=began, file="a", rows_read=9, rows_kept=9, rows_rejected=0, tokens=900, longest=100))
     done = int(saved.read_text()) if saved.exists() else 0
     if done:
         emit(e.Resumed(time=time.time(), step=done, attempt=attempt))
@@ -59,6 +62,12 @@ def main() -> int:
         if how.get("die") == str(step) and first:
             if "torn" in how:
                 journal.write(b'{"type":"train_step","ste')
+            os.kill(os.getpid(), signal.SIGKILL)
+        if step == 2 and attempt <= int(how.get("memory", "0")):
+            emit(e.Failed(time=time.time(), code="out_of_memory", message="There was not enough memory", stage="train"))
+            return 0
+        if step == 2 and attempt <= int(how.get("killed", "0")):
+            (folder.parent.parent / "room.json").write_text(f'{{"kills": {attempt}}}')
             os.kill(os.getpid(), signal.SIGKILL)
         emit(
             e.TrainStep(
