@@ -24,6 +24,7 @@ from tunesmith.recipes.planner.advice import hint, ways
 from tunesmith.recipes.spec import JobSpec
 
 CODE = "out_of_memory"
+FORECAST = ("train", "evaluate", "export")  # what their forecasts say can be changed by values
 STAGES = ("probe", "train")  # where what a worker takes depends on values that can be shrunk
 
 
@@ -67,7 +68,9 @@ def answer(home: Home, view: JobView, failed: e.Failed, machine: Look) -> tuple[
                 e.Notice(time=now, level="warning", text=text),
             )
     # That the forecast holds has just been proven wrong: what counts is how much each value saves.
-    found = tuple(msgspec.structs.replace(way, fits=False) for way in ways(spec, facts, rows, place))
+    stage = failed.stage if failed.stage in FORECAST else "train"
+    possible = ways(spec, facts, rows, place, stage=stage)
+    found = tuple(msgspec.structs.replace(way, fits=False) for way in sorted(possible, key=lambda way: -way.saved))
     told = hint(found) or "Take a smaller model, or a machine with more memory."
     again = f"Close other programs and go on with `tunesmith resume {view.id}`."
     if found:

@@ -51,32 +51,45 @@ def scarcest(found: Forecast, place: Place) -> str:
     return short[0][0] if short else "host" if place.shared else "device"
 
 
-def ways(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, learned: Learned | None = None) -> tuple[Way, ...]:
-    """What makes the run of `spec` smaller, one value at a time; those that fit come first, then what saves most.
+def ways(
+    spec: JobSpec,
+    facts: ModelFacts,
+    rows: Rows,
+    place: Place,
+    learned: Learned | None = None,
+    stage: str | None = None,
+) -> tuple[Way, ...]:
+    """What makes the run of `spec`, or its `stage` alone, need less, one value at a time.
 
-    The last is all of them together, where that fits and nothing alone does.
+    Those that fit come first, then what saves most. Where nothing alone makes it fit the last is several together that
+    do, if there are any.
     """
     before = forecast(spec, facts, rows, place, learned)
     what = scarcest(before, place)
+    all_of_it = _needed(before, place, what, stage)
 
     def way(values: Iterable[str], changed: JobSpec) -> Way:
         after = forecast(changed, facts, rows, place, learned)
-        needed = needs(after, place)[what][0]
-        return Way(tuple(values), what, needed, needs(before, place)[what][0] - needed, fit(after, place).holds)
+        needed = _needed(after, place, what, stage)
+        return Way(tuple(values), what, needed, all_of_it - needed, fit(after, place).holds)
 
     single = [way(values, changed) for values, changed in _smaller(spec, facts, rows, place)]
-    single = [one for one in single if one.saved > WORTH * needs(before, place)[what][0]]
+    single = [one for one in single if one.saved > WORTH * all_of_it]
     single.sort(key=lambda one: (not one.fits, -one.saved if not one.fits else 0))
     if any(one.fits for one in single):
         return tuple(single)
     together = way((), spec)
     chosen, values = spec, dict[str, str]()
-    while not together.fits:  # each again on what the others made of it; what is needed falls with every turn
-        possible = _smaller(chosen, facts, rows, place)
-        step = next((one for one in possible if way((), one[1]).needed < together.needed), None)
-        if step is None:
+    while not together.fits:  # what is needed falls with every turn, by the value that saves most first
+        possible = [
+            (_cuts(taken), way((), changed).needed, taken, changed)
+            for taken, changed in _smaller(chosen, facts, rows, place)
+        ]
+        possible = [one for one in possible if one[1] < together.needed]
+        if not possible:
             return tuple(single)
-        taken, chosen = step
+        # Cutting rows loses what they teach: it comes last, and no further than it must.
+        _, _, taken, chosen = min(possible, key=lambda one: (one[0], 0 if one[0] else one[1]))
         values |= {value.partition(":")[0]: value for value in taken}
         together = way(values.values(), chosen)
     return (*single, together) if values else tuple(single)
@@ -102,6 +115,17 @@ def with_changes(spec: JobSpec, changes: Iterable[Change]) -> JobSpec:
             inner = inner[part]
         inner[last] = change.after
     return msgspec.convert(values, JobSpec, strict=False)
+
+
+def _needed(found: Forecast, place: Place, what: str, stage: str | None) -> int:
+    if stage is None or what == "disk":
+        return needs(found, place)[what][0]
+    one = found.stage(stage)
+    return one.device_bytes if what == "device" else one.host_bytes
+
+
+def _cuts(values: tuple[str, ...]) -> bool:
+    return any(value.startswith("training.max_length") for value in values)
 
 
 def _smaller(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Iterator[tuple[tuple[str, ...], JobSpec]]:
