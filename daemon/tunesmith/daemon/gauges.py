@@ -60,8 +60,10 @@ class Gauges:
             for view in running:
                 try:
                     found = await asyncio.to_thread(self._look, view, share)
-                except (OSError, psutil.Error, msgspec.DecodeError) as error:  # it ended meanwhile, or no descriptors
-                    log.info("job %d cannot be looked at: %s", view.id, error)
+                except psutil.NoSuchProcess:  # it ended meanwhile
+                    continue
+                except Exception:  # a driver that answers oddly must not end the daemon: it is only a look
+                    log.exception("job %d cannot be looked at", view.id)
                     continue
                 self._newest[view.id] = found
                 if waiting := self._changed.pop(view.id, None):

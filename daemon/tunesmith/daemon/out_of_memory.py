@@ -6,6 +6,7 @@ on from there; explicit values are never touched, and `recipe.yaml` stays as the
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from tunesmith.daemon import submitted
 from tunesmith.daemon.admission import LEAST, Look, model_facts, spec_of
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.api.view import RUNNING, JobView
+from tunesmith.daemon.api.view import RUNNING, JobView, fold
 from tunesmith.daemon.publish import write_whole
 from tunesmith.daemon.recovery import WorkerRecord
 from tunesmith.recipes.planner import Rows, shrunk
@@ -24,6 +25,7 @@ from tunesmith.recipes.planner.advice import hint, ways
 from tunesmith.recipes.spec import JobSpec
 
 CODE = "out_of_memory"
+log = logging.getLogger("tunesmith.memory")
 FORECAST = ("train", "evaluate", "export")  # what their forecasts say can be changed by values
 STAGES = ("probe", "train")  # where what a worker takes depends on values that can be shrunk
 
@@ -41,13 +43,21 @@ def killed(record: WorkerRecord, returncode: int | None, stage: str, kills: int 
     return returncode in (None, -signal.SIGKILL) and kills > record.memory_kills
 
 
-def answer(home: Home, view: JobView, failed: e.Failed, machine: Look) -> tuple[e.Event, ...]:
-    """What is written for `failed` of the running job `view`: a second chance, or a hint that names what to set.
+def answered(home: Home, view: JobView, events: tuple[e.Event, ...], machine: Look) -> tuple[e.Event, ...]:
+    """What is written for `events` of the job `view`, one of which says that memory ran out.
 
-    Reads the model's headers: for a thread. Raises OSError when the job's files cannot be read.
+    For a thread: it reads the model's headers. Raises OSError when the job's files cannot be read.
     """
-    if failed.code != CODE or view.state != RUNNING:
-        return (failed,)
+    for place, event in enumerate(events):
+        if isinstance(event, e.Failed):  # the last word
+            answer = _answer(home, view, event, machine) if view.state == RUNNING else (event,)
+            return (*events[:place], *answer)
+        view = fold(view, e.Numbered(view.last_event + 1, event))
+    return events
+
+
+def _answer(home: Home, view: JobView, failed: e.Failed, machine: Look) -> tuple[e.Event, ...]:
+    """A second chance, or a hint that names what to set."""
     spec = spec_of(home, view)
     facts = model_facts(home, spec)
     if facts is None:
@@ -95,10 +105,18 @@ def rows_of(view: JobView) -> Rows | None:
 
 
 def write_spec(home: Home, view: JobView) -> None:
-    """Bring `spec.json` to what was shrunk, right before a worker reads it. Raises OSError."""
+    """Bring `spec.json` to what was shrunk, right before a worker reads it. Raises OSError.
+
+    A damaged one is left as it is: the worker says so.
+    """
     if view.shrunk is None:
         return
     path: Path = home.job(view.id) / "spec.json"
-    spec = spec_of(home, view)
-    if msgspec.json.decode(path.read_bytes(), type=JobSpec) != spec:
+    try:
+        spec = spec_of(home, view)
+        written = msgspec.json.decode(path.read_bytes(), type=JobSpec)
+    except msgspec.DecodeError as error:
+        log.error("job %d: its recipe cannot be read: %s", view.id, error)
+        return
+    if written != spec:
         write_whole(path, msgspec.json.format(msgspec.json.encode(spec)))

@@ -19,9 +19,9 @@ import msgspec
 from tunesmith.daemon import journal, out_of_memory
 from tunesmith.daemon.admission import Look
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.api.view import CANCELLING, QUEUED, RUNNING, JobView, fold
+from tunesmith.daemon.api.view import CANCELLING, QUEUED, RUNNING
 from tunesmith.daemon.publish import write_whole
-from tunesmith.daemon.recovery import WorkerRecord, boot, kill_group, lives, record_of
+from tunesmith.daemon.recovery import WorkerRecord, boot, kill_group, lives, load, record_of
 from tunesmith.daemon.settings import Settings
 from tunesmith.daemon.store import Store
 from tunesmith.recipes.errors import MachineError
@@ -45,6 +45,7 @@ class Supervisor:
         """Start a worker for a queued job, write `events` of its start, and return when it is over."""
         attempt = await self._store.reserve_attempt(job_id)
         folder = self._store.home.job(job_id)
+        await self._outlive(load(folder / f"worker-{attempt - 1}.json"))
         out_of_memory.write_spec(self._store.home, self._store.get(job_id))
         command = [sys.executable, "-m", self._settings.worker_module, str(folder), str(attempt)]
         try:
@@ -115,6 +116,14 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(record.group, signal.SIGKILL)
 
+    async def _outlive(self, record: WorkerRecord | None) -> None:
+        """Until the worker of the attempt before is gone: a daemon that died may have queued its job again."""
+        until = time.monotonic() + self._settings.cancel_grace_s
+        while record is not None and lives(record):
+            if time.monotonic() > until:
+                kill_group(record)
+            await asyncio.sleep(POLL_S)
+
     async def _drain(self, job_id: int, path: Path) -> bool:
         """Store what is new in the journal; False when there was nothing. Waits out what ails the disk."""
         offset = self._store.offset(job_id)
@@ -127,29 +136,22 @@ class Supervisor:
                 await asyncio.sleep(RETRY_S)
         if piece.offset == offset:
             return False
-        view = self._store.get(job_id)
-        for place, event in enumerate(piece.events):
-            if isinstance(event, e.Failed):
-                answered = await self._answered(view, event)
-                if len(answered) > 1:
-                    written = (*piece.events[:place], *answered)
-                    if await self._append(job_id, *written, offset=piece.offset, only_in=RUNNING):
-                        return True  # else it was cancelled meanwhile
-                    break
-                events = (*piece.events[:place], *answered, *piece.events[place + 1 :])
-                await self._append(job_id, *events, offset=piece.offset)
-                return True
-            view = fold(view, e.Numbered(view.last_event + 1, event))
-        await self._append(job_id, *piece.events, offset=piece.offset)
+        await self._write(job_id, piece.events, piece.offset)
         return True
 
-    async def _answered(self, view: JobView, failed: e.Failed) -> tuple[e.Event, ...]:
-        """What is written for `failed`; itself where nothing can be said about its memory."""
-        try:
-            return await asyncio.to_thread(out_of_memory.answer, self._store.home, view, failed, self._machine)
-        except Exception:  # a model folder that the arithmetic trips over: what the worker said is kept
-            log.exception("job %d: nothing can be said about its memory", view.id)
-            return (failed,)
+    async def _write(self, job_id: int, events: tuple[e.Event, ...], offset: int | None = None) -> None:
+        """Store `events`; of a run that memory ran out of its second chance too, in the same commit."""
+        answered = events
+        if any(isinstance(event, e.Failed) and event.code == out_of_memory.CODE for event in events):
+            home, view = self._store.home, self._store.get(job_id)
+            try:
+                answered = await asyncio.to_thread(out_of_memory.answered, home, view, events, self._machine)
+            except Exception:  # a model folder that the arithmetic trips over: what the worker said is kept
+                log.exception("job %d: nothing can be said about its memory", job_id)
+        again = any(isinstance(event, e.Queued) for event in answered)
+        if again and await self._append(job_id, *answered, offset=offset, only_in=RUNNING):
+            return
+        await self._append(job_id, *(events if again else answered), offset=offset)  # again: cancelled meanwhile
 
     async def _conclude(
         self, job_id: int, attempt: int, record: WorkerRecord, process: subprocess.Popen[bytes] | None
@@ -176,10 +178,7 @@ class Supervisor:
         if record is not None and out_of_memory.killed(record, returncode, failed.stage, kills):
             text = "The system ended the worker process: there was not enough memory"
             failed = msgspec.structs.replace(failed, code=out_of_memory.CODE, message=text)
-        answered = await self._answered(self._store.get(job_id), failed)
-        if len(answered) > 1 and await self._append(job_id, *answered, only_in=RUNNING):
-            return
-        await self._append(job_id, answered[0])
+        await self._write(job_id, (failed,))
 
     async def _append(
         self, job_id: int, *events: e.Event, offset: int | None = None, only_in: str | None = None
