@@ -46,7 +46,7 @@ def test_where_nothing_alone_suffices_several_are_taken_together(facts: ModelFac
 
 
 def test_rows_are_cut_only_where_nothing_else_helps(facts: ModelFacts) -> None:
-    long = msgspec.structs.replace(ROWS, longest=32_000, mean=8_000.0)
+    long = msgspec.structs.replace(ROWS, longest=32_000, mean=100.0)
     *_, together = ways(complete(JobSpec()), facts, long, gpu(10 * GB))
     assert together.fits and any(value.startswith("training.max_length") for value in together.values)
     *_, roomy = ways(complete(JobSpec()), facts, ROWS, gpu(10 * GB))

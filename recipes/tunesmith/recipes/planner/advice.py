@@ -150,6 +150,8 @@ def _smaller(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Iter
         yield ("quantization: nf4",), replace(spec, quantization="nf4")
     if not adapter and (lora := _lora(spec)) is not None:
         yield ("tuner.kind: lora",), lora
+    if spec.evaluation.answers:
+        yield ("evaluation.answers: 0",), replace(spec, evaluation=replace(spec.evaluation, answers=0))
     if spec.training.batch_size > 1:
         yield ("training.batch_size: 1",), training(batch_size=1)
     if longest // 2 >= SHORTEST:
