@@ -33,7 +33,6 @@ from tunesmith.recipes.units import bytes_text
 LEAST = Rows(rows=1, longest=16, mean=16.0, held_out=0, answer=1.0, known=False)
 STARTER_MODEL = "smollm2-135m-instruct"  # in the catalogue: what the starter is once unpacked
 TOLD_AGAIN = 0.05  # free bytes change all the time: by this share they are told again
-FORCED = "Started by force: "
 log = logging.getLogger("tunesmith.admission")
 
 
@@ -85,8 +84,8 @@ class Admission:
         said = submitted.read(home.job(view.id))
         spec = spec_of(home, view)
         facts = self._facts_of(view, spec)
-        if facts is None:
-            return Weighed(True)  # the worker says what is wrong with it
+        if facts is None:  # the worker says what is wrong with it
+            return Weighed(True, (_forced("nothing is known of its model"),) if said.force else ())
         room = self._machine.now(home, spec.training.device)
         rows = said.rows or LEAST
         found = forecast(spec, facts, rows, room.place)
@@ -94,8 +93,7 @@ class Admission:
         told = (e.Forecasted(time=now, forecast=found),) if said.rows is not None else ()
         fits = fit(found, room.place).holds
         if said.force:
-            text = FORCED + ("the forecast fits." if fits else f"{short_text(found, room)}.")
-            return Weighed(True, (e.Notice(time=now, level="warning", text=text), *told))
+            return Weighed(True, (_forced("the forecast fits" if fits else short_text(found, room)), *told))
         if fits:
             return Weighed(True, told)
         if not fit(forecast(spec, facts, rows, room.whole), room.whole).holds:
@@ -142,6 +140,10 @@ def differs(before: e.Waiting | None, now: e.Waiting) -> bool:
     if before is None or (before.what, before.needed) != (now.what, now.needed):
         return True
     return abs(now.free - before.free) > TOLD_AGAIN * max(before.free, 1)
+
+
+def _forced(why: str) -> e.Notice:
+    return e.Notice(time=time.time(), level="warning", text=f"Started by force: {why}.")
 
 
 def short_text(found: Forecast, room: Room) -> str:

@@ -35,12 +35,12 @@ class Gauges:
 
     def newest(self, job_id: int) -> e.Gauged | None:
         """None while it does not run, or was not looked at yet."""
-        return self._newest.get(job_id)
+        return self._newest.get(job_id) if self._store.get(job_id).state in (RUNNING, CANCELLING) else None
 
     def shown(self, view: JobView) -> JobView:
         """`view` with the newest look."""
-        newest = self._newest.get(view.id)
-        return view if newest is None or view.ended_already else msgspec.structs.replace(view, gauges=newest)
+        newest = self.newest(view.id)
+        return view if newest is None else msgspec.structs.replace(view, gauges=newest)
 
     async def changed(self, job_id: int) -> None:
         """Until there is a newer look at `job_id`."""

@@ -50,8 +50,8 @@ def answered(home: Home, view: JobView, events: tuple[e.Event, ...], machine: Lo
     """
     for place, event in enumerate(events):
         if isinstance(event, e.Failed):  # the last word
-            answer = _answer(home, view, event, machine) if view.state == RUNNING else (event,)
-            return (*events[:place], *answer)
+            asked = event.code == CODE and view.state == RUNNING  # not one that a person cancelled
+            return (*events[:place], *(_answer(home, view, event, machine) if asked else (event,)))
         view = fold(view, e.Numbered(view.last_event + 1, event))
     return events
 
@@ -70,7 +70,7 @@ def _answer(home: Home, view: JobView, failed: e.Failed, machine: Look) -> tuple
         if changes:
             made = ", ".join(f"{change.key} (from {change.before} to {change.after})" for change in changes)
             now = time.time()
-            text = f"Memory ran out. Made smaller: {made}. The run is tried once more; its result stays the same."
+            text = f"Memory ran out. Made smaller: {made}. The run is tried once more; what it learns stays the same."
             return (
                 failed,
                 e.Queued(time=now),
