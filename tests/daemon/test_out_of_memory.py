@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import psutil
 import pytest
 from daemon_process import DaemonProcess
+from toy_room import PLENTY
 
 from tunesmith.daemon import out_of_memory
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.home import Home, private_folder
+from tunesmith.daemon.api.view import JobView
 from tunesmith.daemon.recovery import WorkerRecord
-from tunesmith.recipes.spec import JobSpec, TrainingSpec, load
+from tunesmith.daemon.room import Room
+from tunesmith.daemon.settings import Settings
+from tunesmith.daemon.store import Store
+from tunesmith.daemon.submitted import Submitted
+from tunesmith.daemon.supervisor import Supervisor
+from tunesmith.recipes.spec import JobSpec, TrainingSpec, complete, load
 
 EXPLICIT = TrainingSpec(window=128, gradient_checkpointing="off")
 
 
 async def history(daemon: DaemonProcess, job_id: int) -> list[e.Event]:
     return [numbered.event async for numbered in daemon.client.events(job_id)]
+
+
+async def until(daemon: DaemonProcess, wanted: Callable[[JobView], bool]) -> JobView:
+    """Job 1 once it is as wanted."""
+    deadline = time.monotonic() + 20
+    while not wanted(view := await daemon.client.job(1)):
+        assert time.monotonic() < deadline, view
+        await asyncio.sleep(0.01)
+    return view
 
 
 def run_with(daemon: DaemonProcess, job_id: int) -> TrainingSpec:
@@ -113,9 +133,7 @@ async def test_a_daemon_restarted_before_the_second_attempt_goes_on(daemon: Daem
     await daemon.submit("steps=5 step=0.5 memory=1")
     await daemon.until_step(1, 1)
     daemon.room(free_bytes=1, host_free_bytes=1)  # the second attempt has to wait
-    while (view := await daemon.client.job(1)).shrunk is None or view.waiting is None:
-        assert view.state in ("queued", "running")
-        await asyncio.sleep(0.01)
+    await until(daemon, lambda view: view.shrunk is not None and view.waiting is not None)
     assert run_with(daemon, 1).window is None
     daemon.end(9)
     await daemon.start()
@@ -123,6 +141,19 @@ async def test_a_daemon_restarted_before_the_second_attempt_goes_on(daemon: Daem
     view = await daemon.until(1, "finished")
     assert view.attempt == 2 and run_with(daemon, 1).window == 100
     assert sum(isinstance(event, e.Shrunk) for event in await history(daemon, 1)) == 1
+
+
+async def test_the_second_attempt_waits_until_the_first_worker_is_gone(daemon: DaemonProcess) -> None:
+    await daemon.submit("steps=3 step=0.5 memory=1 linger")
+    first = (await daemon.until_step(1, 1)).pid
+    await until(daemon, lambda view: view.shrunk is not None)
+    daemon.end(9)  # within the grace: nobody has ended the first one
+    assert first is not None and psutil.pid_exists(first)
+    await daemon.start()
+    view = await until(daemon, lambda view: view.attempt == 2)
+    assert not psutil.pid_exists(first) or psutil.Process(first).status() == psutil.STATUS_ZOMBIE
+    await daemon.until(1, "finished")
+    assert view.shrunk is not None
 
 
 async def test_one_that_failed_while_no_daemon_was_there_is_tried_again(daemon: DaemonProcess) -> None:
@@ -143,6 +174,28 @@ async def test_a_cancelled_run_is_not_tried_again(daemon: DaemonProcess) -> None
     daemon.room(kills=1)
     view = await daemon.until(1, "cancelled", seconds=5)  # it was killed by us
     assert view.shrunk is None and view.attempt == 1
+
+
+async def test_a_cancel_that_comes_while_the_answer_is_made_wins(tmp_path: Path) -> None:
+    store = await Store.open(Home(private_folder(tmp_path / "home")))
+    await store.add("key", complete(JobSpec()), Submitted())
+    await store.append(1, [e.Started(time=1.0, attempt=1, pid=7)])
+    loop = asyncio.get_running_loop()
+
+    class Machine:
+        def now(self, home: Home, device: str) -> Room:
+            cancelled = store.append(1, [e.CancelRequested(time=2.0)])
+            asyncio.run_coroutine_threadsafe(cancelled, loop).result()
+            return Room(PLENTY, PLENTY.disk_free_bytes)
+
+        def memory_kills(self) -> int | None:
+            return 0
+
+    failed = e.Failed(time=3.0, code="out_of_memory", message="There was not enough memory", stage="train")
+    await Supervisor(store, Settings(), Machine())._write(1, (failed,))
+    view = store.get(1)
+    assert view.state == "failed" and view.shrunk is None
+    await store.close()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def main() -> int:
             os.kill(os.getpid(), signal.SIGKILL)
         if step == 2 and attempt <= int(how.get("memory", "0")):
             emit(e.Failed(time=time.time(), code="out_of_memory", message="There was not enough memory", stage="train"))
+            time.sleep(1000 if "linger" in how else 0)
             return 0
         if step == 2 and attempt <= int(how.get("killed", "0")):
             (folder.parent.parent / "room.json").write_text(f'{{"kills": {attempt}}}')
