@@ -97,6 +97,15 @@ async def test_one_explicit_value_stays_and_the_other_shrinks(daemon: DaemonProc
     assert run_with(daemon, 1) == TrainingSpec(window=100, gradient_checkpointing="off")
 
 
+async def test_what_a_worker_shrank_itself_is_not_shrunk_again_and_stays(daemon: DaemonProcess) -> None:
+    await daemon.submit("steps=5 memory=1 shrinks")
+    view = await daemon.until(1, "failed")
+    assert view.attempt == 1 and view.shrunk is not None and view.notices == ()
+    await daemon.client.resume(1)
+    await daemon.until(1, "finished")
+    assert run_with(daemon, 1).window == 64
+
+
 async def test_a_worker_that_the_system_killed_for_memory_is_tried_again(daemon: DaemonProcess) -> None:
     daemon.room(kills=0)
     await daemon.submit("steps=5 killed=1")

@@ -2,7 +2,8 @@
 
 `deaf` ignores SIGTERM, `die=7` kills itself at step 7, `refuse` fails with a typed error, `child` leaves a process,
 `torn` writes half a line before it dies, `linger` stays after its last word, `save=5` can be resumed from every fifth
-step, `memory=2` runs out of memory in its first two attempts at step 2, `killed=2` is killed by the system for it.
+step, `memory=2` runs out of memory in its first two attempts at step 2, `killed=2` is killed by the system for it,
+`shrinks` says that it made the window smaller itself.
 Only a first attempt dies or refuses.
 """
 
@@ -19,6 +20,7 @@ from types import FrameType
 import msgspec
 
 from tunesmith.daemon.api import events as e
+from tunesmith.recipes.planner import Change
 from tunesmith.recipes.spec import JobSpec
 
 
@@ -52,6 +54,8 @@ def main() -> int:
         return 0
     if "memory" in how or "killed" in how:
         emit(e.DataChecked(time=began, file="a", rows_read=9, rows_kept=9, rows_rejected=0, tokens=900, longest=100))
+    if "shrinks" in how and first:
+        emit(e.Shrunk(time=began, changes=(Change("training.window", "auto", "64"),)))
     done = int(saved.read_text()) if saved.exists() else 0
     if done:
         emit(e.Resumed(time=time.time(), step=done, attempt=attempt))

@@ -17,6 +17,7 @@ import msgspec
 
 from tunesmith.daemon import submitted
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import learning
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import QUEUED, JobView
 from tunesmith.daemon.room import Room
@@ -24,7 +25,7 @@ from tunesmith.daemon.store import Store
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models import catalogue, headers
 from tunesmith.recipes.models.facts import ModelFacts
-from tunesmith.recipes.planner import Forecast, Rows, fit, forecast
+from tunesmith.recipes.planner import Forecast, Learned, Rows, fit, forecast
 from tunesmith.recipes.planner.advice import NAMES, hint, needs, scarcest, ways, with_changes
 from tunesmith.recipes.spec import STARTER, JobSpec
 from tunesmith.recipes.units import bytes_text
@@ -88,7 +89,8 @@ class Admission:
             return Weighed(True, (_forced("nothing is known of its model"),) if said.force else ())
         room = self._machine.now(home, spec.training.device)
         rows = said.rows or LEAST
-        found = forecast(spec, facts, rows, room.place)
+        known = learning.learned(home)
+        found = forecast(spec, facts, rows, room.place, known)
         # Of the least rows it is no forecast that a person should go by.
         told = (e.Forecasted(time=now, forecast=found),) if said.rows is not None else ()
         fits = fit(found, room.place).holds
@@ -96,8 +98,8 @@ class Admission:
             return Weighed(True, (_forced("the forecast fits" if fits else short_text(found, room)), *told))
         if fits:
             return Weighed(True, told)
-        if not fit(forecast(spec, facts, rows, room.whole), room.whole).holds:
-            return Weighed(False, (*told, refusal(view, spec, facts, rows, room)))
+        if not fit(forecast(spec, facts, rows, room.whole, known), room.whole).holds:
+            return Weighed(False, (*told, refusal(view, spec, facts, rows, room, known)))
         what = scarcest(found, room.place)
         needed, free = needs(found, room.place)[what]
         waiting = e.Waiting(time=now, what=what, needed=needed, free=free)
@@ -153,12 +155,12 @@ def short_text(found: Forecast, room: Room) -> str:
     return f"the forecast needs {bytes_text(needed)} of {NAMES[what]}, of which {bytes_text(free)} are free"
 
 
-def refusal(view: JobView, spec: JobSpec, facts: ModelFacts, rows: Rows, room: Room) -> e.Failed:
+def refusal(view: JobView, spec: JobSpec, facts: ModelFacts, rows: Rows, room: Room, known: Learned) -> e.Failed:
     """Of what fits not even with the whole machine to itself, with what would make it fit."""
-    found = forecast(spec, facts, rows, room.whole)
+    found = forecast(spec, facts, rows, room.whole, known)
     what = scarcest(found, room.whole)
     needed, there = needs(found, room.whole)[what]
-    possible = tuple(way for way in ways(spec, facts, rows, room.whole) if way.fits)
+    possible = tuple(way for way in ways(spec, facts, rows, room.whole, known) if way.fits)
     way_out = hint(possible) or "Take a smaller model."
     return e.Failed(
         time=time.time(),

@@ -16,6 +16,7 @@ import msgspec
 from tunesmith.daemon import submitted
 from tunesmith.daemon.admission import LEAST, Look, model_facts, spec_of
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import learning
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import RUNNING, JobView, fold
 from tunesmith.daemon.publish import write_whole
@@ -79,7 +80,7 @@ def _answer(home: Home, view: JobView, failed: e.Failed, machine: Look) -> tuple
             )
     # That the forecast holds has just been proven wrong: what counts is how much each value saves.
     stage = failed.stage if failed.stage in FORECAST else "train"
-    possible = ways(spec, facts, rows, place, stage=stage)
+    possible = ways(spec, facts, rows, place, learning.learned(home), stage)
     found = tuple(msgspec.structs.replace(way, fits=False) for way in sorted(possible, key=lambda way: -way.saved))
     told = hint(found) or "Take a smaller model, or a machine with more memory."
     again = f"Close other programs and go on with `tunesmith resume {view.id}`."
