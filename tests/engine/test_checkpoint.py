@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 import stopped
 from stopped import Another, Told
@@ -13,6 +14,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.train import checkpoint
+from tunesmith.recipes.errors import JobError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -68,6 +70,32 @@ def test_whatever_happens_to_a_file_the_checkpoint_before_is_used(
             assert not (second.checkpoints / "step-4").exists()
     warnings = [event for event in told(second) if isinstance(event, e.Notice) and "step-4 is damaged" in event.text]
     assert len(warnings) == 4 * len(names)
+
+
+def test_a_recipe_that_was_shrunk_goes_on_from_the_checkpoint_and_says_that_it_is_not_exact(
+    tiny_model: Path, tmp_path: Path, another: Another, told: Told
+) -> None:
+    (first,) = stopped.chain(another(stopped.parts(tiny_model, tmp_path, epochs=1, window=None)), 3)
+    second = Context(first.job, 2)
+    second.base = first.base
+    training = msgspec.structs.replace(second.spec.training, window=48, gradient_checkpointing="full")
+    second.spec = msgspec.structs.replace(second.spec, training=training)
+    stopped.attempt(second)
+    assert [event.step for event in told(second) if isinstance(event, e.Resumed)] == [2]
+    texts = [event.text for event in told(second) if isinstance(event, e.Notice)]
+    assert any("is not exact to the bit: packing was windows of at most 160 tokens" in text for text in texts)
+    assert any("is not exact to the bit: activations was kept and is computed again" in text for text in texts)
+    assert max(stopped.losses(told(second))) == 6
+
+
+def test_a_recipe_that_learns_otherwise_does_not_go_on(tiny_model: Path, tmp_path: Path, another: Another) -> None:
+    (first,) = stopped.chain(another(stopped.parts(tiny_model, tmp_path, epochs=1)), 3)
+    second = Context(first.job, 2)
+    second.base = first.base
+    second.spec = msgspec.structs.replace(second.spec, quantization="nf4")
+    prepare.run(second)
+    with pytest.raises(JobError, match="The recipe is not what it was"):
+        checkpoint.newest(second)
 
 
 def cut(path: Path) -> None:

@@ -11,13 +11,15 @@ import time
 import uuid
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.requests import Submit
 from tunesmith.daemon.api.view import JobView
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.planner import Rows
+from tunesmith.recipes.spec import JobSpec, TrainingSpec
 
 FAKES = Path(__file__).parent
 
@@ -32,9 +34,12 @@ class DaemonProcess:
             "TUNESMITH_CHAT_MODULE": "toy_chat",
             "TUNESMITH_CANCEL_GRACE_S": "0.5",
             "TUNESMITH_FREE_DISK_NEEDED": "0",
-            "PYTHONPATH": str(FAKES),
+            "TUNESMITH_ROOM_MODULE": "toy_room",
+            "TUNESMITH_ADMISSION_RETRY_S": "0.05",
             **environment,
         }
+        paths = (str(FAKES), self.environment.get("PYTHONPATH"))
+        self.environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         self.process: subprocess.Popen[str] | None = None
         self.client = Client(self.home.socket)
 
@@ -61,8 +66,24 @@ class DaemonProcess:
         self.process.communicate(timeout=15)
         return self.process.returncode
 
-    async def submit(self, how: str = "toy", key: str | None = None) -> JobView:
-        return await self.client.submit(Submit(key or uuid.uuid4().hex, JobSpec(name=how)))
+    async def submit(
+        self,
+        how: str = "toy",
+        key: str | None = None,
+        *,
+        rows: Rows | None = None,
+        force: bool = False,
+        training: TrainingSpec | None = None,
+    ) -> JobView:
+        spec = JobSpec(name=how, training=training or TrainingSpec())
+        return await self.client.submit(Submit(key or uuid.uuid4().hex, spec, rows, force))
+
+    def room(self, **said: object) -> None:
+        """From now on the machine has that (`toy_room` says what there is to say)."""
+        self.home.root.mkdir(exist_ok=True)
+        staged = self.home.root / "room.json.new"
+        staged.write_bytes(msgspec.json.encode(said))
+        staged.replace(self.home.root / "room.json")
 
     async def until(self, job_id: int, *states: str, seconds: float = 20) -> JobView:
         deadline = time.monotonic() + seconds

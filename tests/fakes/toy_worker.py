@@ -2,7 +2,9 @@
 
 `deaf` ignores SIGTERM, `die=7` kills itself at step 7, `refuse` fails with a typed error, `child` leaves a process,
 `torn` writes half a line before it dies, `linger` stays after its last word, `save=5` can be resumed from every fifth
-step. Only a first attempt dies or refuses.
+step, `memory=2` runs out of memory in its first two attempts at step 2, `killed=2` is killed by the system for it,
+`shrinks` says that it made the window smaller itself.
+Only a first attempt dies or refuses.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from types import FrameType
 import msgspec
 
 from tunesmith.daemon.api import events as e
+from tunesmith.recipes.planner import Change
 from tunesmith.recipes.spec import JobSpec
 
 
@@ -49,6 +52,10 @@ def main() -> int:
     if "refuse" in how and first:
         emit(e.Failed(time=time.time(), code="data", message="Row 3 has no messages", hint="Mend it.", stage="train"))
         return 0
+    if "memory" in how or "killed" in how:
+        emit(e.DataChecked(time=began, file="a", rows_read=9, rows_kept=9, rows_rejected=0, tokens=900, longest=100))
+    if "shrinks" in how and first:
+        emit(e.Shrunk(time=began, changes=(Change("training.window", "auto", "64"),)))
     done = int(saved.read_text()) if saved.exists() else 0
     if done:
         emit(e.Resumed(time=time.time(), step=done, attempt=attempt))
@@ -59,6 +66,13 @@ def main() -> int:
         if how.get("die") == str(step) and first:
             if "torn" in how:
                 journal.write(b'{"type":"train_step","ste')
+            os.kill(os.getpid(), signal.SIGKILL)
+        if step == 2 and attempt <= int(how.get("memory", "0")):
+            emit(e.Failed(time=time.time(), code="out_of_memory", message="There was not enough memory", stage="train"))
+            time.sleep(1000 if "linger" in how else 0)
+            return 0
+        if step == 2 and attempt <= int(how.get("killed", "0")):
+            (folder.parent.parent / "room.json").write_text(f'{{"kills": {attempt}}}')
             os.kill(os.getpid(), signal.SIGKILL)
         emit(
             e.TrainStep(

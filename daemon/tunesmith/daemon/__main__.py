@@ -21,7 +21,9 @@ from typing import Any
 import uvicorn
 
 from tunesmith.daemon import settings
+from tunesmith.daemon.admission import Admission, look
 from tunesmith.daemon.api.home import Home, private_folder
+from tunesmith.daemon.gauges import Gauges
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.app import build
 from tunesmith.daemon.server.chat import Chats
@@ -71,8 +73,11 @@ def main() -> int:
 async def serve(home: Home, chosen: Settings, listener: socket.socket, began: float) -> None:
     """Until told to stop. Workers are left running."""
     store = await Store.open(home)
-    scheduler = Scheduler(store, Supervisor(store, chosen))
-    parts = Parts(home, chosen, store, scheduler, Chats(home, chosen), asyncio.Event(), began)
+    machine = look(chosen.room_module)
+    supervisor = Supervisor(store, chosen, machine)
+    scheduler = Scheduler(store, supervisor, Admission(store, machine), chosen.admission_retry_s)
+    gauges = Gauges(store, chosen.gauge_every_s)
+    parts = Parts(home, chosen, store, scheduler, gauges, Chats(home, chosen), asyncio.Event(), began)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, parts.stop)
     config = uvicorn.Config(
@@ -81,7 +86,7 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     )  # fmt: skip
     server = Server(config)
     serving = asyncio.create_task(server.serve([listener]))
-    others = [asyncio.create_task(scheduler.run()), asyncio.create_task(parts.chats.end_idle())]
+    others = [asyncio.create_task(part) for part in (scheduler.run(), parts.chats.end_idle(), gauges.run())]
     told: asyncio.Task[Any] = asyncio.create_task(parts.stopping.wait())
     log.info("pid %d serves %s, up in %.2f s", os.getpid(), home.socket, time.monotonic() - began)
     done, _ = await asyncio.wait((told, serving, *others), return_when=asyncio.FIRST_COMPLETED)

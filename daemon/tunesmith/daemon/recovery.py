@@ -17,20 +17,23 @@ log = logging.getLogger("tunesmith.recovery")
 
 
 class WorkerRecord(msgspec.Struct, frozen=True):
-    """worker-n.json. `group` is the process group and session the worker leads."""
+    """worker-n.json. `group` is the process group and session the worker leads; `memory_kills` how many processes the
+    system had killed for memory when it began, None where it does not count.
+    """
 
     pid: int
     start_time: float
     boot: str
     group: int
+    memory_kills: int | None = None
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)
 
 
-def record_of(pid: int) -> WorkerRecord:
+def record_of(pid: int, memory_kills: int | None = None) -> WorkerRecord:
     """Of a child of ours that leads its own session."""
-    return WorkerRecord(pid, psutil.Process(pid).create_time(), boot(), pid)
+    return WorkerRecord(pid, psutil.Process(pid).create_time(), boot(), pid, memory_kills)
 
 
 def load(path: Path) -> WorkerRecord | None:

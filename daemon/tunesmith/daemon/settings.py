@@ -11,10 +11,13 @@ FREE_DISK_NEEDED = 2_000_000_000
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Times in seconds. Tests put a toy worker in the real one's place and shorten the waits."""
+    """Times in seconds. Tests put toys in the real modules' places and shorten the waits."""
 
     worker_module: str = "tunesmith.daemon.worker"
     chat_module: str = "tunesmith.daemon.worker.chat"
+    room_module: str = "tunesmith.daemon.room"
+    admission_retry_s: float = 3.0  # a person who has closed a program sees the run start
+    gauge_every_s: float = 2.0  # faster tells a person nothing more, and a look at a GPU takes milliseconds
     free_disk_needed: int = FREE_DISK_NEEDED
     cancel_grace_s: float = 10.0  # time for a worker to write Cancelled: one step of a slow CPU run
     chat_idle_s: float = 300.0

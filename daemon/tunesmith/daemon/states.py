@@ -7,16 +7,16 @@ from tunesmith.daemon.api import view as v
 
 WORKER_EVENTS: tuple[type, ...] = (
     e.StageStarted, e.StageProgress, e.StageFinished, e.TrainStep, e.PathsChosen, e.LimitMeasured, e.MemoryMeasured,
-    e.CheckpointSaved, e.Resumed, e.DataChecked, e.Scored, e.Answered, e.ArtifactWritten, e.Verified, e.Notice,
-    e.Finished, e.Failed, e.Cancelled,
+    e.Forecasted, e.CheckpointSaved, e.Resumed, e.DataChecked, e.Scored, e.Answered, e.ArtifactWritten, e.Verified,
+    e.Shrunk, e.Notice, e.Finished, e.Failed, e.Cancelled,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[str, tuple[type, ...]] = {
-    v.QUEUED: (e.Started, e.Notice, e.Failed, e.Cancelled),
+    v.QUEUED: (e.Started, e.Forecasted, e.Waiting, e.Shrunk, e.Notice, e.Failed, e.Cancelled),
     v.RUNNING: (e.Adopted, e.CancelRequested, *WORKER_EVENTS),
     v.CANCELLING: (e.Adopted, *WORKER_EVENTS),
     v.FINISHED: (),
-    v.FAILED: (e.Queued,),  # resumed
+    v.FAILED: (e.Queued,),  # resumed, or by itself after memory ran out
     v.CANCELLED: (e.Queued,),
 }
 

@@ -14,11 +14,12 @@ from typing import TypeVar
 
 import msgspec
 
-from tunesmith.daemon import migrations, states
+from tunesmith.daemon import migrations, states, submitted
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.view import QUEUED, JobView, fold
 from tunesmith.daemon.publish import write_whole
+from tunesmith.daemon.submitted import Submitted
 from tunesmith.recipes.errors import DaemonError, JobError, MachineError
 from tunesmith.recipes.spec import JobSpec, to_yaml
 
@@ -111,9 +112,9 @@ class Store:
 
     # What changes it
 
-    async def add(self, key: str, spec: JobSpec) -> tuple[JobView, bool]:
+    async def add(self, key: str, spec: JobSpec, said: Submitted) -> tuple[JobView, bool]:
         """The new job, its folder written, and True; or the job that has `key` already, and False."""
-        return await self._run(self._add, key, spec)
+        return await self._run(self._add, key, spec, said)
 
     async def append(
         self, job_id: int, events: Iterable[e.Event], offset: int | None = None, only_in: str | None = None
@@ -127,6 +128,12 @@ class Store:
     async def requeue(self, job_id: int) -> None:
         """Put a failed or cancelled job into the queue again. Raises JobError (code queue_full)."""
         await self._run(self._requeue, job_id)
+
+    async def force(self, job_id: int) -> None:
+        """From now on the job starts whatever its forecast says. Raises OSError."""
+        folder = self.home.job(job_id)
+        said = msgspec.structs.replace(submitted.read(folder), force=True)
+        await self._run(submitted.write, folder, said)
 
     async def reserve_attempt(self, job_id: int) -> int:
         """The number of the next attempt, never given twice."""
@@ -182,7 +189,7 @@ class Store:
             view = fold(view, e.Numbered(number, e.decode(body)))
         return view
 
-    def _add(self, key: str, spec: JobSpec) -> tuple[JobView, bool]:
+    def _add(self, key: str, spec: JobSpec, said: Submitted) -> tuple[JobView, bool]:
         if key in self._keys:
             return self._views[self._keys[key]], False
         self._refuse_full_queue()
@@ -193,6 +200,7 @@ class Store:
             with self._transaction():
                 write_whole(folder / "spec.json", msgspec.json.format(msgspec.json.encode(spec)))
                 write_whole(folder / "recipe.yaml", to_yaml(spec).encode())
+                submitted.write(folder, said)
                 self._connection.execute(
                     "INSERT INTO jobs (id, key, name, state, created) VALUES (?, ?, ?, ?, ?)",
                     (job_id, key, spec.name, QUEUED, queued.time),

@@ -11,13 +11,17 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from tunesmith.daemon import journal
+import msgspec
+
+from tunesmith.daemon import journal, out_of_memory
+from tunesmith.daemon.admission import Look
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import CANCELLING, QUEUED, RUNNING
 from tunesmith.daemon.publish import write_whole
-from tunesmith.daemon.recovery import WorkerRecord, kill_group, lives, record_of
+from tunesmith.daemon.recovery import WorkerRecord, boot, kill_group, lives, load, record_of
 from tunesmith.daemon.settings import Settings
 from tunesmith.daemon.store import Store
 from tunesmith.recipes.errors import MachineError
@@ -32,14 +36,17 @@ log = logging.getLogger("tunesmith.supervisor")
 
 
 class Supervisor:
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, machine: Look) -> None:
         self._store = store
         self._settings = settings
+        self._machine = machine
 
-    async def run(self, job_id: int) -> None:
-        """Start a worker for a queued job and return when it is over."""
+    async def run(self, job_id: int, events: Sequence[e.Event] = ()) -> None:
+        """Start a worker for a queued job, write `events` of its start, and return when it is over."""
         attempt = await self._store.reserve_attempt(job_id)
         folder = self._store.home.job(job_id)
+        await self._outlive(load(folder / f"worker-{attempt - 1}.json"))
+        out_of_memory.write_spec(self._store.home, self._store.get(job_id))
         command = [sys.executable, "-m", self._settings.worker_module, str(folder), str(attempt)]
         try:
             with (folder / f"worker-{attempt}.log").open("ab") as output:
@@ -62,10 +69,11 @@ class Supervisor:
             return
         assert process.stdin is not None
         with process.stdin as gate:
-            record = record_of(process.pid)
+            record = record_of(process.pid, self._machine.memory_kills())
             write_whole(folder / f"worker-{attempt}.json", record.encode())
             started = e.Started(time=time.time(), attempt=attempt, pid=process.pid)
-            if await self._store.append(job_id, [started]):  # else it was cancelled while we were at it
+            # Else it was cancelled while we were at it.
+            if await self._store.append(job_id, [started, *events], only_in=QUEUED):
                 with contextlib.suppress(BrokenPipeError):  # died already: follow() says so
                     gate.write(b"go\n")
                     gate.flush()
@@ -94,7 +102,7 @@ class Supervisor:
             process.wait()
         while await self._drain(job_id, path):
             pass
-        await self._conclude(job_id, attempt, process)
+        await self._conclude(job_id, attempt, record, process)
 
     async def _end(self, record: WorkerRecord, politely: bool) -> None:
         """TERM (when it has not said its last word), a grace, then KILL to everything it started."""
@@ -108,6 +116,14 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(record.group, signal.SIGKILL)
 
+    async def _outlive(self, record: WorkerRecord | None) -> None:
+        """Until the worker of the attempt before is gone: a daemon that died may have queued its job again."""
+        until = time.monotonic() + self._settings.cancel_grace_s
+        while record is not None and lives(record):
+            if time.monotonic() > until:
+                kill_group(record)
+            await asyncio.sleep(POLL_S)
+
     async def _drain(self, job_id: int, path: Path) -> bool:
         """Store what is new in the journal; False when there was nothing. Waits out what ails the disk."""
         offset = self._store.offset(job_id)
@@ -120,10 +136,26 @@ class Supervisor:
                 await asyncio.sleep(RETRY_S)
         if piece.offset == offset:
             return False
-        await self._append(job_id, *piece.events, offset=piece.offset)
+        await self._write(job_id, piece.events, piece.offset)
         return True
 
-    async def _conclude(self, job_id: int, attempt: int, process: subprocess.Popen[bytes] | None) -> None:
+    async def _write(self, job_id: int, events: tuple[e.Event, ...], offset: int | None = None) -> None:
+        """Store `events`; of a run that memory ran out of its second chance too, in the same commit."""
+        answered = events
+        if any(isinstance(event, e.Failed) and event.code == out_of_memory.CODE for event in events):
+            home, view = self._store.home, self._store.get(job_id)
+            try:
+                answered = await asyncio.to_thread(out_of_memory.answered, home, view, events, self._machine)
+            except Exception:  # a model folder that the arithmetic trips over: what the worker said is kept
+                log.exception("job %d: nothing can be said about its memory", job_id)
+        again = any(isinstance(event, e.Queued) for event in answered)
+        if again and await self._append(job_id, *answered, offset=offset, only_in=RUNNING):
+            return
+        await self._append(job_id, *(events if again else answered), offset=offset)  # again: cancelled meanwhile
+
+    async def _conclude(
+        self, job_id: int, attempt: int, record: WorkerRecord, process: subprocess.Popen[bytes] | None
+    ) -> None:
         state = self._store.get(job_id).state
         if state == CANCELLING:
             await self._append(job_id, e.Cancelled(time=time.time()))
@@ -136,21 +168,30 @@ class Supervisor:
                 hint=f"Look at `tunesmith jobs logs {job_id}`, then go on with `tunesmith resume {job_id}`.",
                 stage=_running_stage(self._store, job_id),
             )
-            await self._append(job_id, failed)
+            await self._fail(job_id, failed, record, None if process is None else process.returncode)
         elif state == QUEUED:
-            log.info("job %d: attempt %d never began", job_id, attempt)
+            log.info("job %d: attempt %d never began, or is followed by another", job_id, attempt)
 
-    async def _append(self, job_id: int, *events: e.Event, offset: int | None = None) -> None:
+    async def _fail(self, job_id: int, failed: e.Failed, record: WorkerRecord | None, returncode: int | None) -> None:
+        """Of a worker without a last word: memory may have run out, which has an answer of its own."""
+        kills = self._machine.memory_kills()
+        if record is not None and out_of_memory.killed(record, returncode, failed.stage, kills):
+            text = "The system ended the worker process: there was not enough memory"
+            failed = msgspec.structs.replace(failed, code=out_of_memory.CODE, message=text)
+        await self._write(job_id, (failed,))
+
+    async def _append(
+        self, job_id: int, *events: e.Event, offset: int | None = None, only_in: str | None = None
+    ) -> list[e.Event]:
         """The journal keeps the truth meanwhile, so a full or failing disk only makes this late."""
         while True:
             try:
-                await self._store.append(job_id, events, offset)
-                return
+                return await self._store.append(job_id, events, offset, only_in)
             except (MachineError, sqlite3.OperationalError) as error:
                 log.error("job %d: events not stored yet: %s", job_id, error)
                 await asyncio.sleep(RETRY_S)
 
-    async def interrupted(self, job_id: int, attempt: int) -> None:
+    async def interrupted(self, job_id: int, attempt: int, record: WorkerRecord | None) -> None:
         """A worker that ended while no daemon was there: store its last words, or say that it had none."""
         path = self._store.home.job(job_id) / f"journal-{attempt}.jsonl"
         while await self._drain(job_id, path):
@@ -163,8 +204,10 @@ class Supervisor:
                 hint=f"Go on with `tunesmith resume {job_id}`.",
                 stage=_running_stage(self._store, job_id),
             )
-            await self._append(job_id, failed)
-        await self._conclude(job_id, attempt, None)
+            same_boot = record is not None and record.boot == boot()  # the system counts from its start on
+            await self._fail(job_id, failed, record if same_boot else None, None)
+        if self._store.get(job_id).state == CANCELLING:
+            await self._append(job_id, e.Cancelled(time=time.time()))
 
 
 def _running_stage(store: Store, job_id: int) -> str:

@@ -7,6 +7,7 @@
  *   instance                begins a MIG instance of the GPU above it
  *   name Tesla T4           uuid GPU-...          total, free (bytes)     capability 7 5
  *   temperature 45          slowdown 93           reasons 0x20            power, limit (milliwatts)
+ *   busy 87                 (percent of the time)
  *   mig 1                   slots 7               lost 15 (what every question about it answers, its handle too)
  *   dies 15                 the same, but only once its handle was given
  *   process 1234 1000000    graphics 99 5000      a pid and its bytes
@@ -23,6 +24,7 @@ enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND
 enum { CARDS = 16, PROCESSES = 8 };
 
 typedef struct { unsigned long long total, free, used; } Memory;
+typedef struct { unsigned gpu, memory; } Rates;
 /* The layout of versions 2 and 3: 24 bytes, the numbers of GPU and compute instance at the end. */
 typedef struct { unsigned pid; unsigned long long bytes; unsigned gpu_instance, compute_instance; } Process;
 
@@ -30,7 +32,7 @@ typedef struct Card {
   struct Card *gpu; /* the divided GPU that an instance belongs to; NULL for a GPU */
   char name[96], uuid[96];
   unsigned long long total, free;
-  int has_memory, has_capability, major, minor, temperature, slowdown, power, limit, mig, slots, lost, dies;
+  int has_memory, has_capability, major, minor, temperature, slowdown, power, limit, mig, slots, lost, dies, busy;
   long long reasons;
   int computing, drawing; /* how many processes; -1 where the driver does not say */
   Process compute[PROCESSES], graphics[PROCESSES];
@@ -44,7 +46,7 @@ static Card *begin(Card *gpu) {
   Card *card = &cards[count++];
   memset(card, 0, sizeof *card);
   card->gpu = gpu;
-  card->temperature = card->slowdown = card->power = card->limit = card->mig = -1;
+  card->temperature = card->slowdown = card->power = card->limit = card->mig = card->busy = -1;
   card->reasons = -1;
   card->slots = 7;
   return card;
@@ -78,6 +80,7 @@ static void read_scene(void) {
     else if (KEY("reasons")) card->reasons = strtoll(value, NULL, 0);
     else if (KEY("power")) card->power = atoi(value);
     else if (KEY("limit")) card->limit = atoi(value);
+    else if (KEY("busy")) card->busy = atoi(value);
     else if (KEY("mig")) card->mig = atoi(value);
     else if (KEY("slots")) card->slots = atoi(value);
     else if (KEY("lost")) card->lost = atoi(value);
@@ -152,6 +155,16 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, Card **handle) {
   return INVALID;
 }
 
+int nvmlDeviceGetHandleByUUID(const char *uuid, Card **handle) {
+  if (!running) return UNINITIALIZED;
+  for (int i = 0; i < count; i++)
+    if (!strcmp(cards[i].uuid, uuid)) {
+      *handle = &cards[i];
+      return cards[i].lost;
+    }
+  return NOT_FOUND;
+}
+
 int nvmlDeviceGetName(Card *card, char *name, unsigned room) { ASKED(card); return text(card->name, name, room); }
 int nvmlDeviceGetUUID(Card *card, char *uuid, unsigned room) { ASKED(card); return text(card->uuid, uuid, room); }
 int nvmlDeviceGetMemoryInfo(Card *card, Memory *memory) {
@@ -173,6 +186,11 @@ int nvmlDeviceGetTemperature(Card *card, int sensor, unsigned *degrees) {
 int nvmlDeviceGetTemperatureThreshold(Card *card, int threshold, unsigned *degrees) {
   ASKED(card);
   return threshold == 1 ? number(card->slowdown, degrees) : NOT_SUPPORTED;
+}
+int nvmlDeviceGetUtilizationRates(Card *card, Rates *rates) {
+  ASKED(card);
+  rates->memory = 0;
+  return number(card->busy, &rates->gpu);
 }
 int nvmlDeviceGetPowerUsage(Card *card, unsigned *milliwatts) { ASKED(card); return number(card->power, milliwatts); }
 int nvmlDeviceGetEnforcedPowerLimit(Card *card, unsigned *milliwatts) {

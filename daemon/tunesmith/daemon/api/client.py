@@ -13,8 +13,8 @@ import httpx
 import msgspec
 from httpx_sse import SSEError, aconnect_sse
 
-from tunesmith.daemon.api.events import TERMINAL, Event, Numbered
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatEvent, DaemonStatus, LogText, Submit
+from tunesmith.daemon.api.events import TERMINAL, Event, Gauged, Numbered
+from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatEvent, DaemonStatus, LogText, Resume, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, ErrorBody, TunesmithError
 
@@ -97,9 +97,12 @@ class Client:
     async def cancel(self, job_id: int) -> JobView:
         return await self._call("POST", f"/v1/jobs/{job_id}/cancel", JobView)
 
-    async def resume(self, job_id: int) -> JobView:
-        """Another attempt at a failed or cancelled job, from its last checkpoint on if there is one."""
-        return await self._call("POST", f"/v1/jobs/{job_id}/resume", JobView)
+    async def resume(self, job_id: int, force: bool = False) -> JobView:
+        """Another attempt at a failed or cancelled job, from its last checkpoint on if there is one.
+
+        With `force` it starts whatever its forecast says, a job that waits for memory too.
+        """
+        return await self._call("POST", f"/v1/jobs/{job_id}/resume", JobView, Resume(force))
 
     async def log(self, job_id: int, tail: int = 200) -> LogText:
         """The last `tail` lines of the worker's log."""
@@ -108,6 +111,7 @@ class Client:
     async def events(self, job_id: int, after: int = 0) -> AsyncIterator[Numbered]:
         """Events numbered above `after`, in order and without a gap, until the job has ended and nothing follows.
 
+        In between come gauges, which are no part of the history: each has the number of the event before it.
         Reconnects by itself from the last number seen; gives up with DaemonError after RECONNECT_FOR_S of silence.
         """
         clock = asyncio.get_running_loop().time
@@ -124,7 +128,11 @@ class Client:
                         last_contact = clock()
                         if not message.data:  # httpx-sse makes a message of a heartbeat once an id was seen
                             continue
-                        numbered = Numbered(int(message.id), msgspec.json.decode(message.data, type=Event))
+                        event = msgspec.json.decode(message.data, type=Event)
+                        if isinstance(event, Gauged):
+                            yield Numbered(after, event)
+                            continue
+                        numbered = Numbered(int(message.id), event)
                         if numbered.number <= after:
                             continue
                         after = numbered.number

@@ -223,7 +223,10 @@ class Shrunk(_Event, frozen=True, kw_only=True, tag="shrunk"):
 
 
 class Gauged(_Event, frozen=True, kw_only=True, tag="gauged"):
-    """How the machine does. Shares are 0 to 1; None where nobody says. `device_` is of the GPU that trains."""
+    """How the machine does while a job runs: on its stream and in its view, no part of its history.
+
+    Shares are 0 to 1; None where nobody says. `device_` is of the GPU that trains.
+    """
 
     cpu_share: float
     memory_used_bytes: int

@@ -70,7 +70,7 @@ class Home(msgspec.Struct, frozen=True):
         return Path(sys.prefix) / "share" / "tunesmith" / "llama.cpp"
 
     def job(self, job_id: int) -> Path:
-        """recipe.yaml, spec.json, journal.jsonl, worker.json, worker.log and the artifacts of one job."""
+        """spec.json, recipe.yaml, submitted.json, journals, records and logs of the workers, artifacts of one job."""
         return self.root / "jobs" / str(job_id)
 
     @property

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import msgspec
 
+from tunesmith.recipes.planner import Rows
 from tunesmith.recipes.spec import JobSpec
 
 API_VERSION = 1
 
 
 class Submit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /v1/jobs. `key` makes it idempotent: the same key is the same job. Paths in `spec` are absolute."""
+    """POST /v1/jobs. `key` makes it idempotent: the same key is the same job. Paths in `spec` are absolute.
+
+    `rows` is what the client knows of the data, None when nobody has looked; `force` starts the job whatever its
+    forecast says.
+    """
 
     key: str
     spec: JobSpec
+    rows: Rows | None = None
+    force: bool = False
+
+
+class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/jobs/{id}/resume. `force` as in Submit; it is kept for later attempts too."""
+
+    force: bool = False
 
 
 class ChatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -119,7 +119,12 @@ def _before(view: JobView, step: int) -> JobView:
 
 
 def fold(view: JobView, numbered: e.Numbered) -> JobView:
-    """The view after one more event. An event at or below `last_event` changes nothing (replays are harmless)."""
+    """The view after one more event. An event at or below `last_event` changes nothing (replays are harmless).
+
+    Gauges are no part of the history: they are shown while the job runs, whatever their number.
+    """
+    if isinstance(numbered.event, e.Gauged):
+        return view if view.ended_already else msgspec.structs.replace(view, gauges=numbered.event)
     if numbered.number <= view.last_event:
         return view
     replace = msgspec.structs.replace
@@ -177,8 +182,6 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, waiting=waiting)
         case e.Shrunk() as shrunk:
             return replace(view, shrunk=shrunk)
-        case e.Gauged() as gauges:
-            return replace(view, gauges=gauges)
         case e.Notice() as notice:
             return replace(view, notices=(*view.notices, notice)[-200:])
         case e.CancelRequested():

@@ -47,7 +47,7 @@ async def body(request: Request, kind: type[Body]) -> Body:
         if len(data) > BODY_LIMIT_BYTES:
             raise BadRequest(f"The request is larger than {BODY_LIMIT_BYTES} bytes", "Send less.", "too_large")
     try:
-        return msgspec.json.decode(data, type=kind)
+        return msgspec.json.decode(data or b"{}", type=kind)  # no body: all as it is by default
     except RecursionError as error:
         raise BadRequest("The request's JSON is nested too deep", "Send a flat recipe.") from error
     except msgspec.DecodeError as error:

@@ -9,10 +9,11 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tunesmith.daemon.api.requests import LogText, Submit
+from tunesmith.daemon.api.requests import LogText, Resume, Submit
 from tunesmith.daemon.server.check import acceptable
 from tunesmith.daemon.server.guard import BadRequest, body, reply
 from tunesmith.daemon.server.parts import parts_of
+from tunesmith.daemon.submitted import Submitted
 
 LOG_BYTES = 262_144  # the most of a log that is sent: far above what anybody reads at once
 LOG_LINES = 10_000
@@ -23,12 +24,14 @@ async def submit(request: Request) -> Response:
     asked = await body(request, Submit)
     if not 1 <= len(asked.key) <= 200:
         raise BadRequest("The key of a submit has 1 to 200 characters", "Send a UUID.")
+    if asked.rows is not None and min(asked.rows.rows, asked.rows.longest, asked.rows.mean) <= 0:
+        raise BadRequest("A submit's rows are not above 0", "Leave them out, or send what was counted.")
     known = parts.store.known(asked.key)
     if known is not None:
         return reply(await parts.store.view(known))
     # In a thread: the files may lie on a slow disk.
     spec = await asyncio.to_thread(acceptable, asked.spec, parts.home, parts.settings.free_disk_needed)
-    view, new = await parts.store.add(asked.key, spec)
+    view, new = await parts.store.add(asked.key, spec, Submitted(asked.force, asked.rows))
     parts.scheduler.wake()
     return reply(view, 201 if new else 200)
 
@@ -38,7 +41,9 @@ async def index(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    return reply(await parts_of(request).store.view(request.path_params["id"]))
+    parts = parts_of(request)
+    view = await parts.store.view(request.path_params["id"])
+    return reply(parts.gauges.shown(view))
 
 
 async def cancel(request: Request) -> Response:
@@ -51,7 +56,7 @@ async def cancel(request: Request) -> Response:
 async def resume(request: Request) -> Response:
     parts = parts_of(request)
     job_id = request.path_params["id"]
-    await parts.scheduler.resume(job_id)
+    await parts.scheduler.resume(job_id, (await body(request, Resume)).force)
     return reply(await parts.store.view(job_id))
 
 

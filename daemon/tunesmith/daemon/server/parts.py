@@ -8,6 +8,7 @@ import dataclasses
 from starlette.requests import Request
 
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.gauges import Gauges
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.chat import Chats
 from tunesmith.daemon.settings import Settings
@@ -22,6 +23,7 @@ class Parts:
     settings: Settings
     store: Store
     scheduler: Scheduler
+    gauges: Gauges
     chats: Chats
     stopping: asyncio.Event
     started: float

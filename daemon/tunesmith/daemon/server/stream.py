@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from tunesmith.daemon.api import events as e
 from tunesmith.daemon.server.guard import BadRequest
 from tunesmith.daemon.server.parts import Parts, parts_of
 
@@ -40,8 +41,13 @@ async def events(request: Request) -> Response:
 
 
 async def _frames(parts: Parts, job_id: int, after: int) -> AsyncGenerator[bytes, None]:
-    """No queue a client: each reads the store at its own pace, so a slow one holds nothing up and misses nothing."""
-    store = parts.store
+    """No queue a client: each reads the store at its own pace, so a slow one holds nothing up and misses nothing.
+
+    Gauges have no id, so that a client that comes back asks for what follows the last event; a slow one gets the newest
+    only.
+    """
+    store, gauges = parts.store, parts.gauges
+    shown: e.Gauged | None = None
     stopping = asyncio.create_task(parts.stopping.wait())
     try:
         while not parts.stopping.is_set():
@@ -53,11 +59,17 @@ async def _frames(parts: Parts, job_id: int, after: int) -> AsyncGenerator[bytes
             view = store.get(job_id)
             if view.ended_already and view.last_event <= after:
                 return
+            if (newest := gauges.newest(job_id)) is not None and newest is not shown:
+                shown = newest
+                yield b"data: %s\n\n" % e.encode(newest)
+                continue
             grown = asyncio.create_task(store.wait_beyond(job_id, after, HEARTBEAT_S))
+            gauged = asyncio.create_task(gauges.changed(job_id))
             try:
-                await asyncio.wait((grown, stopping), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((grown, gauged, stopping), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 grown.cancel()
+                gauged.cancel()
             if grown.done() and not grown.cancelled() and not grown.result():
                 yield b": still here\n\n"
     finally:

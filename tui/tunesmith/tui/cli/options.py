@@ -7,4 +7,5 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Start it whatever the forecast says; this is recorded.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or `last` for the newest.")]

@@ -15,7 +15,7 @@ from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.view import JobView, StageView
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
 from tunesmith.tui.cli.computing_text import paths_lines, speed_text
-from tunesmith.tui.cli.render import err, run_seconds, stage_now
+from tunesmith.tui.cli.render import err, run_seconds, stage_now, waiting_text
 
 REDRAWS_A_SECOND = 8
 PLAIN_EVERY_S = 10.0  # a log file wants to be read, not filled
@@ -86,6 +86,8 @@ def changes(before: JobView | None, view: JobView) -> list[str]:
     lines: list[str] = []
     if before is None or before.state != view.state:
         lines.append(f"run {view.id}: {view.state}")
+    if (waiting := waiting_text(view)) and (before is None or waiting_text(before) != waiting):
+        lines.append(f"run {view.id}: {waiting}")
     earlier = {stage.name: stage.state for stage in before.stages} if before else {}
     for stage in view.stages:
         if stage.state == earlier.get(stage.name, "waiting"):
@@ -133,4 +135,6 @@ def picture(view: JobView) -> RenderableType:
     head = Text(f"run {view.id} {view.name}: {view.state}, {duration_text(run_seconds(view))}", "bold")
     if view.ended_already:
         return Group(head, table)
+    if waiting := waiting_text(view):
+        return Group(head, Text(waiting, "yellow"), Text(f"start it now: tunesmith resume {view.id} --force", "dim"))
     return Group(head, table, Text("ctrl-c leaves; the run goes on", "dim"))

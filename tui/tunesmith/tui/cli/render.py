@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.daemon.api.events import Answered
-from tunesmith.daemon.api.view import JobView
+from tunesmith.daemon.api.view import QUEUED, JobView
+from tunesmith.recipes.planner.advice import NAMES
 from tunesmith.recipes.units import bytes_text, duration_text
 from tunesmith.tui.cli.computing_text import computing, computing_lines
 
@@ -46,6 +47,15 @@ def stage_now(view: JobView) -> str:
     return next((stage.name for stage in view.stages if stage.state in ("running", "failed")), "")
 
 
+def waiting_text(view: JobView) -> str:
+    """What a queued job waits for; empty where it does not wait, or only for those before it."""
+    if view.state != QUEUED or view.waiting is None:
+        return ""
+    waiting = view.waiting
+    what = NAMES.get(waiting.what, waiting.what)
+    return f"waits for {what}: needs {bytes_text(waiting.needed)}, {bytes_text(waiting.free)} free"
+
+
 def summary(view: JobView) -> dict[str, Any]:
     """A job in a line of a list."""
     return {
@@ -53,6 +63,7 @@ def summary(view: JobView) -> dict[str, Any]:
         "name": view.name,
         "state": view.state,
         "stage": stage_now(view),
+        "waiting": view.waiting if waiting_text(view) else None,
         "created": view.created,
         "started": view.started,
         "ended": view.ended,
@@ -128,13 +139,16 @@ def jobs_table(views: list[JobView]) -> Table:
     table = Table("run", "name", "state", "stage", "time", "folder", box=None, header_style="bold", pad_edge=False)
     for view in views:
         took = duration_text(run_seconds(view)) if view.started else ""
-        table.add_row(str(view.id), Text(view.name), state_text(view.state), stage_now(view), took, Text(view.folder))
+        stage = waiting_text(view) or stage_now(view)
+        table.add_row(str(view.id), Text(view.name), state_text(view.state), stage, took, Text(view.folder))
     return table
 
 
 def job_text(view: JobView) -> Text:
     """A run on one screen: state, stages, notices, and what went wrong."""
     text = Text.assemble((f"run {view.id} ", "bold"), view.name, ": ", state_text(view.state), "\n")
+    if waiting := waiting_text(view):
+        text.append(f"  {waiting}; start it now with `tunesmith resume {view.id} --force`\n", "yellow")
     for stage in view.stages:
         took = duration_text(stage.seconds) if stage.seconds is not None else ""
         done = f"{stage.fraction:.0%}" if stage.state == "running" and stage.total else ""

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.tui.cli.options import Json, RunId
+from tunesmith.tui.cli.options import Force, Json, RunId
 
 
 def resume(
     run: RunId,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the run to its end; ctrl-c leaves, it goes on.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a failed or cancelled run from its last checkpoint, or from the start where it has none.
@@ -26,7 +27,7 @@ def resume(
     from tunesmith.tui.cli.session import find_run, wait_for, with_client
 
     async def act(client: Client) -> JobView:
-        return await client.resume(await find_run(client, run))
+        return await client.resume(await find_run(client, run), force)
 
     view = with_client(act)
     begin = f"after step {view.checkpoint.step}" if view.checkpoint is not None else "from the start"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.tui.cli.options import Json
+from tunesmith.tui.cli.options import Force, Json
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.view import JobView
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def run(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file (YAML), or a preset: starter.")],
     wait: Annotated[bool, typer.Option("--wait", help="Follow the run to its end; ctrl-c leaves, it goes on.")] = False,
+    force: Force = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe, for example training.epochs=2."),
@@ -34,7 +35,7 @@ def run(
     from tunesmith.tui.cli.overrides import read
     from tunesmith.tui.cli.session import wait_for
 
-    view = submit(read(Path(recipe), settings or []))
+    view = submit(read(Path(recipe), settings or []), force)
     render.err().print(f"run {view.id} accepted: {view.folder}")
     if wait:
         view = wait_for(view.id)
@@ -47,12 +48,12 @@ def run(
         render.err().print(f"follow it: tunesmith jobs follow {view.id}")
 
 
-def submit(spec: JobSpec) -> JobView:
+def submit(spec: JobSpec, force: bool = False) -> JobView:
     """Give `spec` to the daemon, which is started when none runs."""
     import uuid
 
     from tunesmith.daemon.api.requests import Submit
     from tunesmith.tui.cli.session import with_client
 
-    request = Submit(key=uuid.uuid4().hex, spec=spec)
+    request = Submit(key=uuid.uuid4().hex, spec=spec, force=force)
     return with_client(lambda client: client.submit(request))

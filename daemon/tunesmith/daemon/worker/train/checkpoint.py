@@ -133,10 +133,19 @@ def _whole(context: Context, folder: Path) -> Checkpoint | None:
     return found
 
 
+def learned(spec: JobSpec) -> JobSpec:
+    """`spec` without what changes how a step is computed and not what: the daemon shrinks it when memory runs out.
+
+    That it is another now is told by the surroundings, where the paths are.
+    """
+    training = msgspec.structs.replace(spec.training, window=None, gradient_checkpointing="auto")
+    return msgspec.structs.replace(spec, training=training)
+
+
 def _refuse_other_work(context: Context, found: Checkpoint) -> None:
     """Raises JobError when going on from `found` would mix two different trainings."""
     now = {
-        "The recipe": (context.spec, found.spec),
+        "The recipe": (learned(context.spec), learned(found.spec)),
         "The training data": (sources(context), found.data),
         "The base model": (base_fingerprint(context.base), found.base),
     }

@@ -1,0 +1,170 @@
+"""Admission: a job starts when its forecast fits what is free now; else it waits, or fails where it never could.
+
+The forecast is the planner's, the one that the wizard shows. What a client did not say of the data counts as little as
+it can be: held back is only what cannot fit whatever the rows are. The worker looks again when it has counted them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import time
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tunesmith.daemon import submitted
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import learning
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.view import QUEUED, JobView
+from tunesmith.daemon.room import Room
+from tunesmith.daemon.store import Store
+from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.models import catalogue, headers
+from tunesmith.recipes.models.facts import ModelFacts
+from tunesmith.recipes.planner import Forecast, Learned, Rows, fit, forecast
+from tunesmith.recipes.planner.advice import NAMES, hint, needs, scarcest, ways, with_changes
+from tunesmith.recipes.spec import STARTER, JobSpec
+from tunesmith.recipes.units import bytes_text
+
+# The least that data can be: one short row. Nothing of it matters beside the model.
+LEAST = Rows(rows=1, longest=16, mean=16.0, held_out=0, answer=1.0, known=False)
+STARTER_MODEL = "smollm2-135m-instruct"  # in the catalogue: what the starter is once unpacked
+TOLD_AGAIN = 0.05  # free bytes change all the time: by this share they are told again
+log = logging.getLogger("tunesmith.admission")
+
+
+class Look(Protocol):
+    """`tunesmith.daemon.room`, or what a test puts in its place."""
+
+    def now(self, home: Home, device: str) -> Room: ...
+    def memory_kills(self) -> int | None: ...
+
+
+def look(module: str) -> Look:
+    found: Look = importlib.import_module(module)
+    return found
+
+
+class Weighed(msgspec.Struct, frozen=True):
+    """`start`, or what happens instead; `events` are written then, those of a start together with it."""
+
+    start: bool
+    events: tuple[e.Event, ...] = ()
+
+
+class Admission:
+    def __init__(self, store: Store, machine: Look) -> None:
+        self._store = store
+        self._machine = machine
+        self._facts: tuple[tuple[int, int], ModelFacts] | None = None
+
+    async def weigh(self, job_id: int) -> Weighed:
+        """Whether to start the queued job `job_id` now. What keeps it is written already when this returns."""
+        view = self._store.get(job_id)
+        weighed = await asyncio.to_thread(self._weigh, view)
+        if not weighed.start and weighed.events:
+            await self._store.append(job_id, weighed.events, only_in=QUEUED)
+        return weighed
+
+    def _weigh(self, view: JobView) -> Weighed:
+        """In a thread: drivers and disks may take their time."""
+        try:
+            return self._compared(view)
+        except Exception as error:
+            # A recipe or model folder that the arithmetic trips over must not end the daemon: the worker says more.
+            log.exception("job %d cannot be forecast", view.id)
+            text = f"What this run needs could not be forecast ({type(error).__name__}: {error}); it starts without."
+            return Weighed(True, (e.Notice(time=time.time(), level="warning", text=text),))
+
+    def _compared(self, view: JobView) -> Weighed:
+        home, now = self._store.home, time.time()
+        said = submitted.read(home.job(view.id))
+        spec = spec_of(home, view)
+        facts = self._facts_of(view, spec)
+        if facts is None:  # the worker says what is wrong with it
+            return Weighed(True, (_forced("nothing is known of its model"),) if said.force else ())
+        room = self._machine.now(home, spec.training.device)
+        rows = said.rows or LEAST
+        known = learning.learned(home)
+        found = forecast(spec, facts, rows, room.place, known)
+        # Of the least rows it is no forecast that a person should go by.
+        told = (e.Forecasted(time=now, forecast=found),) if said.rows is not None else ()
+        fits = fit(found, room.place).holds
+        if said.force:
+            return Weighed(True, (_forced("the forecast fits" if fits else short_text(found, room)), *told))
+        if fits:
+            return Weighed(True, told)
+        if not fit(forecast(spec, facts, rows, room.whole, known), room.whole).holds:
+            return Weighed(False, (*told, refusal(view, spec, facts, rows, room, known)))
+        what = scarcest(found, room.place)
+        needed, free = needs(found, room.place)[what]
+        waiting = e.Waiting(time=now, what=what, needed=needed, free=free)
+        return Weighed(False, (*told, waiting) if differs(view.waiting, waiting) else ())
+
+    def _facts_of(self, view: JobView, spec: JobSpec) -> ModelFacts | None:
+        """Kept for the job that waits: headers of large models take a while to read."""
+        key = (view.id, view.attempt)
+        if self._facts is None or self._facts[0] != key:
+            found = model_facts(self._store.home, spec)
+            if found is None:
+                return None
+            self._facts = (key, found)
+        return self._facts[1]
+
+
+def spec_of(home: Home, view: JobView) -> JobSpec:
+    """What the next attempt runs: the recipe as accepted, with what was shrunk since: events are the truth."""
+    spec = msgspec.json.decode((home.job(view.id) / "spec.json").read_bytes(), type=JobSpec)
+    return with_changes(spec, view.shrunk.changes) if view.shrunk is not None else spec
+
+
+def model_facts(home: Home, spec: JobSpec) -> ModelFacts | None:
+    """None for a folder that cannot be read."""
+    source = spec.model.source
+    if source == STARTER:
+        unpacked = home.models / STARTER
+        if not unpacked.is_dir():
+            return catalogue.find(STARTER_MODEL).facts
+        source = str(unpacked)
+    try:
+        return headers.read(Path(source))
+    except (ModelError, OSError) as error:
+        log.info("%s says nothing of its size: %s", source, error)
+        return None
+
+
+def differs(before: e.Waiting | None, now: e.Waiting) -> bool:
+    """Whether a person should hear of it."""
+    if before is None or (before.what, before.needed) != (now.what, now.needed):
+        return True
+    return abs(now.free - before.free) > TOLD_AGAIN * max(before.free, 1)
+
+
+def _forced(why: str) -> e.Notice:
+    return e.Notice(time=time.time(), level="warning", text=f"Started by force: {why}.")
+
+
+def short_text(found: Forecast, room: Room) -> str:
+    """`the forecast needs 5.1 GB of memory, of which 2.0 GB are free`."""
+    what = scarcest(found, room.place)
+    needed, free = needs(found, room.place)[what]
+    return f"the forecast needs {bytes_text(needed)} of {NAMES[what]}, of which {bytes_text(free)} are free"
+
+
+def refusal(view: JobView, spec: JobSpec, facts: ModelFacts, rows: Rows, room: Room, known: Learned) -> e.Failed:
+    """Of what fits not even with the whole machine to itself, with what would make it fit."""
+    found = forecast(spec, facts, rows, room.whole, known)
+    what = scarcest(found, room.whole)
+    needed, there = needs(found, room.whole)[what]
+    possible = tuple(way for way in ways(spec, facts, rows, room.whole, known) if way.fits)
+    way_out = hint(possible) or "Take a smaller model."
+    return e.Failed(
+        time=time.time(),
+        code="does_not_fit",
+        message=f"The run needs {bytes_text(needed)} of {NAMES[what]}, and this machine has {bytes_text(there)} in all",
+        hint=f"{way_out} To try it all the same: `tunesmith resume {view.id} --force`.",
+    )
