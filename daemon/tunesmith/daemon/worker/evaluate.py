@@ -17,9 +17,8 @@ from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.data.rendering.render import render
 from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.data.rows import Part, Rendered
+from tunesmith.recipes.planner.computed import EVALUATED_ROWS
 from tunesmith.recipes.starter import starter_rows
-
-BATCH = 16  # rows scored or answered at once
 
 
 def run(context: Context) -> None:
@@ -88,8 +87,8 @@ def perplexity(loss: float | None) -> float | None:
 
 
 def batches(rows: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
+    for start in range(0, len(rows), EVALUATED_ROWS):
+        yield rows[start : start + EVALUATED_ROWS]
 
 
 def general_row(row: dict[str, Any], tokenizer: Tokenizer) -> Rendered:

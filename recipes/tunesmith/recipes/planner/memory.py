@@ -5,10 +5,12 @@ Where a constant is not arithmetic it was measured: `bench/forecast.py` prints f
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from tunesmith.recipes import optimizers, quants, tuners
-from tunesmith.recipes.models.facts import LINEAR, ModelFacts
+from tunesmith.recipes.models.facts import EXPERT, LINEAR, ROUTER, ModelFacts
 from tunesmith.recipes.planner import activations, computed
 from tunesmith.recipes.planner.activations import Computing
 from tunesmith.recipes.planner.place import Place
@@ -81,12 +83,14 @@ def trained_parameters(spec: JobSpec, facts: ModelFacts) -> int:
     return adapter_parameters(facts, int(spec.tuner.get("rank", 0)))
 
 
-def computing(spec: JobSpec, place: Place) -> Computing:
+def computing(spec: JobSpec, place: Place, length: float = 0.0) -> Computing:
+    """How a step is computed over rows of `length` tokens at most."""
     return Computing(
         width=WIDTHS[dtype_of(spec, place)],
         rank=int(spec.tuner.get("rank", 0)) if tuners.cards()[spec.tuner["kind"]].adapter else 0,
         dropout=float(spec.tuner.get("dropout", 0.0)),
         fused=spec.training.fused,
+        length=length,
     )
 
 
@@ -101,10 +105,25 @@ def longest(spec: JobSpec, rows: Rows) -> int:
 
 
 def window_tokens(spec: JobSpec, rows: Rows, place: Place) -> int:
-    """Of the largest window: as many rows as fit, or the longest row."""
-    most = longest(spec, rows)
-    step = spec.training.batch_size * spec.training.gradient_accumulation * most
-    return max(most, min(window_size(spec, place), step))
+    """Of the largest window of any step: the longest row, or rows that share one.
+
+    A step's rows are spread evenly over as few windows as hold them. Of their lengths the mean and the longest are
+    known: half of what lies between is taken for the standard deviation, and two of it for the largest step.
+    """
+    most, size = longest(spec, rows), window_size(spec, place)
+    count = min(spec.training.batch_size * spec.training.gradient_accumulation, max(1, rows.rows))
+    mean = min(rows.mean, most)
+    spread = (most - mean) * math.sqrt(count)
+    largest, usual = min(count * most, count * mean + spread), max(0.0, count * mean - spread)
+    windows = math.ceil(largest / size)
+    if windows > max(1, math.ceil(usual / size)):
+        return max(most, size)  # some step has just too little for one window more
+    return max(most, min(size, math.ceil(largest / windows + (0 if windows == 1 else most - mean))))
+
+
+def expert_bytes(facts: ModelFacts, width: float) -> float:
+    """Of all routed experts and their routers."""
+    return width * sum(matrix.parameters for matrix in facts.matrices if matrix.part in (EXPERT, ROUTER))
 
 
 def recomputed_layers(spec: JobSpec, facts: ModelFacts, kept: activations.Kept, tokens: int, free: float) -> int:
@@ -124,7 +143,7 @@ def recomputed_layers(spec: JobSpec, facts: ModelFacts, kept: activations.Kept, 
 
 def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
     """Of the largest window of a training step."""
-    how = computing(spec, place)
+    how = computing(spec, place, longest(spec, rows))
     tokens = window_tokens(spec, rows, place)
     labels = max(1.0, tokens * rows.trained_share)
     trained = trained_parameters(spec, facts)
@@ -139,12 +158,18 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
     free = place.free_bytes - place.runtime_bytes * place.shared - weights - adapter - gradients - state
     recomputed = recomputed_layers(spec, facts, kept, tokens, 0.7 * free)
     rows_at_once = min(labels, computed.logit_rows(place.device, facts.vocabulary))
+    if facts.scaled_logits or facts.capped_logits:  # what is done to them is done to all of them at once
+        rows_at_once = labels
     logits = int(rows_at_once * facts.vocabulary * (4 if how.width == 4 else 6))
     head = facts.vocabulary * facts.hidden_size * 4
     kept_bytes = kept.window(tokens, labels, facts.layers, recomputed)
     if not how.adapter:  # the head's gradient is made with the loss and kept until backward comes to it
         kept_bytes += head
         logits += head if rows_at_once < labels else 0
+    if how.adapter and facts.adapted_experts:  # peft merges an adapter of experts into a copy of them for each step
+        kept_bytes += expert_bytes(facts, how.width)
+    if not how.adapter and how.width < 4 and place.device == "cuda":  # autocast keeps what it converted
+        kept_bytes += facts.linear_parameters * how.width
     if spec.quantization != "none":  # the matrices of the largest part, dequantized for its products
         logits = max(logits, int(3 * facts.intermediate_size * facts.hidden_size * how.width))
     return Parts(

@@ -11,11 +11,9 @@ from typing import Any
 import torch
 
 from tunesmith.daemon.worker.kernels import products
+from tunesmith.recipes.planner import computed
 
 Tensor = torch.Tensor
-# Logits in float32 that exist at once. On CPUs more was not faster; a GPU wants larger products.
-CHUNK_BYTES = {"cpu": 32 << 20}
-OTHER_CHUNK_BYTES = 512 << 20
 
 
 class LinearCrossEntropy(torch.autograd.Function):
@@ -29,7 +27,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         d_hidden = torch.empty_like(hidden) if needs_hidden else None
         d_weight: Tensor | None = None
         d_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias and bias is not None else None
-        rows = max(1, CHUNK_BYTES.get(hidden.device.type, OTHER_CHUNK_BYTES) // (4 * weight.shape[0]))
+        rows = computed.logit_rows(hidden.device.type, weight.shape[0])
         for start in range(0, len(targets), rows):
             part, target = hidden[start : start + rows], targets[start : start + rows, None]
             logits = products.transposed(part, weight, bias).float()

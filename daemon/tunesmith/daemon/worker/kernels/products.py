@@ -30,11 +30,17 @@ def by_onednn(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32 and not missing()
 
 
+def rows_of(tokens: int) -> int:
+    """`tokens` filled up, so that there are at most 16 numbers of rows between a power of two and the next."""
+    multiple = max(ROWS, 1 << max(0, tokens.bit_length() - 5))
+    return -(-tokens // multiple) * multiple
+
+
 def onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """In rows of a multiple of ROWS: for each number of rows that it meets, oneDNN keeps kernels of half a megabyte."""
+    """For each number of rows that it meets oneDNN keeps kernels of half a megabyte, so it meets few."""
     tokens = x.shape[0]
-    if over := tokens % ROWS:
-        x = torch.nn.functional.pad(x, (0, 0, 0, ROWS - over))
+    if over := rows_of(tokens) - tokens:
+        x = torch.nn.functional.pad(x, (0, 0, 0, over))
     return torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")[:tokens]  # type: ignore[no-any-return]
 
 
@@ -60,7 +66,7 @@ def outer(gradient: Tensor, x: Tensor) -> Tensor:
     if not by_onednn(x):
         return torch.mm(gradient.t(), x)
     tokens = x.shape[0]
-    if over := tokens % ROWS:  # here the tokens are summed over: zeros add nothing
-        x = torch.nn.functional.pad(x, (0, 0, 0, ROWS - over))
-        gradient = torch.nn.functional.pad(gradient, (0, 0, 0, ROWS - over))
+    if over := rows_of(tokens) - tokens:  # here the tokens are summed over: zeros add nothing
+        x = torch.nn.functional.pad(x, (0, 0, 0, over))
+        gradient = torch.nn.functional.pad(gradient, (0, 0, 0, over))
     return torch.ops.mkldnn._linear_pointwise.default(gradient.t().contiguous(), x.t(), None, "none", [], "")  # type: ignore[no-any-return]

@@ -16,15 +16,9 @@ from tunesmith.daemon.worker.kernels.table import KERNELS
 from tunesmith.daemon.worker.train import proof
 from tunesmith.daemon.worker.train.core import Core, Fused
 from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.planner import computed
 from tunesmith.recipes.spec import TrainingSpec
 
-# Tokens computed at once where the recipe says nothing. On CPUs more costs memory and gains little; measured on
-# SmolLM2-135M, two cores: peaks of 1.33 GB with 160 tokens, 1.40 with 192, 1.47 with 256, these two with 2.1 s a step.
-WINDOWS = {"cpu": 160, "mps": 2048, "cuda": 8192}
-# Where every window goes over all weights once more, to dequantize them or to add to their gradients, it is larger. The
-# same model in nf4: 2.4 s a step with 160 tokens, 2.0 with 512. All its weights trained: 2.9, 2.2, 2.0 with 1024.
-QUANTIZED_WINDOWS = WINDOWS | {"cpu": 512}
-TRAINED_WINDOWS = WINDOWS | {"cpu": 1024}
 ATTENDED_LAYERS = {"full_attention", "sliding_attention"}
 RECURRENT = {"mamba", "ssm", "conv", "recurrent", "rwkv"}
 DROPOUTS = ("attention_dropout", "attn_pdrop", "attn_dropout", "attention_probs_dropout_prob")  # configurations' names
@@ -109,12 +103,8 @@ def build(model: Any, *, training: TrainingSpec, device: str, pad_token_id: int)
 
 def window(model: Any, device: str) -> int:
     """Tokens computed at once where the recipe says nothing."""
-    windows = WINDOWS
-    if not hasattr(model, "peft_config"):
-        windows = TRAINED_WINDOWS
-    elif any(hasattr(weight, "quant_state") for weight in model.parameters()):
-        windows = QUANTIZED_WINDOWS
-    return windows.get(device, 2048)
+    quantized = any(hasattr(weight, "quant_state") for weight in model.parameters())
+    return computed.window(device, adapter=hasattr(model, "peft_config"), quantized=quantized)
 
 
 def attempts(packing: bool, compiling: bool, off: frozenset[str]) -> Iterator[Attempt]:
