@@ -20,6 +20,18 @@ OTHER_LOGITS_BYTES = 512 * MIB
 EVALUATED_ROWS = 16  # scored or answered at once
 
 
+ROWS = 32  # that products are filled up to, at least
+
+
+def filled_rows(tokens: int) -> int:
+    """The rows of a product over `tokens` on a CPU: at most 8 different numbers from 256 on to the next power of two.
+
+    oneDNN keeps kernels of half a megabyte for every number of rows that it meets.
+    """
+    multiple = max(ROWS, 1 << max(0, tokens.bit_length() - 4))
+    return -(-tokens // multiple) * multiple
+
+
 def window(device: str, *, adapter: bool, quantized: bool) -> int:
     """Tokens computed at once where the recipe says nothing."""
     windows = WINDOWS

@@ -13,6 +13,7 @@ from tunesmith.recipes import optimizers, quants, tuners
 from tunesmith.recipes.models.facts import EXPERT, LINEAR, ROUTER, ModelFacts
 from tunesmith.recipes.planner import activations, computed
 from tunesmith.recipes.planner.activations import Computing
+from tunesmith.recipes.planner.kernels import kernel_bytes
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
 from tunesmith.recipes.spec import JobSpec
@@ -34,6 +35,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     activations: int
     logits: int
     transient: int
+    kernels: int
     recomputed: int
     tokens: int
 
@@ -180,6 +182,7 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
         activations=int(kept_bytes),
         logits=logits,
         transient=int(tokens * activations.transient(facts, how)),
+        kernels=kernel_bytes(facts, rows, place, tokens=tokens, trained=not how.adapter) if how.width == 4 else 0,
         recomputed=recomputed,
         tokens=tokens,
     )

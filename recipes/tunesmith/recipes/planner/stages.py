@@ -40,7 +40,9 @@ def on(place: Place, bytes: float) -> tuple[int, int]:
 
 def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
     more = memory.BITSANDBYTES_BYTES if spec.quantization != "none" else 0
-    return on(place, parts.held + parts.activations + parts.logits + parts.transient + TRAINING_BYTES + more)
+    return on(
+        place, parts.held + parts.activations + parts.logits + parts.transient + parts.kernels + TRAINING_BYTES + more
+    )
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:

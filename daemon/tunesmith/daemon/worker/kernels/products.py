@@ -10,8 +10,9 @@ from functools import cache
 
 import torch
 
+from tunesmith.recipes.planner.computed import filled_rows
+
 Tensor = torch.Tensor
-ROWS = 32  # see `onednn`
 
 
 @cache
@@ -30,16 +31,10 @@ def by_onednn(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32 and not missing()
 
 
-def rows_of(tokens: int) -> int:
-    """`tokens` filled up, so that there are at most 16 numbers of rows between a power of two and the next."""
-    multiple = max(ROWS, 1 << max(0, tokens.bit_length() - 5))
-    return -(-tokens // multiple) * multiple
-
-
 def onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """For each number of rows that it meets oneDNN keeps kernels of half a megabyte, so it meets few."""
     tokens = x.shape[0]
-    if over := rows_of(tokens) - tokens:
+    if over := filled_rows(tokens) - tokens:
         x = torch.nn.functional.pad(x, (0, 0, 0, over))
     return torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")[:tokens]  # type: ignore[no-any-return]
 
@@ -66,7 +61,7 @@ def outer(gradient: Tensor, x: Tensor) -> Tensor:
     if not by_onednn(x):
         return torch.mm(gradient.t(), x)
     tokens = x.shape[0]
-    if over := rows_of(tokens) - tokens:  # here the tokens are summed over: zeros add nothing
+    if over := filled_rows(tokens) - tokens:  # here the tokens are summed over: zeros add nothing
         x = torch.nn.functional.pad(x, (0, 0, 0, over))
         gradient = torch.nn.functional.pad(gradient, (0, 0, 0, over))
     return torch.ops.mkldnn._linear_pointwise.default(gradient.t().contiguous(), x.t(), None, "none", [], "")  # type: ignore[no-any-return]

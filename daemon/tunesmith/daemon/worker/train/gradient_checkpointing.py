@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from tunesmith.daemon.api.events import PathTaken
-from tunesmith.daemon.worker.kernels.products import ROWS
 from tunesmith.daemon.worker.packing.windows import Row, Step, Window
 from tunesmith.recipes import optimizers
 from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.planner.computed import ROWS
 from tunesmith.recipes.spec import TrainingSpec
 from tunesmith.recipes.units import bytes_text
 

@@ -23,6 +23,7 @@ from tunesmith.daemon.worker.train import checkpoint, memory
 from tunesmith.daemon.worker.train.core import Core
 from tunesmith.daemon.worker.train.run import let_go
 from tunesmith.recipes import planner
+from tunesmith.recipes.planner.kernels import SEEN_BY_PROBE, kernel_bytes
 
 LEAST_STEPS = 12  # of a run that is probed: a shorter one shows by itself
 LOOKED_AT = 4000  # batches
@@ -61,7 +62,15 @@ def run(context: Context) -> None:
         context.model.zero_grad(set_to_none=True)
     work = [core.flops(step) for step in steps]
     mean = seconds_of_mean_step(seconds, work, [step.tokens for step in steps], float(batches.tokens.mean()))
-    forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total)
+    growing = kernel_bytes(
+        plan.facts,
+        plan.rows,
+        plan.place,
+        tokens=max(window.positions for window in steps[0]),
+        trained=not set_up.tuner.adapter,
+        seen=SEEN_BY_PROBE,
+    )
+    forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total, growing_bytes=growing)
     context.plan = msgspec.structs.replace(plan, forecast=forecast)
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
 

@@ -1,0 +1,165 @@
+"""A forecast counts every byte it can name, answers at once, and never says less for more."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.recipes import models, planner, spec
+from tunesmith.recipes.models import catalogue
+from tunesmith.recipes.planner import Place, Rows, computed, forecast, memory, probed
+
+GIB = 1 << 30
+QWEN = catalogue.facts_of("qwen2.5-0.5b-instruct")
+LLAMA = catalogue.facts_of("llama-3.1-8b-instruct")
+ROWS = Rows(rows=1000, longest=512, mean=300.0, held_out=50)
+
+
+def place(device: str = "cpu", free: int = 64 * GIB, dtype: str = "float32") -> Place:
+    return Place(
+        device=device, name=device, dtype=dtype, memory_bytes=free, free_bytes=free, host_memory_bytes=64 * GIB,
+        host_free_bytes=64 * GIB, disk_free_bytes=1000 * GIB, cores=2, runtime_bytes=560 << 20,
+    )  # fmt: skip
+
+
+def job(**parts: Any) -> spec.JobSpec:
+    return spec.complete(msgspec.convert({"exports": ["merged"]} | parts, spec.JobSpec))
+
+
+def part(found: planner.Forecast, key: str) -> int:
+    return next(part.bytes for part in found.parts if part.key == key)
+
+
+def test_parts_are_the_arithmetic_of_the_method() -> None:
+    found = forecast(job(tuner={"kind": "lora", "rank": 8}), QWEN, ROWS, place())
+    assert part(found, "weights") == QWEN.parameters * 4
+    # Two narrow matrices beside each of the seven linear layers of 24 layers.
+    widths = 2 * (896 + 896) + 2 * (896 + 128) + 3 * (896 + 4864)
+    assert part(found, "adapter") == 24 * 8 * widths * 4
+    assert part(found, "gradients") == part(found, "adapter")
+    assert part(found, "optimizer") == 2 * part(found, "adapter"), "two moments in float32"
+
+
+def test_a_base_in_4_bits_keeps_its_embeddings_and_takes_4_127_bits_a_linear_weight() -> None:
+    found = forecast(job(quantization="nf4"), LLAMA, ROWS, place("cuda", dtype="bfloat16"))
+    linear = LLAMA.linear_parameters
+    assert part(found, "weights") == pytest.approx(linear * 4.127 / 8 + (LLAMA.parameters - linear) * 2, rel=1e-4)
+
+
+def test_full_training_keeps_float32_weights_gradients_and_two_moments() -> None:
+    found = forecast(job(tuner={"kind": "full"}), QWEN, ROWS, place())
+    assert part(found, "gradients") == part(found, "weights") == QWEN.parameters * 4
+    assert part(found, "optimizer") == 2 * part(found, "weights")
+
+
+def test_logits_exist_a_chunk_at_a_time_however_long_the_rows() -> None:
+    """Qwen2.5-0.5B, 8 rows of 512 tokens: the logits of all would be 8.7 GB with their copies."""
+    long = Rows(rows=1000, longest=4096, mean=3000.0)
+    logits = [part(forecast(job(), QWEN, rows, place("cuda", dtype="bfloat16")), "logits") for rows in (ROWS, long)]
+    assert all(size <= 1.5 * computed.OTHER_LOGITS_BYTES for size in logits)
+
+
+def test_checkpointed_layers_keep_their_input_and_one_of_them_all() -> None:
+    off, full = (
+        part(forecast(job(training={"gradient_checkpointing": how}), LLAMA, ROWS, place()), "activations")
+        for how in ("off", "full")
+    )
+    assert full < off / 8
+
+
+def test_auto_checkpoints_as_many_layers_as_free_memory_asks_for() -> None:
+    rows = Rows(rows=1000, longest=8192, mean=8000.0)
+    amounts = [forecast(job(), QWEN, rows, place(free=size * GIB)).recomputed for size in (5, 8, 64)]
+    assert amounts[0] > amounts[1] > amounts[2] == 0
+
+
+def test_free_memory_counts_not_total() -> None:
+    found = forecast(job(quantization="nf4"), LLAMA, ROWS, place("cuda", 24 * GIB, "bfloat16"))
+    taken = msgspec.structs.replace(place("cuda", 24 * GIB, "bfloat16"), free_bytes=6 * GIB)
+    assert planner.fit(found, place("cuda", 24 * GIB, "bfloat16")).verdict == "fits"
+    missing = planner.fit(found, taken)
+    assert not missing.holds and missing.short[0] == ("device", found.device_bytes - 6 * GIB)
+
+
+def test_where_nobody_looked_at_the_data_the_range_is_wider_and_it_says_so() -> None:
+    known, assumed = forecast(job(), QWEN, ROWS, place()), forecast(job(), QWEN, planner.ASSUMED, place())
+    assert (known.level, assumed.level) == ("counted", "assumed")
+    assert assumed.memory_spread > known.memory_spread and assumed.time_spread > known.time_spread
+
+
+def test_an_architecture_nobody_knows_widens_the_range() -> None:
+    odd = msgspec.structs.replace(QWEN, known=False)
+    assert forecast(job(), odd, ROWS, place()).memory_spread > forecast(job(), QWEN, ROWS, place()).memory_spread
+
+
+def test_the_probe_replaces_memory_and_time_of_training_and_nothing_else() -> None:
+    counted = forecast(job(), QWEN, ROWS, place())
+    after = probed(counted, peak_bytes=3 * GIB, step_seconds=2.0, steps=40, growing_bytes=0)
+    assert after.level == "probed"
+    assert 3 * GIB <= after.stage("train").host_bytes <= 3.15 * GIB
+    assert after.stage("train").seconds == 80.0
+    assert after.stage("verify") == counted.stage("verify")
+    assert sum(part.bytes for part in after.parts) == pytest.approx(after.stage("train").host_bytes, rel=0.01)
+
+
+@given(
+    batch=st.integers(1, 64),
+    rank=st.sampled_from([4, 16, 64]),
+    longest=st.integers(16, 8192),
+    share=st.floats(0.05, 1.0),
+    tuner=st.sampled_from(["lora", "full"]),
+    device=st.sampled_from(["cpu", "cuda", "mps"]),
+)
+def test_more_never_needs_less(batch: int, rank: int, longest: int, share: float, tuner: str, device: str) -> None:
+    """Of batch, length or rank; each part adds up to the whole and none is negative."""
+    where = place(device, 64 * GIB, "bfloat16" if device == "cuda" else "float32")
+    rows = Rows(rows=1000, longest=longest, mean=max(1.0, longest * share))
+
+    def run(batch: int, rank: int, rows: Rows) -> planner.Forecast:
+        knobs = {"kind": "lora", "rank": rank} if tuner == "lora" else {"kind": "full"}
+        training = {"batch_size": batch, "gradient_checkpointing": "off"}
+        return forecast(job(tuner=knobs, training=training), QWEN, rows, where)
+
+    one = run(batch, rank, rows)
+    assert all(part.bytes >= 0 for part in one.parts)
+    assert one.tokens >= longest
+    assert one.bytes >= sum(part.bytes for part in one.parts if part.key in ("weights", "adapter", "optimizer"))
+    longer = msgspec.structs.replace(rows, longest=2 * longest, mean=2 * rows.mean)
+    # But for the kernels kept: rows of one length meet fewer numbers of rows.
+    assert run(batch, rank, longer).stage("train").host_bytes >= 0.98 * one.stage("train").host_bytes
+    assert run(batch, 2 * rank, rows).bytes >= one.bytes
+    assert one.steps == 3 * -(-1000 // batch)
+
+
+def test_every_model_of_the_catalogue_is_forecast_at_once() -> None:
+    """A badge beside each of them is drawn on every key press."""
+    entries = catalogue.catalogue()
+    facts = [entry.facts for entry in entries]
+    recipe, where = job(), place("cuda", 24 * GIB, "bfloat16")
+    began = time.perf_counter()
+    found = [forecast(recipe, one, ROWS, where) for one in facts]
+    assert len(found) == len(entries) >= 80
+    assert time.perf_counter() - began < 1.0, "well under 5 ms each"
+    assert all(one.bytes > one_facts.parameters for one, one_facts in zip(found, facts, strict=True))
+
+
+def test_the_largest_window_is_the_longest_row_or_what_rows_fill() -> None:
+    cpu = place()
+    assert memory.window_tokens(job(), Rows(rows=100, longest=900, mean=100.0), cpu) == 900
+    assert memory.window_tokens(job(), Rows(rows=100, longest=90, mean=80.0), cpu) == 160
+    assert memory.window_tokens(job(training={"batch_size": 1}), Rows(rows=100, longest=90, mean=80.0), cpu) == 90
+
+
+def test_a_gguf_has_its_size_by_type_and_disk_holds_everything_at_once() -> None:
+    disks = [forecast(job(exports=[*targets]), QWEN, ROWS, place()).disk_bytes for targets in ((), ("gguf:f16",))]
+    assert disks[1] - disks[0] == pytest.approx(2 * 2 * QWEN.parameters, rel=0.01), "merged for it, and itself"
+
+
+def test_models_read_from_a_folder_know_how_their_weights_are_stored() -> None:
+    stored = models.Stored(QWEN.parameters, QWEN.parameters * 2, ("BF16",), 1)
+    assert memory.stored_width(msgspec.structs.replace(QWEN, stored=stored)) == 2.0
