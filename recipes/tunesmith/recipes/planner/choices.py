@@ -14,10 +14,10 @@ from tunesmith.recipes.planner.rules import rules
 from tunesmith.recipes.planner.search import Case, Found, full_is_sensible, tried
 from tunesmith.recipes.units import bytes_text, count_text
 
-HOPPER, AMPERE = (9, 0), (8, 0)  # the least compute capabilities of the flash kernels
+HOPPER, AMPERE = 9, (8, 0)  # what flash-attn 3 is for, and the least that flash-attn 2 runs on
 
 
-def choices(case: Case, plan: str, found: Found) -> tuple[Choice, ...]:
+def choices(case: Case, found: Found) -> tuple[Choice, ...]:
     """In the order of a recipe; what is derived (attention) among them."""
     training, tuner = found.spec.training, found.spec.tuner
     reasons: list[tuple[str, str, Reason]] = [
@@ -25,12 +25,12 @@ def choices(case: Case, plan: str, found: Found) -> tuple[Choice, ...]:
         ("tuner.kind", tuner["kind"], of_tuner(case, found)),
     ]
     if "rank" in tuner:
-        reasons.append(("tuner.rank", str(tuner["rank"]), Reason(f"rank_{plan}")))
+        reasons.append(("tuner.rank", str(tuner["rank"]), Reason(of_rank(int(tuner["rank"])))))
         reasons.append(
             ("tuner.alpha", str(tuner["alpha"]), Reason("alpha", {"scale": f"{tuner['alpha'] / tuner['rank']:g}"}))
         )
     reasons += [
-        ("quantization", found.spec.quantization, of_quantization(case, plan, found)),
+        ("quantization", found.spec.quantization, of_quantization(case, found)),
         ("training.dtype", memory.dtype_of(found.spec, case.place), of_dtype(case, found)),
         ("attention", *of_attention(case, found)),
         ("training.batch_size", str(training.batch_size), of_batch(case, found)),
@@ -72,7 +72,12 @@ def of_tuner(case: Case, found: Found) -> Reason:
     return Reason("tuner_lora")
 
 
-def of_quantization(case: Case, plan: str, found: Found) -> Reason:
+def of_rank(rank: int) -> str:
+    sizes = rules().rank
+    return "rank_small" if rank <= sizes.lean else "rank_usual" if rank < sizes.best_of_few else "rank_wide"
+
+
+def of_quantization(case: Case, found: Found) -> Reason:
     if found.spec.quantization == "none":
         return Reason("quantization_none")
     if "quantization" in case.explicit:
@@ -89,7 +94,7 @@ def of_dtype(case: Case, found: Found) -> Reason:
     if place.device == "cuda":
         if dtype == "bfloat16":
             return Reason("dtype_units" if place.dtype == "bfloat16" else "warning_no_bfloat16", {"device": place.name})
-        return Reason("dtype_no_bfloat16" if place.dtype == "float32" else "dtype_exact", {"device": place.name})
+        return Reason("dtype_no_bfloat16", {"device": place.name})
     if dtype == "float32":
         return Reason("dtype_float32", {"device": place.name})
     full, half = place.flops.get("float32"), place.flops.get("bfloat16")
@@ -105,7 +110,7 @@ def of_attention(case: Case, found: Found) -> tuple[str, Reason]:
         return "flash (CPU)", Reason("attention_cpu")
     if place.device != "cuda" or dtype == "float32" or (place.capability or (0, 0)) < AMPERE:
         return "sdpa", Reason("attention_sdpa", {"dtype": dtype, "device": place.name})
-    if (place.capability or (0, 0)) >= HOPPER:
+    if (place.capability or (0, 0))[0] == HOPPER:
         return "flash-attn 3", Reason("attention_flash_3")
     return "flash-attn 2", Reason("attention_flash_2")
 

@@ -44,7 +44,7 @@ def recommend(
     found = three(case)
     unsuited = not_suited(case)
     plans = tuple(
-        Plan(key, one.spec, one.forecast, Fit(NOT) if unsuited else one.fit, choices(case, key, one))
+        Plan(key, one.spec, one.forecast, Fit(NOT) if unsuited else one.fit, choices(case, one))
         for key, one in found.items()
     )
     holding = [plan for plan in plans if plan.fit.holds]

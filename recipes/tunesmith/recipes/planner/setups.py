@@ -121,7 +121,7 @@ def ladder(plan: str, free: Freedom, rows: Rows, place: Place, full: bool) -> It
 
 
 def adapter_setups(plan: str, free: Freedom, ranks: tuple[int, ...], place: Place) -> Iterator[Setup]:
-    """Unquantized before quantized; the lean plan turns that around, but not on CPUs, where it costs half of the speed."""
+    """Unquantized before quantized; the lean plan turns that around, but not on CPUs: there it halves the speed."""
     least = plan == LEAN
     bases = free.bases[::-1] if least and place.device != "cpu" else free.bases
     cores = [

@@ -20,7 +20,7 @@ def simulated(key_or_path: str, device: str = "auto") -> Place:
 
 def with_rates(place: Place) -> Place:
     """`place` with its maker's rates where nobody measured any and the device is a known one."""
-    row = next((one for one in known.all_known().values() if one.name == place.name), None)
+    row = next((one for one in known.all_known().values() if plain(one.name) == plain(place.name)), None)
     if row is None or place.flops or place.device == "cpu":
         return place
     rates = {"float32": row.fp32_flops, "bfloat16": row.bf16_flops}
@@ -29,6 +29,11 @@ def with_rates(place: Place) -> Place:
         flops={dtype: rate for dtype, rate in rates.items() if rate},
         memory_bandwidth=row.bandwidth_bytes,
     )
+
+
+def plain(name: str) -> str:
+    """Without the maker's name, which drivers leave out at times."""
+    return name.lower().removeprefix("nvidia ").strip()
 
 
 def measured_in(key_or_path: str) -> Measured | None:
