@@ -10,7 +10,7 @@ from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import ASSUMED
 from tunesmith.recipes.planner.rules import rules
 from tunesmith.recipes.planner.search import Case, Found, tried
-from tunesmith.recipes.planner.setups import Setup
+from tunesmith.recipes.planner.setups import COMPUTED, Setup
 from tunesmith.recipes.spec import JobSpec
 
 QUANTIZED = "quantized"  # it fits with the base in 4 bits
@@ -31,14 +31,13 @@ class Badge(msgspec.Struct, frozen=True):
 def badge(facts: ModelFacts, place: Place) -> Badge:
     """For LoRA over rows that nobody has looked at, as the balanced plan has it; under 5 ms."""
     case = Case(JobSpec(), frozenset(), facts, ASSUMED, place)
+    rank = rules().rank.balanced
     # By what they need: nothing of the result differs between a setup and its smaller form.
     setups = [
-        Setup(
-            tuner="lora", rank=rules().rank.balanced, quantization=quantization, dtype=dtype, small=small, whole=whole
-        )
-        for quantization, dtype in case.free.bases
+        Setup(tuner="lora", rank=rank, quantization=base[0], dtype=base[1], computed=computed, whole=whole)
+        for base in case.free.bases
         for whole in case.free.exports
-        for small in (False, True)
+        for computed in COMPUTED
     ]
     found = [tried(case, setup) for setup in setups]
     for verdict in (FITS, TIGHT):

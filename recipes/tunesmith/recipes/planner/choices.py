@@ -12,6 +12,7 @@ from tunesmith.recipes.planner.filled import gguf
 from tunesmith.recipes.planner.plans import Choice, Reason
 from tunesmith.recipes.planner.rules import rules
 from tunesmith.recipes.planner.search import Case, Found, full_is_sensible, tried
+from tunesmith.recipes.planner.setups import SMALLEST
 from tunesmith.recipes.units import bytes_text, count_text
 
 HOPPER, AMPERE = 9, (8, 0)  # what flash-attn 3 is for, and the least that flash-attn 2 runs on
@@ -63,7 +64,7 @@ def of_tuner(case: Case, found: Found) -> Reason:
     if found.setup.tuner == "full" or not tuners.cards()[found.setup.tuner].adapter:
         return Reason("tuner_full")
     full = msgspec.structs.replace(
-        found.setup, tuner="full", quantization="none", small=True, optimizer=case.free.optimizers[-1]
+        found.setup, tuner="full", quantization="none", computed=SMALLEST, optimizer=case.free.optimizers[-1]
     )
     if full_is_sensible(case) and case.free.full:
         needed = tried(case, full).forecast.bytes
@@ -82,7 +83,7 @@ def of_quantization(case: Case, found: Found) -> Reason:
         return Reason("quantization_none")
     if "quantization" in case.explicit:
         return Reason("explicit")
-    whole = tried(case, msgspec.structs.replace(found.setup, quantization="none", small=True)).forecast
+    whole = tried(case, msgspec.structs.replace(found.setup, quantization="none", computed=SMALLEST)).forecast
     needed = whole.device_high_bytes or whole.host_high_bytes
     if needed > case.place.free_bytes:
         return Reason("quantization_memory", sizes(needed, case))
@@ -108,7 +109,9 @@ def of_attention(case: Case, found: Found) -> tuple[str, Reason]:
     place, dtype = case.place, memory.dtype_of(found.spec, case.place)
     if place.device == "cpu":
         return "flash (CPU)", Reason("attention_cpu")
-    if place.device != "cuda" or dtype == "float32" or (place.capability or (0, 0)) < AMPERE:
+    if place.device != "cuda":
+        return "sdpa", Reason("attention_torch")
+    if dtype == "float32" or (place.capability or (0, 0)) < AMPERE:
         return "sdpa", Reason("attention_sdpa", {"dtype": dtype, "device": place.name})
     if (place.capability or (0, 0))[0] == HOPPER:
         return "flash-attn 3", Reason("attention_flash_3")

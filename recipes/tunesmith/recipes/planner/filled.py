@@ -13,10 +13,8 @@ from tunesmith.recipes.planner import memory
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
 from tunesmith.recipes.planner.rules import rules
-from tunesmith.recipes.planner.setups import LONGEST_ROW, Setup
+from tunesmith.recipes.planner.setups import HALF, LONGEST_ROW, SMALLEST, USUAL, Setup
 from tunesmith.recipes.spec import JobSpec
-
-SMALLEST_WINDOW = 8  # tokens; a recipe takes no smaller one
 
 
 def filled(
@@ -44,7 +42,7 @@ def filled(
         if setup.rank >= rate.wide
         else rate.adapter,
         "training.weight_decay": 0.0 if tuner.adapter else rate.full_weight_decay,
-        "training.gradient_checkpointing": "full" if setup.small else "auto",
+        "training.gradient_checkpointing": {HALF: "selective", SMALLEST: "full"}.get(setup.computed, "auto"),
         "training.window": None,
         "exports": targets(setup, facts),
     }
@@ -57,8 +55,8 @@ def filled(
         values[other] = max(1, values["training.batch_size"] // at_once)
     found = put(spec, {key: value for key, value in values.items() if key not in explicit})
     found = msgspec.structs.replace(found, tuner=tuned(spec, explicit, setup))
-    if setup.small and "training.window" not in explicit:
-        longest = max(SMALLEST_WINDOW, memory.longest(found, rows))
+    if setup.computed != USUAL and "training.window" not in explicit:
+        longest = max(rules().window.least(place.device), memory.longest(found, rows))
         if longest < memory.window_tokens(found, rows, place):
             found = put(found, {"training.window": longest})
     return found

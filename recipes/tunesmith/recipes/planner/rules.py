@@ -48,6 +48,15 @@ class Lengths(_Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     shorter: tuple[int, ...]
 
 
+class Window(_Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    tokens: dict[str, int]
+    otherwise: int
+
+    def least(self, device: str) -> int:
+        """Tokens computed at once where memory is short."""
+        return self.tokens.get(device, self.otherwise)
+
+
 class Export(_Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     up_to_parameters: tuple[int, ...]
     variants: tuple[str, ...]
@@ -67,6 +76,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     batch: Batch
     epochs: Epochs
     lengths: Lengths
+    window: Window
     export: Export
     faster: Faster
 

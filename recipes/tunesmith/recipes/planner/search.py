@@ -15,7 +15,7 @@ from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.plans import BALANCED, BEST, LEAN
 from tunesmith.recipes.planner.rows import Rows
 from tunesmith.recipes.planner.rules import rules
-from tunesmith.recipes.planner.setups import Freedom, Setup, freedom, ladder
+from tunesmith.recipes.planner.setups import COMPUTED, Freedom, Setup, freedom, ladder
 from tunesmith.recipes.spec import JobSpec
 
 ORDER = (FITS, TIGHT, NOT)
@@ -67,9 +67,10 @@ def search(case: Case, plan: str) -> Found:
     return best
 
 
-def rating(fit: Fit) -> tuple[int, int]:
-    """Less is better: the verdict, then what is missing in all."""
-    return ORDER.index(fit.verdict), sum(missing for _, missing in fit.short)
+def rating(fit: Fit) -> tuple[int, ...]:
+    """Less is better: the verdict, then what is missing, of a GPU first: nobody adds memory to one."""
+    missing = dict(fit.short)
+    return ORDER.index(fit.verdict), *(missing.get(what, 0) for what in ("device", "host", "disk"))
 
 
 def full_is_sensible(case: Case) -> bool:
@@ -83,11 +84,13 @@ def three(case: Case) -> dict[str, Found]:
     """Lean never needs more than balanced, balanced never more than best."""
     balanced, best, lean = (search(case, plan) for plan in (BALANCED, BEST, LEAN))
     if best.forecast.bytes < balanced.forecast.bytes:
-        smaller = tried(case, msgspec.structs.replace(balanced.setup, small=True))
-        if smaller.forecast.bytes <= best.forecast.bytes and not worse(smaller.fit, balanced.fit):
-            balanced = smaller
-        else:
-            best = balanced
+        smaller = (
+            tried(case, msgspec.structs.replace(balanced.setup, computed=computed))
+            for computed in COMPUTED[balanced.setup.computed + 1 :]
+        )
+        within = (one for one in smaller if one.forecast.bytes <= best.forecast.bytes)
+        found = next((one for one in within if not worse(one.fit, balanced.fit)), None)
+        best, balanced = (balanced, balanced) if found is None else (best, found)
     if worse(best.fit, balanced.fit):
         best = balanced
     if lean.forecast.bytes > balanced.forecast.bytes or worse(lean.fit, balanced.fit):
@@ -96,4 +99,4 @@ def three(case: Case) -> dict[str, Found]:
 
 
 def worse(one: Fit, other: Fit) -> bool:
-    return rating(one) > rating(other)
+    return ORDER.index(one.verdict) > ORDER.index(other.verdict)

@@ -16,11 +16,14 @@ from tunesmith.recipes.spec import JobSpec
 
 OPTIMIZERS = ("adamw", "adamw_8bit", "adafactor")  # of all weights: the usual one, then those with less state
 LONGEST_ROW = 0  # as a length: no row is left out
+# How a step is computed, each in less memory: in windows that suit the device, in smaller ones, with half of the layers
+# checkpointed, with all of them.
+COMPUTED = USUAL, SMALL, HALF, SMALLEST = 0, 1, 2, 3
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """`length` is the most tokens of a row. `small`: the same steps computed in less memory (the smallest window, every
-    layer checkpointed). `whole`: everything is exported, else only what training itself leaves.
+    """`length` is the most tokens of a row. `computed`: the same steps in more or less memory, one of COMPUTED.
+    `whole`: everything is exported, else only what training itself leaves.
     """
 
     tuner: str
@@ -29,7 +32,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str = "auto"
     length: int = LONGEST_ROW
     optimizer: str = "adamw"
-    small: bool = False
+    computed: int = USUAL
     whole: bool = True
 
 
@@ -158,5 +161,5 @@ def variants(plan: str, free: Freedom, cores: list[Setup]) -> Iterator[Setup]:
     """Each core as it is and computed in less memory, with all exports before without."""
     for whole in free.exports:
         for core in cores:
-            for small in (True,) if plan == LEAN else (False, True):
-                yield msgspec.structs.replace(core, small=small, whole=whole)
+            for computed in (SMALLEST,) if plan == LEAN else COMPUTED:
+                yield msgspec.structs.replace(core, computed=computed, whole=whole)

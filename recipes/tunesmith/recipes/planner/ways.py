@@ -15,7 +15,7 @@ from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.plans import Lift, Way
 from tunesmith.recipes.planner.rules import rules
 from tunesmith.recipes.planner.search import Case, Found, full_is_sensible, tried
-from tunesmith.recipes.planner.setups import OPTIMIZERS, Setup
+from tunesmith.recipes.planner.setups import OPTIMIZERS, SMALLEST, Setup
 from tunesmith.recipes.spec import JobSpec
 
 WORTH_BYTES = 10_000_000  # a way that saves less is none
@@ -84,7 +84,7 @@ def lifts(case: Case, found: Found, best: Found) -> tuple[Lift, ...]:
         steps.append(("tuner.kind", best.setup.tuner, "full", full))
     lifted = []
     for key, before, after, step in steps:
-        there = tried(case, msgspec.structs.replace(step, small=True))
+        there = tried(case, msgspec.structs.replace(step, computed=SMALLEST))
         high = there.forecast.device_high_bytes or there.forecast.host_high_bytes
         missing = high - case.place.free_bytes
         if missing > 0 and fit(there.forecast, with_free(case, high)).verdict == FITS:

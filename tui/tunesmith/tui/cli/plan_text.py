@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.recipes.planner.fit import FITS
-from tunesmith.recipes.planner.plans import BALANCED
+from tunesmith.recipes.spec import STARTER
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
 from tunesmith.tui.cli import render
 from tunesmith.tui.plain import plain
@@ -125,8 +125,8 @@ def compared(asked: Asked, found: Recommendation, width: int) -> Table:
     table.add_row(t("plan.row_peak"), *(Text(peak(plan)) for plan in found.plans))
     table.add_row(t("plan.row_time"), *(Text(times(plan)) for plan in found.plans))
     table.add_row(t("plan.row_disk"), *(Text(bytes_text(plan.forecast.disk_bytes)) for plan in found.plans))
-    for label, texts in settings(found):
-        table.add_row(label, *texts)
+    for name, values in settings(found):
+        table.add_row(name, *values)
     return table
 
 
@@ -151,7 +151,8 @@ def verdict(plan: Plan) -> Text:
     text = Text(f"{mark} {t(f'plan.{plan.fit.verdict}')}", style)
     if plan.fit.verdict != FITS:
         missing = [
-            f"{t(f'plan.what_{what}')}{f' -{bytes_text(size)}' if size else ''}" for what, size in plan.fit.short
+            t("plan.missing", bytes=bytes_text(size), what=t(f"plan.what_{what}")) if size else t(f"plan.what_{what}")
+            for what, size in plan.fit.short
         ]
         text.append(f" ({', '.join(missing)})" if missing else "")
     return text
@@ -173,8 +174,11 @@ def bar(plan: Plan, scale: int, free: int, cells: int) -> Text:
 
 
 def peak(plan: Plan) -> str:
-    low, high = plan.forecast.range
-    return f"{bytes_text(plan.forecast.bytes)} ({bytes_text(low)}-{bytes_text(high)})"
+    """The range without its unit where both ends have the same."""
+    low, high = map(bytes_text, plan.forecast.range)
+    if low.split()[1] == high.split()[1]:
+        low = low.split()[0]
+    return f"{bytes_text(plan.forecast.bytes)} ({low}-{high})"
 
 
 def times(plan: Plan) -> str:
@@ -209,6 +213,9 @@ def print_ways(console: Console, found: Recommendation) -> None:
 
 
 def following(asked: Asked) -> str:
-    if asked.model.folder is None:
+    """What to type to run it."""
+    if asked.spec.model.source == STARTER and asked.model.folder is None and not asked.model.title.startswith(STARTER):
         return t("plan.next_folder")
-    return f"tunesmith plan --model {asked.model.title} ... --write recipe.yaml --plan {BALANCED}"
+    model = STARTER if asked.spec.model.source == STARTER else asked.model.title
+    data = "" if asked.sampled else " --data FILE"
+    return f"tunesmith plan --model {model}{data} --write recipe.yaml"

@@ -1,4 +1,4 @@
-"""Sampled: how long rows are, from pieces spread over large files, counted or estimated; for plans, not for training."""
+"""Sampled: how long rows are, from pieces spread over large files, counted or estimated. For plans."""
 
 from __future__ import annotations
 
