@@ -39,7 +39,7 @@ def config(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             fields, shapes = header(content)
-    except (OSError, ValueError, struct.error, KeyError, IndexError) as error:
+    except (OSError, ValueError, struct.error, KeyError, OverflowError) as error:
         raise ModelError(
             f"{path.name} is not a whole GGUF file: {error}", "Give another file, or fetch it again.", "model_files"
         ) from error
@@ -94,6 +94,8 @@ def value(content: mmap.mmap, place: int, kind: int) -> tuple[Any, int]:
     if kind != ARRAY:
         return struct.unpack_from(FORMATS[kind], content, place)[0], place + SIZES[kind]
     inner, count = struct.unpack_from("<IQ", content, place)
+    if inner == ARRAY:
+        raise ValueError("it has lists of lists")
     place += 12
     if inner in SIZES and count > LONGEST_KEPT:
         return None, place + SIZES[inner] * count

@@ -62,7 +62,7 @@ def plan(
     if machines:
         return plan_lists.machines(as_json)
     if models:
-        return plan_lists.models(plan_inputs.place_of(home, simulate, device or "auto"), as_json)
+        return plan_lists.models(plan_inputs.place_of(home, simulate, device or "auto")[0], as_json)
     if model is None:
         raise RecipeError("Plan which model?", "Add --model; `tunesmith plan --models` lists some.", "no_model")
     asked = ask(home, model, data or [], method, settings or [], simulate, device)
@@ -91,8 +91,8 @@ def ask(
     model = plan_inputs.model_of(name, home)
     spec, explicit = plan_inputs.spec_of(model, name, data, method, settings, device)
     rows, sampled = plan_inputs.rows_of(spec, data, model, name, home)
-    place = plan_inputs.place_of(home, simulate, spec.training.device)
-    return plan_inputs.Asked(model, spec, explicit, rows, sampled, place, simulate is not None)
+    place, notes = plan_inputs.place_of(home, simulate, spec.training.device)
+    return plan_inputs.Asked(model, spec, explicit, rows, sampled, place, simulate is not None, notes)
 
 
 def finish(found: Recommendation, which: str | None, write: str | None) -> None:

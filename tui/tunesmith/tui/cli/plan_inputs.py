@@ -12,10 +12,13 @@ import msgspec
 from tunesmith.recipes.data.checking.sampled import Sampled
 from tunesmith.recipes.errors import ModelError, RecipeError
 from tunesmith.recipes.planner.rows import ASSUMED, Rows
+from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.cli import overrides
+from tunesmith.tui.texts import t
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
+    from tunesmith.recipes.machine import Machine
     from tunesmith.recipes.models.facts import ModelFacts
     from tunesmith.recipes.planner.place import Place
     from tunesmith.recipes.spec import JobSpec
@@ -42,6 +45,7 @@ class Asked(msgspec.Struct, frozen=True):
     sampled: Sampled | None
     place: Place
     simulated: bool
+    notes: tuple[str, ...] = ()
 
 
 def model_of(name: str, home: Home) -> Model:
@@ -82,17 +86,42 @@ def facts_of_file(path: Path) -> ModelFacts:
     return from_config(said, str(path))
 
 
-def place_of(home: Home, simulate: str | None, device: str) -> Place:
-    """This machine as it is now, with what was measured of it, or the one simulated. Raises MachineError."""
+def place_of(home: Home, simulate: str | None, device: str) -> tuple[Place, tuple[str, ...]]:
+    """This machine as it is now, with what was measured of it, or the one simulated; and what to know about it.
+
+    Raises MachineError.
+    """
     from tunesmith.daemon.api import measuring
     from tunesmith.recipes import machine
+    from tunesmith.recipes.machine import known
     from tunesmith.recipes.planner import place
     from tunesmith.recipes.planner.simulated import simulated, with_rates
 
     if simulate is not None:
-        return simulated(simulate, device)
-    found = machine.detect(home.root)
-    return with_rates(place.place_of(measuring.merged(home, found), measuring.kept(home, found), device))
+        there = simulated(simulate, device)
+        return there, notes(known.load(simulate), there, key=simulate.strip().lower() in known.all_known())
+    here = machine.detect(home.root)
+    found = measuring.merged(home, here)
+    chosen = with_rates(place.place_of(found, measuring.kept(home, here), device))
+    return chosen, notes(found, chosen)
+
+
+def notes(machine: Machine, place: Place, *, key: bool = False) -> tuple[str, ...]:
+    """What limits training there with the way out, devices that stay idle, and how much of it others use.
+
+    `key`: it is only known by its key, so that what others use of it is an assumption.
+    """
+    said = [f"{warning.text}. {warning.fix}" for warning in machine.warnings]
+    others = [device for device in machine.devices if device.kind != "cpu" and device.kind != place.device]
+    if others and place.device == "cpu":
+        names = ", ".join(dict.fromkeys(device.name for device in others))
+        said.append(t("plan.not_trained_on", devices=names))
+    alike = [device for device in machine.devices if device.kind == place.device and device.usable]
+    if place.device != "cpu" and len(alike) > 1:
+        said.append(t("plan.one_of_several", devices=len(alike)))
+    if place.used_by_others and not key:
+        said.append(t("plan.used_by_others", bytes=bytes_text(place.memory_bytes - place.free_bytes)))
+    return tuple(said)
 
 
 def spec_of(

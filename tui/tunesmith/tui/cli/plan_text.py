@@ -34,8 +34,8 @@ PARTS = {
 }
 VERDICTS = {"fits": ("✓", "green"), "tight": ("!", "yellow"), "not": ("✗", "red")}
 LABEL = 13  # cells of the first column
-SHOWN_ALONE = ("tuner.kind", "tuner.rank", "quantization", "training.dtype")  # in the table, a row each
 EXPLICIT = "*"
+LONG_S = 2 * 86400.0  # a run that takes longer wants another model or machine
 
 
 def print_json(asked: Asked, found: Recommendation) -> None:
@@ -57,6 +57,7 @@ def print_json(asked: Asked, found: Recommendation) -> None:
             "parameters": asked.model.facts.parameters,
             "place": asked.place,
             "simulated": asked.simulated,
+            "notes": asked.notes,
             "rows": asked.rows,
             "counted": asked.sampled is not None and asked.sampled.counted,
             "sampled": asked.sampled is not None and asked.sampled.sampled,
@@ -76,6 +77,9 @@ def print_plans(asked: Asked, found: Recommendation, which: str | None) -> None:
     chosen = found.plan(which or found.recommended or found.plans[0].key)
     if found.refusal is not None:
         console.print(Text.assemble(("\n✗ ", "bold red"), plain(reason(found.refusal))))
+    elif chosen.forecast.seconds > LONG_S:
+        days = f"{chosen.forecast.seconds / 86400:.1f}"
+        console.print(Text.assemble(("\n! ", "yellow"), t("plan.long", days=days)))
     console.print(Text("\n" + t("plan.why", plan=t(f"plan.{chosen.key}")), "bold"))
     console.print(reasons(chosen))
     print_ways(console, found)
@@ -92,8 +96,8 @@ def about(asked: Asked) -> Iterator[Text]:
         yield Text(t("plan.unknown_architecture", name=plain(facts.model_type)), "yellow")
     device = t("plan.device", free=bytes_text(place.free_bytes), total=bytes_text(place.memory_bytes))
     yield Text.assemble((plain(place.name), "bold"), f"  {device}", f"  ({t('plan.simulated')})" * asked.simulated)
-    if (others := place.memory_bytes - place.free_bytes) > 0.02 * place.memory_bytes and not asked.simulated:
-        yield Text(t("plan.used_by_others", bytes=bytes_text(others)), "yellow")
+    for note in asked.notes:
+        yield Text.assemble(("! ", "yellow"), plain(note))
     rows = asked.rows
     values = {"rows": f"{rows.rows + rows.held_out:,}", "longest": f"{rows.longest:,}", "mean": f"{rows.mean:,.0f}"}
     if asked.sampled is None:

@@ -49,12 +49,13 @@ def lengths(paths: Sequence[str], model: str | None, trained: str = "assistant",
     if known.shape is None:
         raise known.problem or DataError(f"{paths[0]} has no rows", "Check it: tunesmith data check FILE.")
     settings = Settings(shape=known.shape, model=model, trained=trained, keep_samples=0 if model else ALL)
-    found, looked_at, read = Lengths(), 0, 0
+    found, looked_at, read, bytes_read = Lengths(), 0, 0, 0
     whole = sum(Path(file.path).stat().st_size for file in files) <= WHOLE_BYTES
     for chunk in reading.chunks(files) if whole else pieces(files):
         examined = examine(settings, chunk)
         looked_at += examined.rows_kept
         read += examined.rows_read
+        bytes_read += chunk.end - chunk.start
         if model is None:
             add_estimated(found, examined.samples, trained)
         else:
@@ -62,9 +63,11 @@ def lengths(paths: Sequence[str], model: str | None, trained: str = "assistant",
     tokens = found.summary()
     if tokens is None:
         raise DataError(f"No row of {paths[0]} can be used", f"See why: tunesmith data check {paths[0]}.")
-    most = most_rows(files) if not whole else None
-    rows = looked_at if whole else max(looked_at, round((most or read) * looked_at / max(1, read)))
-    return Sampled(rows, looked_at, tokens, model is not None)
+    if whole:
+        return Sampled(looked_at, looked_at, tokens, model is not None)
+    by_bytes = read * sum(Path(file.path).stat().st_size for file in files) / bytes_read if bytes_read else 0
+    there = by_bytes if all(file.format == "jsonl" for file in files) else most_rows(files) or 0
+    return Sampled(max(looked_at, round(there * looked_at / max(1, read))), looked_at, tokens, model is not None)
 
 
 def pieces(files: Sequence[SourceFile]) -> Iterator[Chunk]:
@@ -81,8 +84,9 @@ def spread(path: Path, count: int) -> Iterator[Chunk]:
     before = 0
     with path.open("rb") as stream:
         for piece in range(count):
-            stream.seek(max(before, size * piece // count))
-            if piece:
+            wanted = size * piece // count
+            stream.seek(max(before, wanted))
+            if wanted > before:
                 stream.readline()  # the rest of a line that began before
             start = stream.tell()
             block = stream.read(PIECE_BYTES)
