@@ -37,7 +37,7 @@ def test_of_a_large_file_pieces_from_all_of_it_are_read(tmp_path: Path, monkeypa
     monkeypatch.setattr(sampled, "PIECE_BYTES", 1 << 13)
     part = sampled.lengths([str(file)], None)
     assert part.sampled and part.looked_at < whole.rows / 4
-    assert part.rows == pytest.approx(whole.rows, rel=0.01)
+    assert part.rows == pytest.approx(whole.rows, rel=0.1), "told from the bytes of a row"
     assert part.tokens.max == whole.tokens.max, "the long rows of the second half are among them"
 
 
