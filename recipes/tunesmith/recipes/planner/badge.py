@@ -39,13 +39,14 @@ def badge(facts: ModelFacts, place: Place) -> Badge:
         for whole in case.free.exports
         for computed in COMPUTED
     ]
-    found = [tried(case, setup) for setup in setups]
-    for verdict in (FITS, TIGHT):
-        for one in found:
-            if one.fit.verdict == verdict:
-                quantized = one.setup.quantization != "none"
-                return of(QUANTIZED if quantized and verdict == FITS else verdict, one, case)
-    return of(NOT, found[-1], case)
+    tight: Found | None = None
+    for setup in setups:
+        found = tried(case, setup)
+        if found.fit.verdict == FITS:
+            return of(QUANTIZED if setup.quantization != "none" else FITS, found, case)
+        if found.fit.verdict == TIGHT and tight is None:
+            tight = found
+    return of(TIGHT, tight, case) if tight else of(NOT, found, case)
 
 
 def of(verdict: str, found: Found, case: Case) -> Badge:

@@ -15,7 +15,7 @@ from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.plans import BALANCED, BEST, LEAN
 from tunesmith.recipes.planner.rows import Rows
 from tunesmith.recipes.planner.rules import rules
-from tunesmith.recipes.planner.setups import COMPUTED, Freedom, Setup, freedom, ladder
+from tunesmith.recipes.planner.setups import COMPUTED, SMALLEST, USUAL, Freedom, Setup, freedom, ladder
 from tunesmith.recipes.spec import JobSpec
 
 ORDER = (FITS, TIGHT, NOT)
@@ -57,8 +57,16 @@ def tried(case: Case, setup: Setup) -> Found:
 def search(case: Case, plan: str) -> Found:
     """The best setup of `plan` that fits. Free memory is judged, not total."""
     best: Found | None = None
+    hopeless: Setup | None = None  # not even in the least memory: the others of its kind need no look
     for setup in ladder(plan, case.free, case.rows, case.place, full_is_sensible(case)):
-        found = tried(case, setup)
+        least = msgspec.structs.replace(setup, computed=SMALLEST)
+        if least == hopeless:
+            continue
+        found = tried(case, least if setup.computed == USUAL else setup)
+        if found.fit.verdict == NOT and found.setup == least:
+            hopeless = least
+        elif setup != found.setup:
+            found = tried(case, setup)
         if found.fit.verdict == FITS:
             return found
         if best is None or rating(found.fit) < rating(best.fit):
