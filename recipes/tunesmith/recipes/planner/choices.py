@@ -80,7 +80,7 @@ def of_rank(rank: int) -> str:
 
 def of_quantization(case: Case, found: Found) -> Reason:
     if found.spec.quantization == "none":
-        return Reason("quantization_none")
+        return Reason("quantization_none" if found.fit.holds else "quantization_no_help")
     if "quantization" in case.explicit:
         return Reason("explicit")
     whole = tried(case, msgspec.structs.replace(found.setup, quantization="none", computed=SMALLEST)).forecast

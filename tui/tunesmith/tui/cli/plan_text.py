@@ -178,11 +178,13 @@ def bar(plan: Plan, scale: int, free: int, cells: int) -> Text:
 
 
 def peak(plan: Plan) -> str:
-    """The range without its unit where both ends have the same."""
-    low, high = map(bytes_text, plan.forecast.range)
-    if low.split()[1] == high.split()[1]:
-        low = low.split()[0]
-    return f"{bytes_text(plan.forecast.bytes)} ({low}-{high})"
+    """`8.2 (6.1-11.0) GB`; each with its unit where these differ."""
+    sizes = [bytes_text(size) for size in (plan.forecast.bytes, *plan.forecast.range)]
+    units = {size.split()[1] for size in sizes}
+    if len(units) > 1:
+        return f"{sizes[0]} ({sizes[1]}-{sizes[2]})"
+    middle, low, high = (size.split()[0] for size in sizes)
+    return f"{middle} ({low}-{high}) {units.pop()}"
 
 
 def times(plan: Plan) -> str:
