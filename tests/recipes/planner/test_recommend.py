@@ -13,7 +13,7 @@ from tunesmith.recipes.machine import known
 from tunesmith.recipes.models import catalogue
 from tunesmith.recipes.planner import ASSUMED, Place, Rows, fit, forecast, place_of
 from tunesmith.recipes.planner.badge import VERDICTS, badge
-from tunesmith.recipes.planner.filled import put
+from tunesmith.recipes.planner.filled import put, seen
 from tunesmith.recipes.planner.plans import Plan, Recommendation
 from tunesmith.recipes.planner.recommend import recommend
 from tunesmith.recipes.planner.simulated import simulated
@@ -72,7 +72,7 @@ def test_a_plan_fits_where_its_verdict_says_so(model: str, rows: Rows, place: Pl
     found = recommended(model, rows, place, values)
     assert [plan.key for plan in found.plans] == ["lean", "balanced", "best"]
     for plan in found.plans:
-        again = forecast(plan.spec, catalogue.find(model).facts, rows, place)
+        again = forecast(plan.spec, catalogue.find(model).facts, seen(plan.spec, rows), place)
         assert plan.forecast == again
         assert not plan.fit.holds or fit(again, place) == plan.fit
         complete(plan.spec)  # a recipe that a run accepts

@@ -88,6 +88,12 @@ def gguf(facts: ModelFacts) -> str:
     return suited if suited in exports.cards()["gguf"].variants else rules().export.otherwise
 
 
+def seen(spec: JobSpec, rows: Rows) -> Rows:
+    """`rows` without those that `spec` leaves out: neither training nor evaluation meets them."""
+    longest = memory.longest(spec, rows)
+    return msgspec.structs.replace(rows, longest=longest, mean=min(rows.mean, longest))
+
+
 def put(spec: JobSpec, values: dict[str, Any]) -> JobSpec:
     """`spec` with values by their keys (`training.window`, `quantization`)."""
     inner: dict[str, dict[str, Any]] = {}

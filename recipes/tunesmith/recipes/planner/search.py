@@ -7,7 +7,7 @@ from collections.abc import Collection
 import msgspec
 
 from tunesmith.recipes.models.facts import ModelFacts
-from tunesmith.recipes.planner.filled import filled
+from tunesmith.recipes.planner.filled import filled, seen
 from tunesmith.recipes.planner.fit import FITS, NOT, TIGHT, Fit, fit
 from tunesmith.recipes.planner.forecast import Forecast, forecast
 from tunesmith.recipes.planner.learned import Learned
@@ -50,7 +50,7 @@ class Found(msgspec.Struct, frozen=True):
 
 def tried(case: Case, setup: Setup) -> Found:
     spec = filled(case.spec, case.explicit, case.facts, case.rows, case.place, setup)
-    found = forecast(spec, case.facts, case.rows, case.place, case.learned)
+    found = forecast(spec, case.facts, seen(spec, case.rows), case.place, case.learned)
     return Found(setup, spec, found, fit(found, case.place))
 
 

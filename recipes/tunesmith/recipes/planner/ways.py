@@ -8,7 +8,7 @@ import msgspec
 
 from tunesmith.recipes import optimizers, quants, tuners
 from tunesmith.recipes.planner import memory
-from tunesmith.recipes.planner.filled import put
+from tunesmith.recipes.planner.filled import put, seen
 from tunesmith.recipes.planner.fit import FITS, fit
 from tunesmith.recipes.planner.forecast import Forecast, forecast
 from tunesmith.recipes.planner.place import Place
@@ -31,7 +31,7 @@ def ways(case: Case, found: Found) -> tuple[Way, ...]:
 
 
 def forecast_of(case: Case, spec: JobSpec) -> Forecast:
-    return forecast(spec, case.facts, case.rows, case.place, case.learned)
+    return forecast(spec, case.facts, seen(spec, case.rows), case.place, case.learned)
 
 
 def changes(case: Case, spec: JobSpec) -> Iterator[tuple[str, str, str, JobSpec]]:
