@@ -74,7 +74,10 @@ def lifts(case: Case, found: Found, best: Found) -> tuple[Lift, ...]:
     """What the next steps up would need beyond what is free, the nearest first."""
     setup, steps = found.setup, []
     if "quantization" not in case.explicit and setup.quantization != "none":
-        steps.append(("quantization", setup.quantization, "none", msgspec.structs.replace(setup, quantization="none")))
+        # Rows come before bits: an unquantized base is taken only once they are no longer cut for memory.
+        length = case.free.lengths[-1] if setup.length in case.free.shorter else setup.length
+        whole = msgspec.structs.replace(setup, quantization="none", length=length)
+        steps.append(("quantization", setup.quantization, "none", whole))
     longest = case.free.lengths[0]
     if setup.length != longest:
         longer = msgspec.structs.replace(setup, length=longest)
