@@ -48,6 +48,7 @@ def plan(
     """
     import os
 
+    from tunesmith.daemon.api import learning
     from tunesmith.daemon.api.home import Home
     from tunesmith.recipes.errors import RecipeError, nearest
     from tunesmith.recipes.planner.plans import PLANS
@@ -68,7 +69,8 @@ def plan(
     asked = ask(home, model, data or [], method, settings or [], simulate, device)
     if write is not None:
         plan_inputs.refuse_unwritable(asked.model, model, data or [])
-    found = recommend(asked.spec, asked.explicit, asked.model.facts, asked.rows, asked.place)
+    learned = None if asked.simulated else learning.learned(home)
+    found = recommend(asked.spec, asked.explicit, asked.model.facts, asked.rows, asked.place, learned)
     if as_json:
         plan_text.print_json(asked, found)
     else:
