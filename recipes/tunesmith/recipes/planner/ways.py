@@ -81,7 +81,7 @@ def lifts(case: Case, found: Found, best: Found) -> tuple[Lift, ...]:
     longest = case.free.lengths[0]
     if setup.length != longest:
         longer = msgspec.structs.replace(setup, length=longest)
-        steps.append(("training.max_length", str(setup.length), str(case.rows.longest), longer))
+        steps.append(("training.max_length", str(setup.length), str(longest or case.rows.longest), longer))
     if best.setup.tuner != "full" and case.free.full and full_is_sensible(case):
         full = Setup(tuner="full", optimizer=case.free.optimizers[-1], length=best.setup.length)
         steps.append(("tuner.kind", best.setup.tuner, "full", full))
