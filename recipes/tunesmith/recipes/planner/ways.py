@@ -14,7 +14,7 @@ from tunesmith.recipes.planner.forecast import Forecast, forecast
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.plans import Lift, Way
 from tunesmith.recipes.planner.rules import rules
-from tunesmith.recipes.planner.search import Case, Found, full_is_sensible, tried
+from tunesmith.recipes.planner.search import Case, Found, full_is_sensible, three, tried
 from tunesmith.recipes.planner.setups import OPTIMIZERS, SMALLEST, Setup
 from tunesmith.recipes.spec import JobSpec
 
@@ -90,9 +90,23 @@ def lifts(case: Case, found: Found, best: Found) -> tuple[Lift, ...]:
         there = tried(case, msgspec.structs.replace(step, computed=SMALLEST))
         high = there.forecast.device_high_bytes or there.forecast.host_high_bytes
         missing = high - case.place.free_bytes
-        if missing > 0 and fit(there.forecast, with_free(case, high)).verdict == FITS:
+        roomier = msgspec.structs.replace(case, place=with_free(case, high))
+        if missing > 0 and fit(there.forecast, roomier.place).verdict == FITS and reached(roomier, key, after):
             lifted.append(Lift(key, before, after, missing))
     return tuple(sorted(lifted, key=lambda lift: lift.bytes))
+
+
+def reached(case: Case, key: str, value: str) -> bool:
+    """Whether a plan would really take `value` there: something better may fit before it."""
+    for found in three(case).values():
+        taken = {
+            "quantization": found.spec.quantization,
+            "training.max_length": str(memory.longest(found.spec, case.rows)),
+            "tuner.kind": found.spec.tuner["kind"],
+        }
+        if taken[key] == value:
+            return True
+    return False
 
 
 def with_free(case: Case, bytes: int) -> Place:
