@@ -175,18 +175,19 @@ def test_without_a_gpu_or_its_driver_a_processor_trains_what_its_memory_holds(se
     assert refused.refusal.values["what"] == "host"
 
 
-def test_a_processor_takes_nf4_where_float32_does_not_fit() -> None:
-    """The base of 7 billion parameters in float32 takes 30 GB, as it is stored for export less than that."""
-    facts = catalogue.find(TINY).facts
-    needs = {
-        kept: recommend(
-            put(JobSpec(), {"quantization": kept}), {"quantization"}, facts, ROWS, place_around(())
-        ).plan("lean").forecast.stage("train").host_bytes
-        for kept in ("none", "nf4")
-    }  # fmt: skip
-    assert needs["nf4"] < needs["none"]
-    wider = planned(TINY, place_around((), memory=24 * GB), quantization="nf4")
-    assert said(wider.plan("balanced"))["quantization"] == ("nf4", "explicit"), "who sets it gets it"
+def test_a_processor_takes_nf4_only_where_float32_does_not_fit() -> None:
+    rows = msgspec.structs.replace(ROWS, longest=9000, percentile_99=9000, mean=3000.0)
+    roomy = place_around((), memory=64 * GB)
+    plan = planned("gemma-3-1b-it", roomy, rows).plan("balanced")
+    assert said(plan)["quantization"] == WHOLE
+    needs = {}
+    for kept in ("none", "nf4"):
+        lean = planned("gemma-3-1b-it", roomy, rows, quantization=kept).plan("balanced")
+        needs[kept] = planned("gemma-3-1b-it", roomy, rows, quantization=kept).plan("lean").forecast.host_high_bytes
+        assert said(lean)["quantization"] == (kept, "explicit"), "who sets it gets it"
+    between = (needs["nf4"] + needs["none"]) // 2
+    narrow = msgspec.structs.replace(roomy, free_bytes=between, host_free_bytes=between)
+    assert said(planned("gemma-3-1b-it", narrow, rows).plan("balanced"))["quantization"] == SHORT
 
 
 def test_bfloat16_is_taken_on_a_processor_only_where_it_is_measured_fast_and_memory_is_short() -> None:
