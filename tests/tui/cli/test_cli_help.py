@@ -39,7 +39,16 @@ def test_all_commands_of_the_issue_are_there() -> None:
     jobs = {("jobs", name) for name in ("list", "show", "follow", "cancel", "logs")}
     daemon = {("daemon", name) for name in ("start", "stop", "status")}
     data = {("data", name) for name in ("check", "preview", "list", "get")}
-    others = {("quickstart",), ("run",), ("resume",), ("chat",), ("doctor",), ("version",), ("recipe", "schema")}
+    others = {
+        ("quickstart",),
+        ("run",),
+        ("resume",),
+        ("chat",),
+        ("doctor",),
+        ("plan",),
+        ("version",),
+        ("recipe", "schema"),
+    }
     assert set(commands()) == jobs | daemon | data | others
 
 

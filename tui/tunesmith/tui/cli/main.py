@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, quickstart, recipe, resume, run, version
+from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, plan, quickstart, recipe, resume, run, version
 
 app = typer.Typer(
     name="tunesmith",
@@ -16,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("quickstart")(quickstart.quickstart)
+app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.command("resume")(resume.resume)
 app.add_typer(jobs.app, name="jobs")
