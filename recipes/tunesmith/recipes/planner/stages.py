@@ -46,24 +46,42 @@ def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
-    tokens = min(computed.EVALUATED_ROWS * rows.mean, max(parts.tokens, rows.longest))
-    at_once = min(computed.EVALUATED_ROWS, max(1, spec.evaluation.answers))
+    """Rows are scored in windows as they were trained in, and questions answered many at once."""
     how = memory.computing(spec, place)
-    cache = facts.kv_cache_bytes(int(rows.longest + spec.evaluation.max_new_tokens), how.width) * at_once
+    longest, mean = memory.longest(spec, rows), min(rows.mean, memory.longest(spec, rows))
+    scored = min(computed.EVALUATED_ROWS * mean, max(parts.tokens, longest))
+    at_once = min(computed.EVALUATED_ROWS, spec.evaluation.answers, rows.held_out)
+    asked = at_once * max(0.0, longest - mean * rows.trained_share)  # tokens of prompts, padded
+    written = at_once * (longest + spec.evaluation.max_new_tokens)
+    cache = facts.kv_cache_bytes(1, how.width) * written
     logits = at_once * facts.vocabulary * 4 * 2
     again = parts.weights if not how.adapter else 0  # the base beside it
-    working = max(tokens * activations.transient(facts, how) + parts.logits, cache + logits)
-    return on(place, parts.weights + parts.adapter + again + working + EVALUATING_BYTES)
+    transient = activations.transient(facts, how)
+    working = max(scored * transient + parts.logits, asked * transient, cache + logits)
+    return on(place, parts.weights + parts.adapter + again + working + parts.kernels + EVALUATING_BYTES)
+
+
+def needs_merging(spec: JobSpec) -> bool:
+    """Whether anything is exported that is made of the merged model."""
+    return any(not exports.find(target)[0].of_adapter for target in spec.exports)
 
 
 def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
-    stored = facts.parameters * memory.stored_width(facts)
-    merged = facts.parameters * 4.0 if spec.quantization != "none" else 0.0
+    """Merged where it trained; what is quantized into the base loaded once more, in the dtype of its files."""
+    runtime = place.runtime_bytes + EXPORTING_BYTES
     held = parts.weights if place.shared else 0
-    return int(place.runtime_bytes + max(held + stored, merged + stored) + EXPORTING_BYTES), 0
+    if not needs_merging(spec):
+        return int(runtime + held), 0
+    width = memory.stored_width(facts)
+    stored = facts.parameters * width
+    if spec.quantization != "none":
+        float16 = facts.stored is not None and "F16" in facts.stored.dtypes
+        return int(runtime + facts.parameters * (4 if float16 else max(2.0, width)) + stored), 0
+    return int(runtime + held + stored), 0
 
 
 def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[int, int]:
+    """The merged model in float32, computed on the processor; then each file beside what it said."""
     if not any(exports.find(target)[0].kl_limits for target in spec.exports):
         return place.runtime_bytes, 0
     return int(place.runtime_bytes + facts.parameters * 4 + VERIFYING_BYTES), 0

@@ -11,10 +11,17 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.recipes import tuners
 from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.planner.stages import needs_merging
 
 
 def run(context: Context) -> None:
-    """Merged in the training dtype, kept in the base's own; the trained model is taken and let go."""
+    """Merged in the training dtype, kept in the base's own; the trained model is taken and let go.
+
+    Where only the adapter is exported nothing is merged.
+    """
+    if not needs_merging(context.spec):
+        context.model = None
+        return
     tuner = tuners.cards()[context.spec.tuner["kind"]]
     if not tuner.merges:
         raise ModelError(f"{tuner.title} cannot be merged", "Export the adapter only.")
