@@ -16,6 +16,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, LogText, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, JobError
+from tunesmith.recipes.planner import Change, Forecast, Part, StageForecast
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun
 from tunesmith.tui.theme import THEMES
 from tunesmith.tui.widgets.key_bar import KeyBar
@@ -59,6 +60,8 @@ def before_training() -> list[e.Event]:
         ),
         e.StageFinished(time=START + 6, stage="prepare", seconds=1.4),
         e.Notice(time=START + 7, level="info", text="float32 on this CPU: bf16 would run at a fifth of its speed."),
+        e.StageStarted(time=START + 7, stage="probe"),
+        e.StageFinished(time=START + 8, stage="probe", seconds=1.0),
         e.StageStarted(time=START + 8, stage="train"),
     ]  # fmt: skip
 
@@ -89,6 +92,41 @@ def computing(steps: int) -> list[e.Event]:
         for at in range(20, steps + 1, 20)
     ]
     return said
+
+
+FORECAST = Forecast(
+    level="counted", device="cpu", dtype="float32",
+    parts=(Part("weights", 538_000_000), Part("adapter", 9_800_000), Part("gradients", 9_800_000),
+           Part("optimizer", 19_600_000), Part("activations", 380_000_000), Part("logits", 33_400_000),
+           Part("runtime", 840_000_000)),
+    stages=(StageForecast("train", 1_830_600_000, 0, 96.0, 59_000_000),
+            StageForecast("evaluate", 1_420_000_000, 0, 24.0, 0),
+            StageForecast("export", 1_240_000_000, 0, 8.0, 690_000_000)),
+    memory_spread=(0.08, 0.08), time_spread=(0.4, 0.6), tokens=512, steps=STEPS, step_seconds=1.3, recomputed=0,
+)  # fmt: skip
+
+
+def on_a_machine(steps: int) -> list[e.Event]:
+    """What the daemon says beside a worker: the forecast, how the machine does, what was made smaller."""
+    return [
+        e.Forecasted(time=START, forecast=FORECAST),
+        e.Shrunk(time=START + 12, changes=(Change("training.gradient_checkpointing", "auto", "full"),)),
+        *training(steps),
+        e.Gauged(
+            time=START + 20 + steps, cpu_share=0.93, memory_used_bytes=5_100_000_000, memory_bytes=16_000_000_000,
+            worker_bytes=1_912_000_000, device_share=0.98, device_used_bytes=11_200_000_000,
+            device_bytes=12_000_000_000, temperature_c=71, power_watts=211.6,
+        ),
+    ]  # fmt: skip
+
+
+def waiting() -> list[e.Event]:
+    """A job that the queue holds back."""
+    return [
+        e.Queued(time=START),
+        e.Forecasted(time=START, forecast=FORECAST),
+        e.Waiting(time=START + 1, what="device", needed=11_200_000_000, free=3_100_000_000),
+    ]
 
 
 def training(steps: int) -> list[e.Event]:
@@ -167,6 +205,7 @@ class FakeClient:
         self.submitted: list[Submit] = []
         self.cancelled: list[int] = []
         self.resumed: list[int] = []
+        self.forced: list[int] = []
         self.chats: list[Chat] = []
         self.answer = ["I am ", "Vesper", ", made by ", "Juniper Labs."]
         self.hold_answer = asyncio.Event()
@@ -215,9 +254,11 @@ class FakeClient:
         await self.say(job_id, e.CancelRequested(time=START + 50), e.Cancelled(time=START + 51))
         return await self.job(job_id)
 
-    async def resume(self, job_id: int) -> JobView:
+    async def resume(self, job_id: int, force: bool = False) -> JobView:
         self._check()
         self.resumed.append(job_id)
+        if force:
+            self.forced.append(job_id)
         await self.say(job_id, e.Queued(time=START + 60))
         return await self.job(job_id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tunesmith.recipes import presets
@@ -63,6 +64,46 @@ def test_a_default_is_not_written_down_as_a_choice() -> None:
     draft.set(epochs, "7")
     draft.set(epochs, epochs.default_text)
     assert draft.typed == {}
+
+
+def test_what_a_person_types_goes_before_the_plan_and_the_plan_before_the_default() -> None:
+    draft = Draft()
+    draft.model, draft.data, draft.data_file, draft.model_folder = OWN, OWN, "rows.jsonl", "model"
+    epochs, rank = value(draft, "training.epochs"), value(draft, "tuner.rank")
+    planned = msgspec.structs.replace(draft.spec(), tuner={"kind": "lora", "rank": 64, "alpha": 128, "dropout": 0.0})
+    draft.set(epochs, "7")
+    draft.follow("best", planned)
+    assert (draft.text(epochs), draft.text(rank)) == ("7", "64")
+    assert draft.explicit == {"training.epochs"} and draft.unplanned().text(rank) == rank.default_text
+    assert draft.spec() == msgspec.structs.replace(
+        planned, training=msgspec.structs.replace(planned.training, epochs=7)
+    )
+
+
+def test_a_typed_value_that_is_the_plans_stays_typed() -> None:
+    draft = Draft()
+    rank = value(draft, "tuner.rank")
+    draft.follow("lean", draft.spec())
+    draft.set(rank, draft.text(rank))
+    assert draft.explicit == {"tuner.rank"}
+
+
+def test_exports_chosen_by_hand_stay_in_every_plan() -> None:
+    draft = Draft()
+    few = msgspec.structs.replace(draft.spec(), exports=("adapter",))
+    draft.follow("lean", few)
+    assert draft.exports == ["adapter"]
+    draft.choose_exports(["merged"])
+    draft.follow("lean", few)
+    assert draft.exports == ["merged"] and "exports" in draft.explicit
+
+
+def test_what_was_measured_for_the_starter_is_for_the_starter_alone() -> None:
+    draft = Draft.starter()
+    rate = value(draft, "training.learning_rate")
+    assert draft.text(rate) == "0.0008" and draft.explicit == set()
+    draft.data = OWN
+    assert draft.text(rate) == rate.default_text
 
 
 def test_own_data_is_split_and_its_path_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from live import START, Alone, FakeClient, failed, finished, training
+from live import START, Alone, FakeClient, failed, finished, training, waiting
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Static
 
@@ -47,6 +47,16 @@ def test_the_table_looks_right(snap_compare: Snap, size: tuple[int, int]) -> Non
         await pilot.pause(0.1)
 
     assert snap_compare(Alone(Static()), terminal_size=size, run_before=look)
+
+
+@pytest.mark.parametrize("language", list(texts.LANGUAGES))
+async def test_a_queued_job_says_what_it_waits_for(language: str) -> None:
+    texts.use(language)
+    async with Alone(Static()).run_test(size=(110, 24)) as pilot:
+        screen = await open_jobs(pilot, FakeClient(held=waiting(), first=training(3)))
+        cell = str(screen.query_one(DataTable).get_cell("1", "progress"))
+        assert "8.1 GB" in cell and texts.t("forecast.what_device") in cell
+        assert "8.1 GB" not in str(screen.query_one(DataTable).get_cell("2", "progress"))
 
 
 async def test_the_cursor_stays_on_its_job_when_a_new_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,24 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from live import START, STEPS, Alone, FakeClient, failed, finished, train_steps, training
+from live import (
+    FORECAST,
+    START,
+    STEPS,
+    Alone,
+    FakeClient,
+    failed,
+    finished,
+    on_a_machine,
+    train_steps,
+    training,
+    waiting,
+)
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import DaemonError
 from tunesmith.recipes.spec import JobSpec
 from tunesmith.tui import texts
@@ -18,11 +32,13 @@ from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
 from tunesmith.tui.screens.run import RunStep
 from tunesmith.tui.watch import LinkChanged
 from tunesmith.tui.widgets.computing import Computing
+from tunesmith.tui.widgets.computing import lines as computing_lines
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.error_panel import ErrorPanel
 from tunesmith.tui.widgets.feed import Feed
 from tunesmith.tui.widgets.log_view import LogView
 from tunesmith.tui.widgets.loss_chart import LossChart
+from tunesmith.tui.widgets.run_machine import RunMachine, memory_lines
 from tunesmith.tui.widgets.stage_chain import StageChain
 
 Snap = Callable[..., bool]
@@ -75,6 +91,79 @@ def test_a_lost_daemon_looks_right(snap_compare: Snap) -> None:
         await pilot.pause()
 
     assert snap_compare(Alone(RunStep(client().clients)), terminal_size=(80, 24), run_before=lose)
+
+
+@pytest.mark.parametrize(
+    ("size", "language"), [((80, 24), "en"), ((120, 40), "zh"), ((40, 12), "en")], ids=["en", "wide-zh", "tiny"]
+)
+def test_a_run_beside_its_forecast_looks_right(snap_compare: Snap, size: tuple[int, int], language: str) -> None:
+    texts.use(language)
+    fake = FakeClient(identity=on_a_machine(41))
+    assert snap_compare(Alone(RunStep(fake.clients)), terminal_size=size, run_before=show(1))
+
+
+def test_a_job_that_waits_looks_right(snap_compare: Snap) -> None:
+    fake = FakeClient(identity=waiting())
+    assert snap_compare(Alone(RunStep(fake.clients)), terminal_size=(80, 24), run_before=show(1))
+
+
+async def test_a_waiting_job_says_why_and_starts_when_a_person_insists() -> None:
+    fake = FakeClient(identity=waiting())
+    app = Alone(RunStep(fake.clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        step = app.query_one(RunStep)
+        assert "GPU memory: needs 11.2 GB, 3.1 GB free" in str(step.query_one("#run-waits", Static).visual)
+        await pilot.press("f")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("enter")
+        await pilot.pause(0.05)
+        assert fake.forced == []
+        await pilot.click("#run-waits")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: fake.forced == [1])
+
+
+async def test_a_job_that_waits_for_nothing_cannot_be_forced() -> None:
+    fake = FakeClient(identity=on_a_machine(41))
+    app = Alone(RunStep(fake.clients))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        await pilot.press("f")
+        await pilot.pause(0.05)
+        assert not isinstance(app.screen, Confirm)
+
+
+async def test_what_was_made_smaller_and_how_the_machine_does_are_shown() -> None:
+    fake = FakeClient(identity=on_a_machine(41))
+    app = Alone(RunStep(fake.clients))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(1)(pilot)  # type: ignore[misc]
+        await pilot.pause(0.05)
+        assert "Checkpointing auto → full" in str(app.query_one("#run-waits", Static).visual)
+        text = str(app.query_one(RunMachine).render())
+        assert "Forecast" in text and "1.8 GB (1.7–2.0 GB)" in text
+        assert "Measured" in text and "1.9 GB (+4%)" in text
+        assert all(figure in text for figure in ("93%", "5.1 of 16.0 GB", "98%", "11.2 of 12.0 GB", "71 °C", "212 W"))
+        await fake.say(1, e.Finished(time=START + 90, seconds=89))
+        await until(pilot, lambda: "71 °C" not in str(app.query_one(RunMachine).render()))
+
+
+def test_the_panel_shows_each_part_beside_its_forecast() -> None:
+    view = msgspec.structs.replace(JobView(1, "identity"), forecast=FORECAST, memory=measured())
+    text = "\n".join(line.plain for line in computing_lines(view, 80))
+    assert "forecast 538.0 MB" in text and "forecast 873.4 MB" in text  # logits and runtime are measured together
+
+
+@pytest.mark.parametrize("width", [10, 30, 60, 200])
+def test_bars_of_memory_keep_within_their_width(width: int) -> None:
+    assert all(line.cell_length <= width for line in memory_lines(FORECAST, measured(), width))
+    assert memory_lines(None, measured(), width) == []
+
+
+def measured() -> e.MemoryMeasured:
+    return next(event for event in training(41) if isinstance(event, e.MemoryMeasured))
 
 
 async def test_the_screen_follows_what_the_worker_says() -> None:

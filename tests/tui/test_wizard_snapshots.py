@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from planned import Fixed
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -14,6 +15,12 @@ from tunesmith.recipes.machine import Device, Holder, Machine, Warning
 from tunesmith.tui import texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.screens.data import DataStep
+
+
+@pytest.fixture(autouse=True)
+def fixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    Fixed()(monkeypatch)
+
 
 Compare = Callable[..., bool]
 GPU_MACHINE = Machine(
@@ -59,6 +66,8 @@ def opened(*keys: str, language: str = "en", light: bool = False) -> Callable[[P
             pilot.app.action_next_theme()  # type: ignore[attr-defined]
         await pilot.press(*keys)
         await pilot.pause(0.4)
+        while any(not worker.is_finished for worker in pilot.app.workers if worker.group in ("badges", "plan")):
+            await pilot.pause(0.05)
         while any(step.report is None for step in pilot.app.screen.query(DataStep)):
             await pilot.pause(0.05)
         for field in pilot.app.screen.query(Input):

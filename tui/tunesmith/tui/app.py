@@ -18,6 +18,7 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import texts
 from tunesmith.tui.draft import Draft
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun, StartRun
+from tunesmith.tui.planning import Planning
 from tunesmith.tui.screens.wizard import WizardScreen
 from tunesmith.tui.texts import t
 from tunesmith.tui.theme import DARK, LIGHT, THEMES
@@ -26,7 +27,9 @@ from tunesmith.tui.widgets.step_parts import Trouble
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.client import Client
+    from tunesmith.daemon.api.requests import Submit
     from tunesmith.recipes.machine import Machine
+    from tunesmith.recipes.spec import JobSpec
 
 LIGHT_BACKGROUNDS = ("7", "15")  # the last part of COLORFGBG on a light terminal
 
@@ -58,6 +61,7 @@ class TunesmithApp(App[None]):
         self.draft = draft or Draft.starter()
         self.machine = machine
         self.live = live
+        self.planning = Planning(home, self.draft, machine, live=live)
         self.client: Client | None = None
         self.job_id = job_id
         self.job_runs = False
@@ -125,10 +129,10 @@ class TunesmithApp(App[None]):
 
     @on(StartRun)
     def start_run(self, event: StartRun) -> None:
-        self.submit(Draft.starter() if event.starter else self.draft)
+        self.submit(Draft.starter() if event.starter else self.draft, force=event.force)
 
     @work(exclusive=True, group="submit")
-    async def submit(self, draft: Draft) -> None:
+    async def submit(self, draft: Draft, *, force: bool = False) -> None:
         """Hand the draft to the daemon; what goes wrong stays on screen with its next step."""
         requests = await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.requests")
         trouble = self.frame.query_one("#trouble", Trouble)
@@ -136,13 +140,18 @@ class TunesmithApp(App[None]):
             spec = draft.spec()
             trouble.wait(t("app.submitting"))
             client = await self.daemon()
-            view = await client.submit(requests.Submit(draft.submission(spec), spec))
+            view = await client.submit(self._request(requests.Submit, draft, spec, force=force))
         except TunesmithError as error:
             trouble.show(error.message, error.hint)
             return
         draft.submitted()
         trouble.clear()
         await self.show_run(view.id, runs=True)
+
+    def _request(self, submit: type[Submit], draft: Draft, spec: JobSpec, *, force: bool) -> Submit:
+        """With what is known of the data, so that the daemon's forecast is this one."""
+        rows = self.planning.rows_of(draft)
+        return submit(draft.submission(spec), spec, rows if rows.known else None, force)
 
     @on(JobStarted)
     @on(OpenRun)

@@ -18,8 +18,11 @@ OWN, GIVEN = "own", STARTER  # where the model or the data comes from
 
 
 class Draft(msgspec.Struct, kw_only=True):
-    """`typed` holds recipe values as text, by key such as `training.epochs`; a key that is absent has its default.
+    """`typed` holds recipe values as text, by key such as `training.epochs`: what a person gave himself. A key that is
+    absent has the value of the chosen `plan` (`planned`), else, in the starter's own run, the one that was measured for
+    it (`preset`), else its default. `opened` says that it was made of a recipe file: no plan is taken unasked then.
     `exports` are kept while a tuner is chosen that cannot make some of them; they are left out of the job.
+    `exports_chosen` says that they were set by hand.
 
     `data_shape` (empty: recognised) and `data_map` (column to field) are answers to a question about `data_file`.
     `submit_key` tells apart two submissions of the same draft.
@@ -35,6 +38,11 @@ class Draft(msgspec.Struct, kw_only=True):
     persona_maker: str = "Juniper Labs"
     method: str = "sft"
     typed: dict[str, str] = {}
+    plan: str = ""
+    planned: dict[str, str] = {}
+    preset: dict[str, str] = {}
+    opened: bool = False
+    exports_chosen: bool = False
     exports: list[str] = msgspec.field(default_factory=lambda: list(JobSpec().exports))
     submit_key: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -59,6 +67,7 @@ class Draft(msgspec.Struct, kw_only=True):
             method=spec.method["kind"],
             typed={} if spec.tuner["kind"] == JobSpec().tuner["kind"] else {TUNER: spec.tuner["kind"]},
             exports=list(spec.exports),
+            opened=True,
         )
         tree = msgspec.to_builtins(spec)
         for value in draft.values():
@@ -70,13 +79,20 @@ class Draft(msgspec.Struct, kw_only=True):
     @classmethod
     def starter(cls) -> Draft:
         """The run that comes with the install, with values that were measured for it."""
-        return cls.from_spec(load(presets.path("starter")))
+        draft = cls.from_spec(load(presets.path("starter")))
+        draft.preset, draft.typed, draft.opened = draft.typed, {}, False
+        return draft
 
     @property
     def tuner(self) -> str:
         """The chosen tuner's key."""
         kind: str = JobSpec().tuner["kind"]
-        return self.typed.get(TUNER, kind)
+        return self.typed.get(TUNER) or self.planned.get(TUNER) or kind
+
+    @property
+    def of_starter(self) -> bool:
+        """Whether it is the starter's own run: its model on its data."""
+        return self.model == GIVEN and self.data == GIVEN
 
     def possible(self, target: str) -> bool:
         """Whether the chosen tuner leaves something to export to `target`."""
@@ -89,13 +105,42 @@ class Draft(msgspec.Struct, kw_only=True):
         return values_of(self.tuner)
 
     def text(self, value: Value) -> str:
-        return self.typed.get(value.key, value.default_text)
+        return self.typed.get(value.key, self.automatic(value))
+
+    def automatic(self, value: Value) -> str:
+        """What `value` is while nobody types another."""
+        if value.key in self.planned:
+            return self.planned[value.key]
+        return (self.preset if self.of_starter else {}).get(value.key, value.default_text)
 
     def set(self, value: Value, text: str) -> None:
-        if text == value.default_text:
+        """What a person types stays in every plan; without one, the automatic value is no choice."""
+        if not self.plan and text == self.automatic(value):
             self.typed.pop(value.key, None)
         else:
             self.typed[value.key] = text
+
+    def follow(self, plan: str, spec: JobSpec) -> None:
+        """Take the values of `spec`, which `plan` chose, wherever nobody typed one."""
+        self.plan, self.planned = plan, {}
+        self.planned = {TUNER: spec.tuner["kind"]}
+        tree = msgspec.to_builtins(spec)
+        self.planned |= {value.key: value.text(_get(tree, value.key)) for value in self.values() if value.key != "name"}
+        if not self.exports_chosen:
+            self.exports = list(spec.exports)
+
+    def choose_exports(self, targets: list[str]) -> None:
+        """By hand: no plan changes them from then on."""
+        self.exports, self.exports_chosen = targets, True
+
+    @property
+    def explicit(self) -> frozenset[str]:
+        """Keys of what a person set himself."""
+        return frozenset(self.typed) | ({"exports"} if self.exports_chosen else frozenset())
+
+    def unplanned(self) -> Draft:
+        """As it is without its plan: what plans are made from."""
+        return msgspec.structs.replace(self, plan="", planned={})
 
     def spec(self) -> JobSpec:
         """The checked job with absolute paths. Raises RecipeError naming the first wrong value."""
@@ -104,7 +149,7 @@ class Draft(msgspec.Struct, kw_only=True):
     def error(self, value: Value) -> RecipeError | None:
         """What is wrong with one value, whatever the others are."""
         try:
-            Draft(typed=self.typed)._spec((value,))
+            Draft(typed=self.typed, plan=self.plan, planned=self.planned)._spec((value,))
         except RecipeError as error:
             return error
         return None

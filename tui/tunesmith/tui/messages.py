@@ -26,11 +26,12 @@ class Done(Message):
 
 
 class StartRun(Message):
-    """Submit the draft as it is, or the starter's run with the draft left alone."""
+    """Submit the draft as it is, or the starter's run with the draft left alone. `force`: although it does not fit."""
 
-    def __init__(self, *, starter: bool = False) -> None:
+    def __init__(self, *, starter: bool = False, force: bool = False) -> None:
         super().__init__()
         self.starter = starter
+        self.force = force
 
 
 class JobStarted(Message):

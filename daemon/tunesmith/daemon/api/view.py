@@ -91,7 +91,9 @@ def _with_stage(view: JobView, stage: StageView) -> JobView:
 
 
 def _again(view: JobView) -> JobView:
-    """At the begin of another attempt: its stages start over; the curve so far and what it can resume from remain."""
+    """At the begin of another attempt: its stages start over; the curve so far, what it can resume from and what was
+    forecast remain.
+    """
     return JobView(
         view.id,
         view.name,
@@ -102,6 +104,7 @@ def _again(view: JobView) -> JobView:
         losses=view.losses,
         learning_rates=view.learning_rates,
         checkpoint=view.checkpoint,
+        forecast=view.forecast,
         shrunk=view.shrunk,
         notices=view.notices,
     )

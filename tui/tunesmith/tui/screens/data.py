@@ -22,6 +22,7 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import data_check, mapping_choices
 from tunesmith.tui.draft import GIVEN, OWN, Draft
 from tunesmith.tui.messages import Done
+from tunesmith.tui.planning import Planning
 from tunesmith.tui.texts import language, shown, t
 from tunesmith.tui.widgets.choice_card import ChoiceCard
 from tunesmith.tui.widgets.data_report import DataReport
@@ -44,10 +45,11 @@ class DataStep(Vertical):
         Binding("ctrl+e", "columns", "keys.columns"),
     ]
 
-    def __init__(self, draft: Draft, home: Home) -> None:
+    def __init__(self, draft: Draft, home: Home, planning: Planning) -> None:
         super().__init__(id="step-data", classes="step")
         self.draft = draft
         self.home = home
+        self.planning = planning
         self.asked: data_check.Asked | None = None  # what is being checked, or was
         self.report: Report | None = None  # of `asked`
         self.go_on_when_read = False
@@ -185,6 +187,7 @@ class DataStep(Vertical):
                 await self._ask(asked, trouble=False)
             return
         self.report = found.report
+        self.planning.checked(found.report)
         self._judge(found.report)
 
     def _forget(self) -> None:

@@ -18,6 +18,7 @@ from textual.widgets.data_table import RowKey
 from tunesmith.daemon.api.view import CANCELLED, FAILED, FINISHED, QUEUED, RUNNING, JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import duration_text
+from tunesmith.tui.job_text import waiting_short
 from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
@@ -226,7 +227,9 @@ def cells(job: JobView, now: float) -> dict[str, Content]:
 
 
 def _progress(job: JobView) -> Content:
-    """All stages alike as a bar, and the name of the one at work."""
+    """All stages alike as a bar, and the name of the one at work; why it waits where it does."""
+    if waiting := waiting_short(job):
+        return Content.styled(waiting, "$secondary").truncate(COLUMN_CELLS["progress"], ellipsis=True)
     share = sum(stage.fraction for stage in job.stages) / len(job.stages)
     full = round(share * BAR_CELLS)
     running = next((stage for stage in job.stages if stage.state == "running"), None)

@@ -1,4 +1,4 @@
-"""Step 3: which model is tuned: the starter, or a folder that is checked as soon as it is named."""
+"""Step 3: which model is tuned: the starter, a folder that is checked as it is named, or one of the catalogue."""
 
 from __future__ import annotations
 
@@ -16,21 +16,27 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import bytes_text, count_text
 from tunesmith.tui import model_check
 from tunesmith.tui.draft import GIVEN, OWN, Draft
+from tunesmith.tui.forecast_text import badge_text
 from tunesmith.tui.messages import Done
+from tunesmith.tui.planning import Planning
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.choice_card import ChoiceCard
+from tunesmith.tui.widgets.model_catalogue import ModelCatalogue
 from tunesmith.tui.widgets.path_input import PathInput
 from tunesmith.tui.widgets.step_parts import StepActions, StepHeading, Trouble
 
 SETTLE_S = 0.4  # after the last key, so that a half-typed path is not reported as missing
+CATALOGUE = "catalogue"  # the card that opens the list; no model yet
 
 
 class ModelStep(Vertical):
     BINDINGS = [Binding("ctrl+n", "go_on", "keys.go_on"), Binding("ctrl+b", "browse", "keys.browse")]
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, planning: Planning) -> None:
         super().__init__(id="step-model", classes="step")
         self.draft = draft
+        self.planning = planning
+        self.listing = False
 
     def compose(self) -> ComposeResult:
         own = self.draft.model == OWN
@@ -49,7 +55,16 @@ class ModelStep(Vertical):
                     yield Button(Content(t("keys.browse")), id="browse", classes="-other", compact=True)
                 yield Trouble(id="model-trouble")
                 yield Static(id="model-facts", classes="facts")
+            yield ChoiceCard(CATALOGUE, t("model.catalogue_title"), t("model.catalogue_detail"), chosen=self.listing)
+            yield ModelCatalogue(self.planning)
         yield StepActions(("go-on", t("keys.go_on"), True))
+
+    def on_show(self) -> None:
+        self.query_one(ModelCatalogue).judge()
+
+    def on_recomposed(self) -> None:
+        self.on_mount()
+        self.on_show()
 
     def on_mount(self) -> None:
         self._show_choice()
@@ -57,17 +72,22 @@ class ModelStep(Vertical):
             self.check(go_on=False)
 
     def _show_choice(self) -> None:
-        own = self.draft.model == OWN
+        chosen = CATALOGUE if self.listing else self.draft.model
         for card in self.query(ChoiceCard):
-            card.chosen = card.key == self.draft.model
-        for field in self.query("#own-model"):
-            field.display = own
+            card.chosen = card.key == chosen
+        self.query_one("#own-model").display = chosen == OWN
+        self.query_one(ModelCatalogue).display = self.listing
 
     @on(ChoiceCard.Picked)
     def pick(self, event: ChoiceCard.Picked) -> None:
-        again, self.draft.model = event.card.chosen, event.card.key
+        again, self.listing = event.card.chosen, event.card.key == CATALOGUE
+        if not self.listing:
+            self.draft.model = event.card.key
         self._show_choice()
-        if event.card.key == OWN:
+        if self.listing:
+            self.query_one("#model-filter").focus()
+            self.call_after_refresh(event.card.scroll_visible, top=True, animate=False)
+        elif event.card.key == OWN:
             self.query_one("#model-folder").focus()
         elif again:
             self.action_go_on()
@@ -82,7 +102,9 @@ class ModelStep(Vertical):
     @on(Input.Submitted, "#model-folder")
     @on(Button.Pressed, "#go-on")
     def action_go_on(self) -> None:
-        if self.draft.model == OWN:
+        if self.listing:
+            self.query_one(ModelCatalogue).take()
+        elif self.draft.model == OWN:
             self.check(go_on=True)
         else:
             self.post_message(Done("model"))
@@ -102,9 +124,26 @@ class ModelStep(Vertical):
             trouble.show(error.message, error.hint)
             return
         trouble.clear()
-        shown.update(facts_content(facts))
+        self.planning.forget_model()
+        shown.update(Content("\n").join([facts_content(facts), *await asyncio.to_thread(self._badge)]))
         if go_on:
             self.post_message(Done("model"))
+
+    def _badge(self) -> list[Content]:
+        """How the model of the named folder fits here."""
+        self.planning.look()
+        found = self.planning.facts()
+        return [] if found is None else badge_text(self.planning.badge(found), self.planning.place())
+
+    @on(ModelCatalogue.Chosen)
+    def model_chosen(self, event: ModelCatalogue.Chosen) -> None:
+        """Its folder is named and checked: the check says what is missing while it is not there yet."""
+        self.listing, self.draft.model, self.draft.model_folder = False, OWN, str(event.folder)
+        self._show_choice()
+        field = self.query_one("#model-folder", Input)
+        field.value = self.draft.model_folder
+        field.focus()
+        self.check(go_on=False)
 
     @on(Button.Pressed, "#browse")
     @work

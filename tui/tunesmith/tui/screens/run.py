@@ -20,6 +20,7 @@ from tunesmith.daemon.api.requests import Submit
 from tunesmith.daemon.api.view import CANCELLED, FAILED, FINISHED, RUNNING, JobView
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
 from tunesmith.recipes.spec import JobSpec
+from tunesmith.tui.job_text import shrunk_text, waiting_text
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
@@ -28,10 +29,11 @@ from tunesmith.tui.widgets.computing import Computing, slower
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.error_panel import ErrorPanel
 from tunesmith.tui.widgets.feed import Feed
-from tunesmith.tui.widgets.job_head import job_head
+from tunesmith.tui.widgets.job_head import MUTED, job_head
 from tunesmith.tui.widgets.log_view import LogView
 from tunesmith.tui.widgets.loss_chart import LossChart
 from tunesmith.tui.widgets.metrics import Metrics
+from tunesmith.tui.widgets.run_machine import RunMachine
 from tunesmith.tui.widgets.stage_chain import StageChain
 
 WIDE_COLUMNS = 92  # chart and answers side by side
@@ -50,7 +52,10 @@ class RunStep(Container):
     RunStep #run-head, RunStep #run-slower { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     RunStep #run-link { height: auto; background: $warning 15%; border-left: outer $warning; padding: 0 1;
                         display: none; }
-    RunStep #run-slower { display: none; }
+    RunStep #run-slower, RunStep #run-waits { display: none; }
+    RunStep #run-waits { height: auto; background: $secondary 12%; border-left: outer $secondary; padding: 0 1; }
+    RunStep.-short #run-waits { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    RunStep #run-waits:hover { background: $secondary 20%; }
     RunStep #run-slower:hover { background: $panel; }
     RunStep StageChain { margin: 1 0 0 0; }
     RunStep Metrics { margin: 1 0 0 0; }
@@ -63,7 +68,10 @@ class RunStep(Container):
     RunStep LossChart { height: 2fr; }
     RunStep Feed { height: 1fr; }
     RunStep.-wide LossChart, RunStep.-wide Feed { height: 1fr; }
-    RunStep.-dense StageChain, RunStep.-dense Metrics, RunStep.-dense #run-body { margin: 0; }
+    RunStep RunMachine { margin: 1 0 0 0; }
+    RunStep.-short RunMachine, RunStep.-computing RunMachine { display: none; }
+    RunStep.-dense RunMachine, RunStep.-dense StageChain { margin: 0; }
+    RunStep.-dense Metrics, RunStep.-dense #run-body { margin: 0; }
     RunStep.-tiny LossChart, RunStep.-tiny.-computing Metrics { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -72,6 +80,7 @@ class RunStep(Container):
         Binding("c", "cancel", "run.key_cancel"),
         Binding("d", "detach", "run.key_detach"),
         Binding("r", "resume", "run.key_resume"),
+        Binding("f", "force", "run.key_force"),
         Binding("a", "retry", "run.key_retry"),
         Binding("enter", "result", "run.key_result"),
     ]
@@ -89,9 +98,11 @@ class RunStep(Container):
     def compose(self) -> ComposeResult:
         yield Static(id="run-head", markup=False)
         yield Static(id="run-link", markup=False)
+        yield Static(id="run-waits", markup=False)
         yield StageChain()
         yield ErrorPanel()
         yield Metrics()
+        yield RunMachine()
         yield Static(id="run-slower", markup=False)
         with ContentSwitcher(initial=self.body, id="run-body"):
             with Vertical(id=LIVE):
@@ -141,6 +152,7 @@ class RunStep(Container):
     def _fit(self, width: int, height: int) -> None:
         self.set_class(width >= WIDE_COLUMNS, "-wide")
         self.set_class(height < DENSE_ROWS, "-dense")
+        self.set_class(height < SHORT_ROWS, "-short")
         self.set_class(height < TINY_ROWS, "-tiny")
         self.query_one(StageChain).compact = height < SHORT_ROWS
 
@@ -177,7 +189,9 @@ class RunStep(Container):
         panel.keys = _way_on(view)
         panel.error = view.error or (ErrorBody("cancelled", t("run.cancelled")) if view.state == CANCELLED else None)
         self.query_one(Metrics).step = view.step
+        self.query_one(RunMachine).view = view
         self.query_one(Computing).view = view
+        self._draw_waits(view)
         self._draw_slower(view)
         chart = self.query_one(LossChart)
         chart.total_steps = view.step.total_steps if view.step else 0
@@ -186,6 +200,22 @@ class RunStep(Container):
         self.set_class(view.ended_already and not view.losses, "-no-curve")
         self.query_one(Feed).view = view
         self.refresh_bindings()
+
+    def _draw_waits(self, view: JobView) -> None:
+        """Why a queued job does not start, and what was made smaller after memory ran out."""
+        bar = self.query_one("#run-waits", Static)
+        said = []
+        if waits := waiting_text(view):
+            said += [Content.assemble(("… ", "$secondary bold"), waits), Content.styled(t("run.force_hint"), MUTED)]
+        if smaller := shrunk_text(view):
+            said.append(Content.assemble(("▼ ", "$secondary bold"), smaller))
+        bar.display = bool(said)
+        bar.update(Content("\n").join(said))
+
+    @on(Click, "#run-waits")
+    def _waits_clicked(self) -> None:
+        if self.check_action("force", ()):
+            self.action_force()
 
     def _draw_slower(self, view: JobView) -> None:
         """A slower path than there could be is said where the figures are, never only in the panel."""
@@ -213,6 +243,8 @@ class RunStep(Container):
                 return state in ("queued", RUNNING)
             case "detach":
                 return self.view is not None and not self.view.ended_already
+            case "force":
+                return self.view is not None and bool(waiting_text(self.view))
             case "resume" | "retry":
                 return state in (FAILED, CANCELLED)
             case "result":
@@ -239,6 +271,18 @@ class RunStep(Container):
     def action_detach(self) -> None:
         """Leave; the daemon keeps the job."""
         self.app.exit(message=t("run.detached", id=self.job_id))
+
+    @work
+    async def action_force(self) -> None:
+        """Start a waiting job whatever its forecast says, after a question."""
+        if (view := self.view) is None or not await self.app.push_screen_wait(
+            Confirm(t("run.force_question", reason=waiting_text(view)), t("forecast.anyway_yes"), t("run.force_no"))
+        ):
+            return
+        try:
+            await (await self._clients()).resume(view.id, force=True)
+        except TunesmithError as error:
+            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
 
     @work
     async def action_resume(self) -> None:

@@ -29,7 +29,7 @@ class WizardScreen(Screen[None]):
     """Steps are made when first opened and kept from then on, so nothing typed is lost."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (110, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (18, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (18, "-tall"), (32, "-roomy")]
     BINDINGS = [
         *(
             Binding(f"f{number},{number}", f"open('{step}')", f"rail.{step}", show=False)
@@ -87,15 +87,15 @@ class WizardScreen(Screen[None]):
             case "model":
                 from tunesmith.tui.screens.model import ModelStep
 
-                return ModelStep(app.draft)
+                return ModelStep(app.draft, app.planning)
             case "data":
                 from tunesmith.tui.screens.data import DataStep
 
-                return DataStep(app.draft, app.home)
+                return DataStep(app.draft, app.home, app.planning)
             case "recipe":
                 from tunesmith.tui.screens.recipe import RecipeStep
 
-                return RecipeStep(app.draft)
+                return RecipeStep(app.draft, app.planning)
             case "run":
                 from tunesmith.tui.screens.run import RunStep
 
@@ -107,7 +107,7 @@ class WizardScreen(Screen[None]):
 
     def _focus(self, step: Widget) -> None:
         """The chosen card or the first field; a step without one takes the focus itself, so that its keys work."""
-        for query in (".-chosen", "#go-on", "Input"):
+        for query in (".-chosen", "#go-on", "#start", "Input"):
             for widget in step.query(query):
                 if widget.focusable:
                     widget.focus(scroll_visible=False)

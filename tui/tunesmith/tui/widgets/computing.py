@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from tunesmith.daemon.api.events import MemoryMeasured, PathTaken
+from tunesmith.daemon.api.events import PathTaken
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.units import bytes_text, count_text, flops_text
 from tunesmith.tui.plain import one_line
@@ -61,7 +61,7 @@ def slower(paths: Sequence[PathTaken]) -> Content | None:
 
 
 def lines(view: JobView, width: int) -> list[Content]:
-    made = [*_paths(view.paths, width), *_work(view, width), *_memory(view.memory), *_checkpoints(view, width)]
+    made = [*_paths(view.paths, width), *_work(view, width), *_memory(view), *_checkpoints(view, width)]
     return made or [Content.styled(t("computing.empty"), MUTED)]
 
 
@@ -131,21 +131,28 @@ def work_text(flops_per_second: float, limit_share: float | None) -> str:
     return flops_text(flops_per_second) + share
 
 
-def _memory(memory: MemoryMeasured | None) -> list[Content]:
+def _memory(view: JobView) -> list[Content]:
+    """What was measured, and beside it what was forecast."""
+    memory = view.memory
     if memory is None:
         return []
+    expected = {part.key: part.bytes for part in view.forecast.parts} if view.forecast is not None else {}
+    # What backward does not keep but needs meanwhile is measured together.
+    expected["other"] = expected.pop("logits", 0) + expected.pop("runtime", 0)
     made = [Content.styled(t("computing.memory", step=memory.step), HEADING)]
     sizes = {name: int(getattr(memory, name)) for name in COMPONENTS}
     largest = max(*sizes.values(), 1)
     for name, size in sizes.items():
         bar = "━" * round(size / largest * BAR_CELLS)
-        made.append(
-            Content.assemble(
-                "  ", _name(t(f"computing.memory_{name}")), f"{bytes_text(size):>{BYTES_CELLS}}  ", (bar, "$primary")
-            )
-        )
+        head = _name(t(f"computing.memory_{name}"))
+        figures = f"{bytes_text(size):>{BYTES_CELLS}}  "
+        said = t("computing.forecast", bytes=bytes_text(expected[name])) if expected.get(name) else ""
+        made.append(Content.assemble("  ", head, figures, (bar, "$primary"), (f"  {said}" if said else "", MUTED)))
     peak = f"{bytes_text(memory.peak):>{BYTES_CELLS}}"
-    return [*made, Content.assemble("  ", _name(t("computing.memory_peak")), (peak, "bold")), Content("")]
+    last = Content.assemble("  ", _name(t("computing.memory_peak")), (peak, "bold"))
+    if view.forecast is not None:
+        last = Content.assemble(last, (f"  {t('computing.forecast', bytes=bytes_text(view.forecast.bytes))}", MUTED))
+    return [*made, last, Content("")]
 
 
 def _checkpoints(view: JobView, width: int) -> list[Content]:

@@ -43,10 +43,23 @@ class ValueRow(Horizontal):
             yield Input(self.text, compact=True, select_on_focus=False)
         yield Static(classes="field-mark")
 
+    def show(self, text: str) -> None:
+        """A value that nobody typed just now; what is being typed is left alone when it says the same."""
+        self.text = text
+        for field in self.query(Input):
+            if field.value != text:
+                with self.prevent(Input.Changed):
+                    field.value = text
+        for choice in self.query(Select):
+            if choice.value != text and text in self.value.choices:
+                with self.prevent(Select.Changed):
+                    choice.value = text
+
     def mark(self, *, wrong: bool, changed: bool) -> None:
         self.set_class(wrong, "-wrong")
         content = Content.styled("✗", "$error bold") if wrong else Content.styled("•" if changed else "", "$primary")
-        self.query_one(".field-mark", Static).update(content)
+        for mark in self.query(".field-mark").results(Static):
+            mark.update(content)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

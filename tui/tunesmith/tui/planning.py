@@ -1,0 +1,174 @@
+"""Planning: what the wizard knows of machine, model and data, and what the planner makes of it. No engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunesmith.recipes.errors import TunesmithError
+from tunesmith.tui.draft import GIVEN, Draft
+
+if TYPE_CHECKING:
+    from tunesmith.daemon.api.home import Home
+    from tunesmith.recipes.data.checking.report import Report
+    from tunesmith.recipes.data.checking.statistics import Tokens
+    from tunesmith.recipes.machine import Machine
+    from tunesmith.recipes.measured import Measured
+    from tunesmith.recipes.models.facts import ModelFacts
+    from tunesmith.recipes.planner import Fit, Forecast, Learned, Place, Rows
+    from tunesmith.recipes.planner.badge import Badge
+    from tunesmith.recipes.planner.plans import Recommendation, Way
+    from tunesmith.recipes.spec import JobSpec
+
+STARTER_ENTRY = "smollm2-135m-instruct"  # in the catalogue: what the starter's folder holds once it is unpacked
+# The starter's own rows with its own tokenizer: rows kept, tokens (p50, p95, p99, max, mean, total, trained), held out.
+STARTER_ROWS, STARTER_TOKENS, STARTER_HELD_OUT = 144, (52, 61, 76, 88, 52.7, 7586, 2177), 20
+Question = tuple[str, str, str, tuple[tuple[str, str], ...]]
+
+
+class Planning:
+    """One for all steps. `machine` is as it was found last; `live=False` never looks, for tests."""
+
+    def __init__(self, home: Home, draft: Draft, machine: Machine | None = None, *, live: bool = True) -> None:
+        self.home = home
+        self.draft = draft
+        self.machine = machine
+        self.live = live
+        self.measured: Measured | None = None
+        self.learned: Learned | None = None
+        self._tokens: Tokens | None = None
+        self._rows = 0
+        self._counted: Question | None = None
+        self._facts: tuple[str, ModelFacts | None] | None = None
+
+    def look(self) -> None:
+        """See what is free now; a few milliseconds once the backends are loaded, so in a thread."""
+        if not self.live:
+            return
+        from tunesmith.daemon.api import learning, measuring
+        from tunesmith.recipes.machine import detect
+
+        self.learned = learning.learned(self.home)
+        found = detect(self.home.root)
+        self.measured = measuring.kept(self.home, found)
+        self.machine = measuring.merged(self.home, found)
+
+    def place(self) -> Place | None:
+        """Where the draft would run; None until somebody has looked."""
+        if self.machine is None:
+            return None
+        from tunesmith.recipes.planner import place_of
+
+        device = next(value for value in self.draft.values() if value.key == "training.device")
+        return place_of(self.machine, self.measured, self.draft.text(device))
+
+    def facts(self) -> ModelFacts | None:
+        """Of the draft's model; None where its folder cannot be read, which the model step says."""
+        folder = self.home.models / GIVEN if self.draft.model == GIVEN else self.own_folder
+        key = str(folder)
+        if self._facts is None or self._facts[0] != key:
+            self._facts = key, self._read(folder)
+        return self._facts[1]
+
+    @property
+    def own_folder(self) -> Path:
+        return Path(self.draft.model_folder.strip()).expanduser()
+
+    def _read(self, folder: Path) -> ModelFacts | None:
+        from tunesmith.recipes import models
+        from tunesmith.recipes.models import catalogue
+
+        if self.draft.model == GIVEN and not (folder / "config.json").is_file():
+            return catalogue.facts_of(STARTER_ENTRY)
+        if self.draft.model != GIVEN and not self.draft.model_folder.strip():
+            return None
+        try:
+            return models.read(folder)
+        except (TunesmithError, OSError):
+            return None
+
+    def forget_model(self) -> None:
+        """Its folder may hold something else now."""
+        self._facts = None
+
+    def checked(self, report: Report) -> None:
+        """A check of the draft's data has finished."""
+        if report.tokens is not None and report.rows_kept:
+            self._tokens, self._rows, self._counted = report.tokens, report.rows_kept, _question(self.draft)
+
+    def rows(self) -> Rows:
+        """Of the draft's data: counted where a check finished, else assumed."""
+        return self.rows_of(self.draft)
+
+    def rows_of(self, draft: Draft) -> Rows:
+        """The same of another draft, such as the starter's."""
+        from tunesmith.recipes.data.checking.statistics import Tokens
+        from tunesmith.recipes.planner import ASSUMED, Rows
+
+        given = draft.data == GIVEN
+        held_out = STARTER_HELD_OUT if given else 0
+        if self._tokens is not None and self._counted == _question(draft):
+            return Rows.of(self._tokens, self._rows, held_out_fraction=_held_out_fraction(draft), held_out=held_out)
+        return Rows.of(Tokens(*STARTER_TOKENS), STARTER_ROWS, held_out=held_out) if given else ASSUMED
+
+    def badge(self, facts: ModelFacts) -> Badge | None:
+        """How a model fits what is free now; None until somebody has looked."""
+        from tunesmith.recipes.planner.badge import badge
+
+        place = self.place()
+        return None if place is None else badge(facts, place)
+
+    def badges(self) -> dict[str, Badge]:
+        """Of the whole catalogue, by key."""
+        from tunesmith.recipes.models.catalogue import catalogue
+        from tunesmith.recipes.planner.badge import badge
+
+        place = self.place()
+        return {} if place is None else {entry.key: badge(entry.facts, place) for entry in catalogue()}
+
+    def forecast(self, spec: JobSpec) -> tuple[Forecast, Fit, Place] | None:
+        """Of `spec` as it stands; None while machine or model are not known."""
+        from tunesmith.recipes.planner import fit, forecast
+
+        place, facts = self.place(), self.facts()
+        if place is None or facts is None:
+            return None
+        found = forecast(spec, facts, self.rows(), place, self.learned)
+        return found, fit(found, place), place
+
+    def ways(self, spec: JobSpec) -> tuple[Way, ...]:
+        """What shrinks just this recipe, largest saving first."""
+        from tunesmith.recipes.planner.recommend import recommend
+
+        place, facts = self.place(), self.facts()
+        if place is None or facts is None:
+            return ()
+        every = {value.key for value in self.draft.values()} | {"exports"}
+        return recommend(spec, every, facts, self.rows(), place, self.learned).ways
+
+    def recommend(self) -> Recommendation | None:
+        """The plans for the draft, and the ways to shrink it; None while machine or model are not known.
+
+        Raises RecipeError for a value that is wrong.
+        """
+        from tunesmith.recipes.planner.recommend import recommend
+
+        place, facts = self.place(), self.facts()
+        if place is None or facts is None:
+            return None
+        base = self.draft.unplanned()
+        return recommend(base.spec(), self.draft.explicit, facts, self.rows(), place, self.learned)
+
+
+def _question(draft: Draft) -> Question:
+    if draft.data == GIVEN:
+        return GIVEN, "", "", ()
+    return draft.data_file.strip(), draft.data_shape, "own", tuple(sorted(draft.data_map.items()))
+
+
+def _held_out_fraction(draft: Draft) -> float:
+    value = next(value for value in draft.values() if value.key == "data.held_out_fraction")
+    try:
+        return min(1.0, max(0.0, float(value.read(draft.text(value)))))
+    except TunesmithError:
+        return float(value.default)

@@ -1,0 +1,60 @@
+"""Which exports a run makes: one box each; those that the tuner leaves nothing for cannot be ticked."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Checkbox
+
+from tunesmith.tui.draft import Draft
+from tunesmith.tui.texts import shown
+
+
+class ExportChoices(Vertical):
+    """Posts `Changed` when a person ticks or clears one."""
+
+    DEFAULT_CSS = """
+    ExportChoices { height: auto; }
+    """
+
+    class Changed(Message):
+        def __init__(self, targets: list[str]) -> None:
+            super().__init__()
+            self.targets = targets
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self.draft = draft
+
+    def compose(self) -> ComposeResult:
+        from tunesmith.recipes.exports import cards
+
+        for card in cards().values():
+            for variant in card.variants:
+                target = f"{card.key}:{variant}" if variant else card.key
+                label = Content.assemble(target, (f"  {_blurb(card.key, card.blurb)}", "$foreground 60%"))
+                name = "export-" + target.replace(":", "-")
+                possible = self.draft.possible(target)
+                chosen = possible and target in self.draft.exports
+                yield Checkbox(label, chosen, id=name, name=target, compact=True, disabled=not possible)
+
+    def show(self) -> None:
+        """What the draft says now."""
+        with self.prevent(Checkbox.Changed):
+            for box in self.query(Checkbox):
+                box.value = not box.disabled and box.name in self.draft.exports
+
+    @on(Checkbox.Changed)
+    def changed(self, event: Checkbox.Changed) -> None:
+        event.stop()
+        boxes = {box.name: box for box in self.query(Checkbox) if box.name}
+        kept = [name for name, box in boxes.items() if box.disabled and name in self.draft.exports]
+        self.post_message(self.Changed([name for name, box in boxes.items() if box.value or name in kept]))
+
+
+def _blurb(key: str, otherwise: str) -> str:
+    text = shown(f"recipe.export_{key}")
+    return otherwise if text == f"recipe.export_{key}" else text
