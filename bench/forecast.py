@@ -154,6 +154,7 @@ class Outcome(msgspec.Struct, frozen=True):
     counted: int = 0
     probed: int = 0
     trained: int = 0
+    probe_steps: int = 0
     counted_whole: int = 0
     probed_whole: int = 0
     whole: int = 0
@@ -236,6 +237,7 @@ def outcome(case: Case, events: Sequence[e.Event]) -> Outcome:
         counted=counted.stage("train").host_bytes,
         probed=probed.stage("train").host_bytes,
         trained=peaks["train"],
+        probe_steps=peaks.get("probe", 0),
         counted_whole=counted.host_bytes,
         probed_whole=probed.host_bytes,
         whole=max(peaks.values()),

@@ -19,12 +19,13 @@ from measuring_child import MEASURED
 from nvml_double.scenes import SYSTEM, T4, a100, divided, h200
 from rich.console import Console
 
-from tunesmith.daemon.api import measuring
+from tunesmith.daemon.api import learning, measuring
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes import machine
 from tunesmith.recipes.errors import MachineError
 from tunesmith.recipes.machine import Device, Holder, Warning
 from tunesmith.recipes.measured import Rate, Tried
+from tunesmith.recipes.planner import Learned
 from tunesmith.tui.cli import check, checks, doctor, machine_checks
 
 FAKES = Path(__file__).parents[2] / "fakes"
@@ -69,7 +70,18 @@ def test_doctor_names_every_check_and_starts_nothing(tunesmith: Any, home: Home,
 
 def test_the_groups_go_from_the_hardware_up(tunesmith: Any, home: Home, measured: None) -> None:
     groups = dict.fromkeys(one["group"] for one in tunesmith("doctor", "--json").json["checks"])
-    assert list(groups) == ["processor and memory", "devices", "speed", "libraries", "installation", "runs"]
+    assert list(groups) == [
+        "processor and memory", "devices", "speed", "libraries", "installation", "runs", "forecasts",
+    ]  # fmt: skip
+
+
+def test_what_runs_taught_the_forecasts_is_shown_kind_by_kind(tunesmith: Any, home: Home, measured: None) -> None:
+    key = "cpu/llama/sft/lora/nf4/float32/padded/fused"
+    learning.keep(home, Learned().with_measured(key, memory=1.034, seconds=0.8))
+    (check,) = (one for one in tunesmith("doctor", "--json").json["checks"] if one["group"] == "forecasts")
+    assert check["meaning"] == (
+        "llama, sft lora on nf4 in float32 on cpu, padded: memory +3.4%, time x0.80, from 1 run"
+    )
 
 
 @pytest.mark.slow

@@ -12,15 +12,12 @@ KERNEL_BYTES = 600_000
 SEEN_BY_PROBE = 2  # numbers of rows: those of the worst batch and of a usual one
 
 
-def kernel_bytes(facts: ModelFacts, rows: Rows, place: Place, *, tokens: int, trained: bool, seen: int = 0) -> int:
-    """Of all windows up to `tokens` that training will meet, without those of `seen` numbers of rows.
-
-    `trained`: the weights themselves are, which is a product more for each.
-    """
+def kernel_bytes(facts: ModelFacts, rows: Rows, place: Place, *, tokens: int, seen: int = 0) -> int:
+    """Of all windows up to `tokens` that training will meet, without those of `seen` numbers of rows."""
     if place.device != "cpu":
         return 0
     shapes = {(m.inputs, m.outputs) for m in facts.matrices if m.part in LINEAR} | {(facts.hidden_size, 0)}
-    products = len(shapes) * (3 if trained else 2)
+    products = 2 * len(shapes)  # forward and backward
     return max(0, numbers_of_rows(rows, tokens) - seen) * products * KERNEL_BYTES
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from tunesmith.recipes.models.facts import ModelFacts
@@ -67,6 +65,22 @@ def _moved(old: float, new: float | None, runs: int) -> float:
     return new if not runs else old + WEIGHT * (new - old)
 
 
-def shown(learned: Mapping[str, Correction]) -> list[tuple[str, Correction]]:
-    """Largest number of runs first, for people."""
-    return sorted(learned.items(), key=lambda item: (-item[1].runs, item[0]))
+class Taught(msgspec.Struct, frozen=True):
+    """A key in words, with what was learned for it."""
+
+    what: str
+    correction: Correction
+
+
+def taught(learned: Learned) -> list[Taught]:
+    """For people: most runs first."""
+    found = sorted(learned.corrections.items(), key=lambda item: (-item[1].runs, item[0]))
+    return [Taught(words(key), correction) for key, correction in found]
+
+
+def words(key: str) -> str:
+    """`cpu/llama/sft/lora/none/float32/packed/fused` -> `llama, sft lora in float32 on cpu`."""
+    device, family, method, tuner, quantization, dtype, *ways = key.split("/")
+    base = "" if quantization == "none" else f" on {quantization}"
+    odd = [way for way in ways if way in ("padded", "plain")]
+    return f"{family}, {method} {tuner}{base} in {dtype} on {device}" + "".join(f", {way}" for way in odd)

@@ -182,7 +182,7 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
         activations=int(kept_bytes),
         logits=logits,
         transient=int(tokens * activations.transient(facts, how)),
-        kernels=kernel_bytes(facts, rows, place, tokens=tokens, trained=not how.adapter) if how.width == 4 else 0,
+        kernels=kernel_bytes(facts, rows, place, tokens=tokens) if how.width == 4 and how.fused else 0,
         recomputed=recomputed,
         tokens=tokens,
     )

@@ -10,11 +10,16 @@ from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
 from tunesmith.recipes.spec import JobSpec
 
+# Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
-TRAINING_BYTES = 25 * MIB
+TRAINING_BYTES = 0 * MIB
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
-EXPORTING_BYTES = 40 * MIB
-VERIFYING_BYTES = 40 * MIB
+PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
+PACKED_LENGTH = 1000
+EXPORTING_BYTES = 60 * MIB
+VERIFYING_BYTES = 105 * MIB  # llama.cpp
+COMPARED_TOKENS = 320  # whose logits two models are compared by
+CONVERTED_SHARE = 0.9  # of weights outside of embeddings: freed piece by piece, some of the old is there still
 BITS = {"f16": 16.0, "bf16": 16.0, "f32": 32.0, "q8_0": 8.5}
 
 
@@ -39,7 +44,7 @@ def on(place: Place, bytes: float) -> tuple[int, int]:
 
 
 def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
-    more = memory.BITSANDBYTES_BYTES if spec.quantization != "none" else 0
+    more = unpacked(spec, facts, place)
     return on(
         place, parts.held + parts.activations + parts.logits + parts.transient + parts.kernels + TRAINING_BYTES + more
     )
@@ -58,7 +63,19 @@ def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: 
     again = parts.weights if not how.adapter else 0  # the base beside it
     transient = activations.transient(facts, how)
     working = max(scored * transient + parts.logits, asked * transient, cache + logits)
-    return on(place, parts.weights + parts.adapter + again + working + parts.kernels + EVALUATING_BYTES)
+    packing = PACKING_BYTES * min(1.0, longest / PACKED_LENGTH) if place.device == "cpu" else 0
+    more = parts.kernels + packing + EVALUATING_BYTES + unpacked(spec, facts, place)
+    return on(place, parts.weights + parts.adapter + again + working + more)
+
+
+def unpacked(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
+    """Bytes of a quantized base that stay beside it: bitsandbytes, and the mapped files where a part is used as is."""
+    if spec.quantization == "none":
+        return 0.0
+    stored = facts.parameters * memory.stored_width(facts)
+    as_is = memory.stored_width(facts) == memory.WIDTHS[memory.weights_dtype(spec, place)]
+    quantized = facts.linear_parameters * memory.stored_width(facts)
+    return memory.BITSANDBYTES_BYTES + (quantized if as_is and place.device == "cpu" and stored else 0.0)
 
 
 def needs_merging(spec: JobSpec) -> bool:
@@ -72,19 +89,30 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
     held = parts.weights if place.shared else 0
     if not needs_merging(spec):
         return int(runtime + held), 0
-    width = memory.stored_width(facts)
-    stored = facts.parameters * width
-    if spec.quantization != "none":
+    width, loaded = memory.stored_width(facts), memory.WIDTHS[memory.weights_dtype(spec, place)]
+    if spec.quantization != "none":  # loaded as it is stored; float16 is computed in float32
         float16 = facts.stored is not None and "F16" in facts.stored.dtypes
-        return int(runtime + facts.parameters * (4 if float16 else max(2.0, width)) + stored), 0
-    return int(runtime + held + stored), 0
+        base = facts.parameters * (width + 4 if float16 else width)
+        return int(runtime + held + base + compared(facts) * 3.6 + memory.BITSANDBYTES_BYTES), 0
+    changed = 0.0 if width == loaded else CONVERTED_SHARE * width * (facts.parameters - embedded(facts))
+    return int(runtime + held + max(0.0, changed)), 0
+
+
+def embedded(facts: ModelFacts) -> int:
+    return facts.vocabulary * facts.hidden_size
+
+
+def compared(facts: ModelFacts) -> float:
+    """Bytes of the logits that one model leaves for the comparison with another."""
+    return COMPARED_TOKENS * facts.vocabulary * 4.0
 
 
 def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[int, int]:
     """The merged model in float32, computed on the processor; then each file beside what it said."""
     if not any(exports.find(target)[0].kl_limits for target in spec.exports):
-        return place.runtime_bytes, 0
-    return int(place.runtime_bytes + facts.parameters * 4 + VERIFYING_BYTES), 0
+        return int(place.runtime_bytes + EXPORTING_BYTES + facts.parameters * memory.stored_width(facts)), 0
+    mapped = facts.parameters * (2.0 + 1.1)  # the largest file, and what is left of the one that was merged
+    return int(place.runtime_bytes + facts.parameters * 4 + mapped + 1.6 * compared(facts) + VERIFYING_BYTES), 0
 
 
 def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:

@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,8 +42,24 @@ def run(home: Home, machine: Machine, measured: Measured | MachineError) -> list
         "libraries": machine_checks.libraries(measured),
         "installation": (python(), engine(), versions(), llama_cpp(), converter(home), starter()),
         "runs": (disk(machine), folder(home), socket(home), daemon(home)),
+        "forecasts": forecasts(home),
     }
     return [msgspec.structs.replace(check, group=group) for group, checks in groups.items() for check in checks]
+
+
+def forecasts(home: Home) -> Iterator[Check]:
+    """What runs on this machine taught the forecasts: by how much they are corrected, kind by kind."""
+    from tunesmith.daemon.api.learning import learned
+    from tunesmith.recipes.planner.learned import taught
+
+    found = taught(learned(home))
+    for one in found:
+        correction = one.correction
+        runs = f"{correction.runs} run" + "s" * (correction.runs != 1)
+        corrected = f"memory {correction.memory - 1:+.1%}, time x{correction.seconds:.2f}"
+        yield Check("learned", OK, f"{one.what}: {corrected}, from {runs}")
+    if not found:
+        yield Check("learned", OK, "nothing yet: the first finished runs correct the forecasts of their kind")
 
 
 def python() -> Check:

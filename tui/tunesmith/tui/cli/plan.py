@@ -51,6 +51,7 @@ def plan(
     from tunesmith.daemon.api import learning
     from tunesmith.daemon.api.home import Home
     from tunesmith.recipes.errors import RecipeError, nearest
+    from tunesmith.recipes.planner import learned as corrections
     from tunesmith.recipes.planner.plans import PLANS
     from tunesmith.recipes.planner.recommend import recommend
     from tunesmith.tui import texts
@@ -69,12 +70,14 @@ def plan(
     asked = ask(home, model, data or [], method, settings or [], simulate, device)
     if write is not None:
         plan_inputs.refuse_unwritable(asked.model, model, data or [])
-    learned = None if asked.simulated else learning.learned(home)
+    learned = corrections.Learned() if asked.simulated else learning.learned(home)
     found = recommend(asked.spec, asked.explicit, asked.model.facts, asked.rows, asked.place, learned)
     if as_json:
         plan_text.print_json(asked, found)
     else:
-        plan_text.print_plans(asked, found, which)
+        chosen = found.plan(which or found.recommended or found.plans[0].key)
+        kind = corrections.key(chosen.spec, asked.model.facts, asked.place.device, chosen.forecast.dtype)
+        plan_text.print_plans(asked, found, which, learned.of(kind))
     finish(found, which, write)
 
 

@@ -19,6 +19,7 @@ from tunesmith.tui.plan_text import reason
 from tunesmith.tui.texts import t
 
 if TYPE_CHECKING:
+    from tunesmith.recipes.planner.learned import Correction
     from tunesmith.recipes.planner.plans import Plan, Recommendation
     from tunesmith.tui.cli.plan_inputs import Asked
 
@@ -67,10 +68,10 @@ def print_json(asked: Asked, found: Recommendation) -> None:
     )
 
 
-def print_plans(asked: Asked, found: Recommendation, which: str | None) -> None:
-    """`which` plan is explained: else the recommended one, else the lean."""
+def print_plans(asked: Asked, found: Recommendation, which: str | None, correction: Correction | None = None) -> None:
+    """`which` plan is explained: else the recommended one, else the lean. `correction` is that of its kind of run."""
     console = render.out()
-    for line in about(asked):
+    for line in about(asked, correction):
         console.print(line)
     console.print()
     console.print(compared(asked, found, console.width))
@@ -87,8 +88,8 @@ def print_plans(asked: Asked, found: Recommendation, which: str | None) -> None:
         console.print(Text.assemble(("\n" + t("plan.next"), "bold cyan"), f"  {following(asked)}"), soft_wrap=True)
 
 
-def about(asked: Asked) -> Iterator[Text]:
-    """What the plans are for: model, machine, rows; what is assumed or estimated is said."""
+def about(asked: Asked, correction: Correction | None) -> Iterator[Text]:
+    """What the plans are for: model, machine, rows; what is assumed, estimated or corrected is said."""
     facts, place = asked.model.facts, asked.place
     size = t("plan.model", parameters=count_text(facts.parameters), layers=facts.layers)
     yield Text.assemble((plain(asked.model.title), "bold"), f"  {size}")
@@ -98,6 +99,9 @@ def about(asked: Asked) -> Iterator[Text]:
     yield Text.assemble((plain(place.name), "bold"), f"  {device}", f"  ({t('plan.simulated')})" * asked.simulated)
     for note in asked.notes:
         yield Text.assemble(("! ", "yellow"), plain(note))
+    if correction is not None:
+        change = f"{correction.memory - 1:+.0%}"
+        yield Text(t("plan.corrected", runs=correction.runs, memory=change, seconds=f"{correction.seconds:.1f}"))
     rows = asked.rows
     values = {"rows": f"{rows.rows + rows.held_out:,}", "longest": f"{rows.longest:,}", "mean": f"{rows.mean:,.0f}"}
     if asked.sampled is None:

@@ -62,14 +62,8 @@ def run(context: Context) -> None:
         context.model.zero_grad(set_to_none=True)
     work = [core.flops(step) for step in steps]
     mean = seconds_of_mean_step(seconds, work, [step.tokens for step in steps], float(batches.tokens.mean()))
-    growing = kernel_bytes(
-        plan.facts,
-        plan.rows,
-        plan.place,
-        tokens=max(window.positions for window in steps[0]),
-        trained=not set_up.tuner.adapter,
-        seen=SEEN_BY_PROBE,
-    )
+    largest = max(window.positions for window in steps[0])
+    growing = kernel_bytes(plan.facts, plan.rows, plan.place, tokens=largest, seen=SEEN_BY_PROBE)
     forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total, growing_bytes=growing)
     context.plan = msgspec.structs.replace(plan, forecast=forecast)
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
