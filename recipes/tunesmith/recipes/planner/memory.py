@@ -22,7 +22,8 @@ MIB = 1 << 20
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 STORED_WIDTHS = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 SLACK = {"cuda": 0.06}  # of what a GPU's allocator hands out, lost between blocks
-BITSANDBYTES_BYTES = 45 * MIB
+PLAIN_TRANSIENT = 4  # of what fused layers need meanwhile: every operation has a result of its own
+BITSANDBYTES_BYTES = 60 * MIB
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,21 +107,31 @@ def longest(spec: JobSpec, rows: Rows) -> int:
     return min(rows.longest, spec.training.max_length or rows.longest)
 
 
-def window_tokens(spec: JobSpec, rows: Rows, place: Place) -> int:
-    """Of the largest window of any step: the longest row, or rows that share one.
+def step_tokens(spec: JobSpec, rows: Rows) -> tuple[float, float]:
+    """Of the smallest and the largest step that is to be reckoned with.
 
-    A step's rows are spread evenly over as few windows as hold them. Of their lengths the mean and the longest are
-    known: half of what lies between is taken for the standard deviation, and two of it for the largest step.
+    Of the lengths of rows the mean and the longest are known: half of what lies between is taken for the standard
+    deviation, and two of it to each side for the steps.
     """
-    most, size = longest(spec, rows), window_size(spec, place)
+    most = longest(spec, rows)
     count = min(spec.training.batch_size * spec.training.gradient_accumulation, max(1, rows.rows))
     mean = min(rows.mean, most)
     spread = (most - mean) * math.sqrt(count)
-    largest, usual = min(count * most, count * mean + spread), max(0.0, count * mean - spread)
+    return max(0.0, count * mean - spread), min(count * most, count * mean + spread)
+
+
+def window_tokens(spec: JobSpec, rows: Rows, place: Place) -> int:
+    """Of the largest window of any step: the longest row, or rows that share one.
+
+    A step's rows are spread evenly over as few windows as hold them.
+    """
+    most, size = longest(spec, rows), window_size(spec, place)
+    smallest, largest = step_tokens(spec, rows)
     windows = math.ceil(largest / size)
-    if windows > max(1, math.ceil(usual / size)):
+    if windows > max(1, math.ceil(smallest / size)):
         return max(most, size)  # some step has just too little for one window more
-    return max(most, min(size, math.ceil(largest / windows + (0 if windows == 1 else most - mean))))
+    uneven = 0.0 if windows == 1 else most - min(rows.mean, most)
+    return max(most, min(size, math.ceil(largest / windows + uneven)))
 
 
 def expert_bytes(facts: ModelFacts, width: float) -> float:
@@ -181,7 +192,7 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
         optimizer=state,
         activations=int(kept_bytes),
         logits=logits,
-        transient=int(tokens * activations.transient(facts, how)),
+        transient=int(tokens * activations.transient(facts, how) * (1 if how.fused else PLAIN_TRANSIENT)),
         kernels=kernel_bytes(facts, rows, place, tokens=tokens) if how.width == 4 and how.fused else 0,
         recomputed=recomputed,
         tokens=tokens,

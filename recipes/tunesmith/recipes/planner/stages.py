@@ -12,7 +12,10 @@ from tunesmith.recipes.spec import JobSpec
 
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
-TRAINING_BYTES = 0 * MIB
+STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights as large as the largest, beside it
+LIBRARIES_BYTES, LIBRARIES_FULL_FROM, LIBRARIES_SPARED = 60 * MIB, 126 * MIB, 25 * MIB
+HOLES = 0.35  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
+HEAPED_BLOCK = 2 * MIB
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
@@ -27,7 +30,7 @@ def sizes(
     spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts, correction: float
 ) -> dict[str, tuple[int, int]]:
     """Bytes (host, device) by stage."""
-    found = {"prepare": (PREPARE_BYTES, 0), "train": train(spec, facts, place, parts)}
+    found = {"prepare": (PREPARE_BYTES, 0), "train": train(spec, facts, rows, place, parts)}
     found["evaluate"] = evaluate(spec, facts, rows, place, parts)
     found["export"] = export(spec, facts, place, parts)
     found["verify"] = verify(spec, facts, rows, place)
@@ -43,11 +46,32 @@ def on(place: Place, bytes: float) -> tuple[int, int]:
     return place.runtime_bytes, int(place.context_bytes + bytes * (1 + memory.SLACK.get(place.device, 0.0)))
 
 
-def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
-    more = unpacked(spec, facts, place)
-    return on(
-        place, parts.held + parts.activations + parts.logits + parts.transient + parts.kernels + TRAINING_BYTES + more
-    )
+def train(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
+    """At the worst moment of a step."""
+    computed_at_once = parts.activations + parts.logits
+    if memory.computing(spec, place).adapter:
+        moment = parts.gradients + computed_at_once
+    else:
+        # AdamW makes two more of the largest weight while it steps; the first window of a step has no gradients yet.
+        stepping = parts.gradients + STEPPING.get(spec.training.optimizer, 2) * 4 * embedded(facts)
+        alone = memory.step_tokens(spec, rows)[1] <= memory.window_size(spec, place)
+        moment = max(stepping, computed_at_once + (0 if alone else parts.gradients))
+    held = parts.weights + parts.adapter + parts.optimizer
+    more = unpacked(spec, facts, place) + parts.transient + parts.kernels
+    return on(place, held + moment + more + holes(facts, place, parts))
+
+
+def holes(facts: ModelFacts, place: Place, parts: Parts) -> float:
+    """Bytes between the blocks of a heap, and libraries' own: with a model of some size they use more (CPU)."""
+    if place.device != "cpu":
+        return 0.0
+    filled = min(1.0, parts.weights / LIBRARIES_FULL_FROM)
+    return LIBRARIES_BYTES * filled - LIBRARIES_SPARED + (HOLES * heaped(facts, parts) if parts.adapter else 0.0)
+
+
+def heaped(facts: ModelFacts, parts: Parts) -> float:
+    """Bytes of activations in blocks of the heap: larger ones lie outside."""
+    return parts.activations * min(1.0, HEAPED_BLOCK / max(1.0, 4.0 * parts.tokens * facts.hidden_size))
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
@@ -65,6 +89,8 @@ def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: 
     working = max(scored * transient + parts.logits, asked * transient, cache + logits)
     packing = PACKING_BYTES * min(1.0, longest / PACKED_LENGTH) if place.device == "cpu" else 0
     more = parts.kernels + packing + EVALUATING_BYTES + unpacked(spec, facts, place)
+    if place.device == "cpu" and parts.adapter:
+        more += HOLES * heaped(facts, parts)  # what training left behind
     return on(place, parts.weights + parts.adapter + again + working + more)
 
 
@@ -94,8 +120,10 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
         float16 = facts.stored is not None and "F16" in facts.stored.dtypes
         base = facts.parameters * (width + 4 if float16 else width)
         return int(runtime + held + base + compared(facts) * 3.6 + memory.BITSANDBYTES_BYTES), 0
-    changed = 0.0 if width == loaded else CONVERTED_SHARE * width * (facts.parameters - embedded(facts))
-    return int(runtime + held + max(0.0, changed)), 0
+    if width == loaded:
+        return int(runtime + held), 0
+    converted = max(embedded(facts), CONVERTED_SHARE * (facts.parameters - embedded(facts)))
+    return int(runtime + held + width * converted), 0
 
 
 def embedded(facts: ModelFacts) -> int:
