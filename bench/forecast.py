@@ -1,6 +1,6 @@
 """Forecasts beside the truth: real workers on this machine, their memory and time as planned, as probed and as it was.
 
-    python bench/forecast.py [--only TEXT] [--jobs 2] [--json FILE]
+    python bench/forecast.py [--only TEXT | --only NAME,NAME] [--jobs 2] [--json FILE]
 
 Prints a row a configuration and, at the end, medians and worst errors: of training by the forecast from model and data
 ("counted"), of training after the probe ("probed"), and of the whole run. A negative error is a forecast that was too
@@ -306,7 +306,8 @@ def main(only: str = "", jobs: int = 1, json_file: Path | None = None) -> None:
     starter = Home.find().models / "starter"
     if not (starter / "config.json").is_file():
         raise SystemExit("There is no starter model yet: run `tunesmith quickstart` first.")
-    cases = [case for case in CASES if only in case.name]
+    names = [name.strip() for name in only.split(",")]
+    cases = [case for case in CASES if case.name in names or (len(names) == 1 and only in case.name)]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
     def run(place: int) -> Outcome:

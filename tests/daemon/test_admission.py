@@ -39,7 +39,7 @@ async def test_it_waits_says_for_what_and_starts_once_memory_is_free(daemon: Dae
     await daemon.submit("steps=1")
     view, waiting = await until_waiting(daemon, 1)
     assert view.state == "queued" and not (daemon.home.job(1) / "worker-1.json").exists()
-    assert (waiting.what, waiting.free) == ("host", FREE) and 1.0 * GB < waiting.needed < 1.6 * GB
+    assert (waiting.what, waiting.free) == ("host", FREE) and 1.5 * GB < waiting.needed < 2.0 * GB
     daemon.room()
     view = await daemon.until(1, "finished")
     assert view.attempt == 1
@@ -134,7 +134,7 @@ async def test_the_way_out_names_values_that_were_forecast(daemon: DaemonProcess
     await daemon.submit("steps=1", rows=rows)
     view = await daemon.until(1, "failed")
     assert view.error is not None
-    assert re.match(r"It would fit with .*quantization: nf4 \(needs 1\.\d GB\)", view.error.hint)
+    assert re.match(r"It would fit with .*quantization: nf4 \(needs \d\.\d GB\)", view.error.hint)
     assert view.forecast is not None and view.forecast.level == "counted"
 
 

@@ -70,7 +70,7 @@ def test_the_lean_plan_leaves_an_outlier_out_but_not_a_row_hardly_longer_than_th
 
 def test_where_memory_is_short_rows_are_cut_to_a_power_of_two_and_not_below_the_mean() -> None:
     rows = rows_of(longest=60_000, percentile_99=60_000, mean=1500.0)
-    plan = planned(SEVEN, rows, a_place("rtx-3060", 10)).plan("balanced")
+    plan = planned(SEVEN, rows, a_place("rtx-3060", 11)).plan("balanced")
     length, code = said(plan)["training.max_length"]
     assert code == "length_memory" and int(length) in rules().lengths.shorter and int(length) >= 2048
     assert plan.fit.verdict == "fits"

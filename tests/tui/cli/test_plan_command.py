@@ -50,7 +50,8 @@ def test_it_fits_into_a_narrow_terminal(tunesmith: Any, monkeypatch: pytest.Monk
     monkeypatch.setenv("TERM", "dumb")
     ran = tunesmith("plan", *SEVEN, "--simulate", "t4")
     text = [line for line in ran.out.splitlines() if "\x1b" not in line]
-    assert text and max(map(len, text)) <= 80
+    # But for the command to go on with: it is to be copied whole.
+    assert text and max(len(line) for line in text if "--write" not in line) <= 80
 
 
 def test_json_has_the_whole_recommendation(tunesmith: Any) -> None:

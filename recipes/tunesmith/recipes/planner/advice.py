@@ -141,7 +141,8 @@ def _smaller(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Iter
     longest = memory.longest(spec, rows)
     if spec.training.window is not None and spec.training.window > max(8, longest):
         yield (f"training.window: {max(8, longest)}",), training(window=max(8, longest))
-    if spec.training.checkpointing != "full":
+    told = {change.key for change in changes} if len(changes) == 1 else set()
+    if spec.training.checkpointing != "full" and "training.gradient_checkpointing" not in told:
         yield ("training.gradient_checkpointing: full",), training(gradient_checkpointing="full")
     if spec.training.optimizer == "adamw" and place.device in optimizers.cards()["adamw_8bit"].devices:
         yield ("training.optimizer: adamw_8bit",), training(optimizer="adamw_8bit")

@@ -17,7 +17,7 @@ ASSUMED, COUNTED, PROBED = "assumed", "counted", "probed"  # how sure it is
 MEMORY_SPREAD = {ASSUMED: (0.25, 0.35), COUNTED: (0.08, 0.08), PROBED: (0.04, 0.03)}
 TIME_SPREAD = {ASSUMED: (0.6, 1.5), COUNTED: (0.4, 0.6), PROBED: (0.12, 0.12)}
 # What comes to be resident after the probe: holes between blocks.
-GROWTH = 0.03
+GROWTH = 0.012
 UNKNOWN_ARCHITECTURE = 0.25  # more, where its layers had to be taken for ordinary ones
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tunesmith.recipes import exports
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
+from tunesmith.recipes.planner.kernels import SEEN_BY_PROBE, kernel_bytes
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
@@ -13,15 +14,18 @@ from tunesmith.recipes.spec import JobSpec
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
 STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights as large as the largest, beside it
-LIBRARIES_BYTES, LIBRARIES_FULL_FROM, LIBRARIES_SPARED = 60 * MIB, 126 * MIB, 25 * MIB
+LIBRARIES_BYTES, LIBRARIES_FULL_FROM, LIBRARIES_SPARED = 60 * MIB, 126 * MIB, 15 * MIB
 HOLES = 0.35  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
 HEAPED_BLOCK = 2 * MIB
+STRADDLING = 0.6  # of activations that lie in the heap in smaller windows only
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
 EXPORTING_BYTES = 60 * MIB
 VERIFYING_BYTES = 105 * MIB  # llama.cpp
+MAPPED_BYTES = 1 << 30  # of files that are counted as needed
 COMPARED_TOKENS = 320  # whose logits two models are compared by
+QUANTIZED_MERGE = 1.08  # of the base loaded anew for it, with what its adapter adds
 CONVERTED_SHARE = 0.9  # of weights outside of embeddings: freed piece by piece, some of the old is there still
 BITS = {"f16": 16.0, "bf16": 16.0, "f32": 32.0, "q8_0": 8.5}
 
@@ -30,7 +34,8 @@ def sizes(
     spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts, correction: float
 ) -> dict[str, tuple[int, int]]:
     """Bytes (host, device) by stage."""
-    found = {"prepare": (PREPARE_BYTES, 0), "train": train(spec, facts, rows, place, parts)}
+    found = {"prepare": (PREPARE_BYTES, 0), "probe": load(spec, facts, place, parts)}
+    found["train"] = train(spec, facts, place, parts)
     found["evaluate"] = evaluate(spec, facts, rows, place, parts)
     found["export"] = export(spec, facts, place, parts)
     found["verify"] = verify(spec, facts, rows, place)
@@ -46,16 +51,21 @@ def on(place: Place, bytes: float) -> tuple[int, int]:
     return place.runtime_bytes, int(place.context_bytes + bytes * (1 + memory.SLACK.get(place.device, 0.0)))
 
 
-def train(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
+def load(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
+    """The model is read: its mapped files lie beside it until all of it is converted. The probe's steps are training's."""
+    host, device = on(place, parts.weights)
+    stored = facts.parameters * memory.stored_width(facts)
+    converted = memory.stored_width(facts) != memory.WIDTHS[memory.weights_dtype(spec, place)]
+    mapped = CONVERTED_SHARE * stored if converted else 0.0
+    return int(host + (mapped if place.shared else min(MAPPED_BYTES, mapped))), device
+
+
+def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
     """At the worst moment of a step."""
-    computed_at_once = parts.activations + parts.logits
-    if memory.computing(spec, place).adapter:
-        moment = parts.gradients + computed_at_once
-    else:
-        # AdamW makes two more of the largest weight while it steps; the first window of a step has no gradients yet.
-        stepping = parts.gradients + STEPPING.get(spec.training.optimizer, 2) * 4 * embedded(facts)
-        alone = memory.step_tokens(spec, rows)[1] <= memory.window_size(spec, place)
-        moment = max(stepping, computed_at_once + (0 if alone else parts.gradients))
+    # Gradients come as activations go, but few fit where those were.
+    moment = parts.gradients + parts.activations + parts.logits
+    if not memory.computing(spec, place).adapter:  # while AdamW steps it makes two more of the largest weight
+        moment = max(moment, parts.gradients + STEPPING.get(spec.training.optimizer, 2) * 4 * embedded(facts))
     held = parts.weights + parts.adapter + parts.optimizer
     more = unpacked(spec, facts, place) + parts.transient + parts.kernels
     return on(place, held + moment + more + holes(facts, place, parts))
@@ -74,13 +84,29 @@ def heaped(facts: ModelFacts, parts: Parts) -> float:
     return parts.activations * min(1.0, HEAPED_BLOCK / max(1.0, 4.0 * parts.tokens * facts.hidden_size))
 
 
+def growing(facts: ModelFacts, rows: Rows, place: Place, *, tokens: int, activations_bytes: float) -> int:
+    """Bytes that come to a process after its worst window of `tokens`: what smaller windows keep where that did not.
+
+    Kernels for their numbers of rows; and heap, for blocks that were large enough to lie outside of it.
+    """
+    if place.device != "cpu":
+        return 0
+    apart = 0.0
+    for width in (facts.hidden_size, facts.intermediate_size):
+        limit = HEAPED_BLOCK / max(1.0, 4.0 * width)
+        if limit < tokens:
+            apart += activations_bytes / 2 * limit / tokens
+            break  # where narrow blocks lie outside wide ones do too, in every window
+    return int(kernel_bytes(facts, rows, place, tokens=tokens, seen=SEEN_BY_PROBE) + STRADDLING * apart)
+
+
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
     """Rows are scored in windows as they were trained in, and questions answered many at once."""
     how = memory.computing(spec, place)
     longest, mean = memory.longest(spec, rows), min(rows.mean, memory.longest(spec, rows))
     scored = min(computed.EVALUATED_ROWS * mean, max(parts.tokens, longest))
     at_once = min(computed.EVALUATED_ROWS, spec.evaluation.answers, rows.held_out)
-    asked = at_once * max(0.0, longest - mean * rows.trained_share)  # tokens of prompts, padded
+    asked = at_once * longest * (1 - rows.trained_share)  # tokens of prompts, padded to the longest
     written = at_once * (longest + spec.evaluation.max_new_tokens)
     cache = facts.kv_cache_bytes(1, how.width) * written
     logits = at_once * facts.vocabulary * 4 * 2
@@ -118,7 +144,7 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
     width, loaded = memory.stored_width(facts), memory.WIDTHS[memory.weights_dtype(spec, place)]
     if spec.quantization != "none":  # loaded as it is stored; float16 is computed in float32
         float16 = facts.stored is not None and "F16" in facts.stored.dtypes
-        base = facts.parameters * (width + 4 if float16 else width)
+        base = facts.parameters * (width + 4 if float16 else QUANTIZED_MERGE * width)
         return int(runtime + held + base + compared(facts) * 3.6 + memory.BITSANDBYTES_BYTES), 0
     if width == loaded:
         return int(runtime + held), 0
@@ -138,8 +164,10 @@ def compared(facts: ModelFacts) -> float:
 def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[int, int]:
     """The merged model in float32, computed on the processor; then each file beside what it said."""
     if not any(exports.find(target)[0].kl_limits for target in spec.exports):
-        return int(place.runtime_bytes + EXPORTING_BYTES + facts.parameters * memory.stored_width(facts)), 0
-    mapped = facts.parameters * (2.0 + 1.1)  # the largest file, and what is left of the one that was merged
+        merged = facts.parameters * memory.stored_width(facts) if needs_merging(spec) else 0.0
+        return int(place.runtime_bytes + EXPORTING_BYTES + min(MAPPED_BYTES, merged)), 0
+    # The largest file, and what is left of the one that was merged. Where memory is short the system takes it back.
+    mapped = min(MAPPED_BYTES, facts.parameters * (2.0 + 1.1))
     return int(place.runtime_bytes + facts.parameters * 4 + mapped + 1.6 * compared(facts) + VERIFYING_BYTES), 0
 
 

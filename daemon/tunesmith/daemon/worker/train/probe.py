@@ -23,7 +23,7 @@ from tunesmith.daemon.worker.train import checkpoint, memory
 from tunesmith.daemon.worker.train.core import Core
 from tunesmith.daemon.worker.train.run import let_go
 from tunesmith.recipes import planner
-from tunesmith.recipes.planner.kernels import SEEN_BY_PROBE, kernel_bytes
+from tunesmith.recipes.planner import stages
 
 LEAST_STEPS = 12  # of a run that is probed: a shorter one shows by itself
 LOOKED_AT = 4000  # batches
@@ -63,7 +63,8 @@ def run(context: Context) -> None:
     work = [core.flops(step) for step in steps]
     mean = seconds_of_mean_step(seconds, work, [step.tokens for step in steps], float(batches.tokens.mean()))
     largest = max(window.positions for window in steps[0])
-    growing = kernel_bytes(plan.facts, plan.rows, plan.place, tokens=largest, seen=SEEN_BY_PROBE)
+    kept = next((part.bytes for part in plan.forecast.parts if part.key == "activations"), 0)
+    growing = stages.growing(plan.facts, plan.rows, plan.place, tokens=largest, activations_bytes=kept)
     forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total, growing_bytes=growing)
     context.plan = msgspec.structs.replace(plan, forecast=forecast)
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
