@@ -21,6 +21,11 @@ def kernel_bytes(facts: ModelFacts, rows: Rows, place: Place, *, tokens: int, se
     return max(0, numbers_of_rows(rows, tokens) - seen) * products * KERNEL_BYTES
 
 
+def seen_by_probe(rows: Rows, tokens: int) -> int:
+    """Of those, how many a few steps have: rows that share windows are spread evenly over several."""
+    return max(SEEN_BY_PROBE, numbers_of_rows(rows, tokens) // 2 if tokens > rows.longest else 0)
+
+
 def numbers_of_rows(rows: Rows, tokens: int) -> int:
     """How many numbers of rows windows have: from the shortest usual one to `tokens`."""
     below = max(0.0, 2 * rows.mean - rows.longest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunesmith.recipes import exports
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
-from tunesmith.recipes.planner.kernels import SEEN_BY_PROBE, kernel_bytes
+from tunesmith.recipes.planner.kernels import kernel_bytes, seen_by_probe
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
@@ -17,7 +17,6 @@ STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights a
 LIBRARIES_BYTES, LIBRARIES_FULL_FROM, LIBRARIES_SPARED = 60 * MIB, 126 * MIB, 15 * MIB
 HOLES = 0.35  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
 HEAPED_BLOCK = 2 * MIB
-STRADDLING = 0.6  # of activations that lie in the heap in smaller windows only
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
@@ -52,7 +51,7 @@ def on(place: Place, bytes: float) -> tuple[int, int]:
 
 
 def load(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
-    """The model is read: its mapped files lie beside it until all of it is converted. The probe's steps are training's."""
+    """The model is read: its mapped files lie beside it until all is converted. The probe's steps are training's."""
     host, device = on(place, parts.weights)
     stored = facts.parameters * memory.stored_width(facts)
     converted = memory.stored_width(facts) != memory.WIDTHS[memory.weights_dtype(spec, place)]
@@ -84,20 +83,25 @@ def heaped(facts: ModelFacts, parts: Parts) -> float:
     return parts.activations * min(1.0, HEAPED_BLOCK / max(1.0, 4.0 * parts.tokens * facts.hidden_size))
 
 
-def growing(facts: ModelFacts, rows: Rows, place: Place, *, tokens: int, activations_bytes: float) -> int:
+def growing(
+    spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, *, tokens: int, activations_bytes: float
+) -> int:
     """Bytes that come to a process after its worst window of `tokens`: what smaller windows keep where that did not.
 
     Kernels for their numbers of rows; and heap, for blocks that were large enough to lie outside of it.
     """
     if place.device != "cpu":
         return 0
+    kernels = 0
+    if spec.training.fused and memory.dtype_of(spec, place) == "float32":
+        kernels = kernel_bytes(facts, rows, place, tokens=tokens, seen=seen_by_probe(rows, tokens))
     apart = 0.0
     for width in (facts.hidden_size, facts.intermediate_size):
         limit = HEAPED_BLOCK / max(1.0, 4.0 * width)
         if limit < tokens:
             apart += activations_bytes / 2 * limit / tokens
             break  # where narrow blocks lie outside wide ones do too, in every window
-    return int(kernel_bytes(facts, rows, place, tokens=tokens, seen=SEEN_BY_PROBE) + STRADDLING * apart)
+    return int(kernels + apart)
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
