@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.recipes import models, planner, spec
+from tunesmith.recipes import methods, models, planner, spec
 from tunesmith.recipes.models import catalogue
 from tunesmith.recipes.planner import Place, Rows, computed, forecast, memory, probed
 
@@ -163,3 +163,19 @@ def test_a_gguf_has_its_size_by_type_and_disk_holds_everything_at_once() -> None
 def test_models_read_from_a_folder_know_how_their_weights_are_stored() -> None:
     stored = models.Stored(QWEN.parameters, QWEN.parameters * 2, ("BF16",), 1)
     assert memory.stored_width(msgspec.structs.replace(QWEN, stored=stored)) == 2.0
+
+
+def test_pairs_of_answers_are_twice_the_rows_and_a_reference_is_a_copy_only_of_what_is_trained_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As DPO has it: a method says so in its card, and nothing else changes."""
+    pairs = msgspec.structs.replace(methods.cards()["sft"], sequences=2, reference=True)
+    rows = Rows(rows=1000, longest=60, mean=40.0)  # two of them fill no window
+    adapter, full = job(training={"batch_size": 1}), job(training={"batch_size": 1}, tuner={"kind": "full"})
+    before = [forecast(one, QWEN, rows, place()) for one in (adapter, full)]
+    monkeypatch.setattr(methods, "cards", lambda: {"sft": pairs})
+    after = [forecast(one, QWEN, rows, place()) for one in (adapter, full)]
+    assert before[0].tokens < after[0].tokens <= 2 * before[0].tokens
+    assert part(after[0], "weights") == part(before[0], "weights"), "the adapter is switched off for it"
+    assert part(after[1], "weights") == 2 * part(before[1], "weights")
+    assert after[0].step_seconds == pytest.approx(before[0].step_seconds * 2 * 4 / 3)

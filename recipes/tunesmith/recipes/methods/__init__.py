@@ -35,6 +35,9 @@ class Method(msgspec.Struct, frozen=True):
     `data(collate)` is a torch DataLoader that collates the rows of one optimizer step: pairs of ids (length,) int32 and
     mask (length,) bool, True where a token is trained. `arguments` are trainer arguments. A trainer logs the sums
     num_tokens, num_positions, num_labels, num_right and num_flops since it began.
+
+    `sequences` of a row are computed (2 for a chosen and a rejected answer); with `reference` the model as it was
+    before training is asked about them too: the one below an adapter, else a copy of its own.
     """
 
     key: str
@@ -45,6 +48,8 @@ class Method(msgspec.Struct, frozen=True):
     example: str
     knobs: tuple[Field, ...]
     trainer: Callable[[Any, Any, Data, Mapping[str, Any], Mapping[str, Any], list[Any], Core], Any]
+    sequences: int = 1
+    reference: bool = False
 
 
 @cache

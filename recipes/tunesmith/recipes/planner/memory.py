@@ -9,7 +9,7 @@ import math
 
 import msgspec
 
-from tunesmith.recipes import optimizers, quants, tuners
+from tunesmith.recipes import methods, optimizers, quants, tuners
 from tunesmith.recipes.models.facts import EXPERT, LINEAR, ROUTER, ModelFacts
 from tunesmith.recipes.planner import activations, computed
 from tunesmith.recipes.planner.activations import Computing
@@ -115,6 +115,7 @@ def step_tokens(spec: JobSpec, rows: Rows) -> tuple[float, float]:
     """
     most = longest(spec, rows)
     count = min(spec.training.batch_size * spec.training.gradient_accumulation, max(1, rows.rows))
+    count *= methods.cards()[spec.method["kind"]].sequences
     mean = min(rows.mean, most)
     spread = (most - mean) * math.sqrt(count)
     return max(0.0, count * mean - spread), min(count * most, count * mean + spread)
@@ -161,6 +162,8 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
     labels = max(1.0, tokens * rows.trained_share)
     trained = trained_parameters(spec, facts)
     weights = weight_bytes(facts, WIDTHS[weights_dtype(spec, place)], spec.quantization)
+    if methods.cards()[spec.method["kind"]].reference and not how.adapter:
+        weights *= 2  # the model as it was, beside the one that is trained
     adapter = trained * 4 if how.adapter else 0
     optimizer = optimizers.cards()[spec.training.optimizer]
     state = int(trained * optimizer.state_bytes)

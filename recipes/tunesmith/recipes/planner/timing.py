@@ -6,6 +6,7 @@ import math
 
 import msgspec
 
+from tunesmith.recipes import methods
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import memory
 from tunesmith.recipes.planner.memory import Parts
@@ -56,6 +57,8 @@ def times(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Par
     tokens = mean * rows.rows * spec.training.epochs
     work = tokens * (token_flops(spec, facts, mean) + rows.trained_share * head_flops(spec, facts))
     work *= 1 + parts.recomputed / max(1, facts.layers) / 3
+    method = methods.cards()[spec.method["kind"]]
+    work *= method.sequences * (4 / 3 if method.reference else 1)  # the reference is computed forward only
     training = work / rate * correction
     scored = rows.held_out * mean * 2 * (2.0 * facts.active_parameters) / rate
     answered = 2 * min(rows.held_out, spec.evaluation.answers) * min(rows.answer, spec.evaluation.max_new_tokens)

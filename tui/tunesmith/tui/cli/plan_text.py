@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tunesmith.recipes.planner import inference
 from tunesmith.recipes.planner.fit import FITS
 from tunesmith.recipes.spec import STARTER
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
@@ -19,6 +20,7 @@ from tunesmith.tui.plan_text import reason
 from tunesmith.tui.texts import t
 
 if TYPE_CHECKING:
+    from tunesmith.recipes.planner.inference import Chat
     from tunesmith.recipes.planner.learned import Correction
     from tunesmith.recipes.planner.plans import Plan, Recommendation
     from tunesmith.tui.cli.plan_inputs import Asked
@@ -36,6 +38,7 @@ PARTS = {
 VERDICTS = {"fits": ("✓", "green"), "tight": ("!", "yellow"), "not": ("✗", "red")}
 LABEL = 13  # cells of the first column
 EXPLICIT = "*"
+CHAT_TOKENS = 4096  # the context that a chat with the export has
 LONG_S = 2 * 86400.0  # a run that takes longer wants another model or machine
 
 
@@ -49,6 +52,7 @@ def print_json(asked: Asked, found: Recommendation) -> None:
             "seconds": plan.forecast.seconds,
             "seconds_range": plan.forecast.seconds_range,
             "disk_bytes": plan.forecast.disk_bytes,
+            "chat_bytes": chat.bytes if (chat := chatting(asked, plan)) else None,
         }
         for plan in found.plans
     ]
@@ -133,9 +137,19 @@ def compared(asked: Asked, found: Recommendation, width: int) -> Table:
     table.add_row(t("plan.row_peak"), *(Text(peak(plan)) for plan in found.plans))
     table.add_row(t("plan.row_time"), *(Text(times(plan)) for plan in found.plans))
     table.add_row(t("plan.row_disk"), *(Text(bytes_text(plan.forecast.disk_bytes)) for plan in found.plans))
+    chats = [chatting(asked, plan) for plan in found.plans]
+    if any(chats):
+        table.add_row(t("plan.row_chat"), *(Text(bytes_text(chat.bytes) if chat else "-") for chat in chats))
     for name, values in settings(found):
         table.add_row(name, *values)
     return table
+
+
+def chatting(asked: Asked, plan: Plan) -> Chat | None:
+    """What the smallest file that a plan exports takes to chat with; None where there is none."""
+    variants = [target.partition(":")[2] for target in plan.spec.exports if target.startswith("gguf:")]
+    chats = [inference.chat(asked.model.facts, variant, CHAT_TOKENS) for variant in variants]
+    return min(chats, key=lambda chat: chat.bytes, default=None)
 
 
 def settings(found: Recommendation) -> Iterator[tuple[str, list[Text]]]:
