@@ -40,14 +40,19 @@ def test_freed_memory_stays_until_it_is_released() -> None:
         "resident = lambda: psutil.Process().memory_info().rss >> 20\n"
         "assert processor.keep_freed_memory()\n"
         "import numpy\n"
-        "blocks = [numpy.ones(4 << 20, numpy.uint8) for _ in range(25)]\n"
+        "before = resident()\n"
+        "large = [numpy.ones(4 << 20, numpy.uint8) for _ in range(25)]\n"
+        "del large\n"
+        "print(resident() - before)\n"
+        "small = [numpy.ones(1 << 20, numpy.uint8) for _ in range(100)]\n"
         "held = resident()\n"
-        "del blocks\n"
+        "del small\n"
         "kept = resident()\n"
         "processor.release_freed_memory()\n"
         "print(held, kept, resident())\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    held, kept, released = map(int, done.stdout.split())
+    left, held, kept, released = map(int, done.stdout.split())
+    assert left < 10, "large blocks lie outside of the heap: they leave no holes"
     assert kept > held - 10
     assert released < held - 90

@@ -62,7 +62,7 @@ def test_an_adapter_of_a_base_in_4_bits_learns_and_is_merged_into_the_whole_base
     import torch
 
     context = make_context(**parts(tiny_model, tmp_path, quantization="nf4"))
-    for module in (prepare, run, evaluate):
+    for module in (prepare, set_up, run, evaluate):
         module.run(context)
     events = told(context)
     assert losses(events)[-1] < losses(events)[0]
@@ -98,7 +98,7 @@ def test_full_fine_tuning_trains_every_weight_and_compares_with_the_real_base(
     import torch
 
     context = make_context(**parts(tiny_model, tmp_path, tuner={"kind": "full"}))
-    for module in (prepare, run):
+    for module in (prepare, set_up, run):
         module.run(context)
     ids = list(range(5, 30))
     original = load.model(tiny_model, "cpu", torch.float32)
