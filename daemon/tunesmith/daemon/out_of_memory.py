@@ -35,12 +35,10 @@ def killed(record: WorkerRecord, returncode: int | None, stage: str, kills: int 
     """Whether a worker without a last word was ended by the system because memory ran out.
 
     `returncode` None: of a worker that another daemon started. `kills` is how often the system has done so by now;
-    where it does not count, a SIGKILL that nobody here sent is taken for it.
+    where it does not count, nobody can tell it from a kill of somebody's.
     """
-    if stage not in STAGES:
+    if stage not in STAGES or kills is None or record.memory_kills is None:
         return False
-    if kills is None or record.memory_kills is None:
-        return returncode == -signal.SIGKILL
     return returncode in (None, -signal.SIGKILL) and kills > record.memory_kills
 
 
