@@ -151,3 +151,41 @@ def test_what_a_run_took_corrects_the_next_forecast_of_its_kind(
     assert first is not None and again.plan is not None
     assert again.plan.forecast.corrected_by == 1
     assert again.plan.forecast.uncorrected_bytes == pytest.approx(first.forecast.uncorrected_bytes, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "work", "tokens", "mean", "expected"),
+    [
+        ((2.0, 1.0), (200.0, 100.0), (400, 200), 300.0, 1.5),  # a step without overhead: time goes with the tokens
+        ((1.5, 1.0), (200.0, 100.0), (400, 200), 300.0, 1.25),  # half of the smaller one is there for any step
+        ((1.1, 1.0), (110.0, 100.0), (220, 200), 100.0, 0.5),  # too alike to tell: all of it goes with the tokens
+        ((0.8, 1.0), (200.0, 100.0), (400, 200), 200.0, 1.0),  # a hiccup in the smaller one
+    ],
+)
+def test_a_mean_step_lies_between_the_worst_and_the_usual(
+    seconds: tuple[float, float], work: tuple[float, float], tokens: tuple[int, int], mean: float, expected: float
+) -> None:
+    found = probe.seconds_of_mean_step(seconds, work, tokens, mean)
+    assert found == pytest.approx(expected * (1 + probe.AROUND))
+
+
+def test_the_worst_batch_has_the_largest_window_and_the_usual_one_the_mean_of_tokens(
+    tiny_model: Path, tmp_path: Path, another: Another
+) -> None:
+    context = another(stopped.parts(tiny_model, tmp_path))
+    for module in (prepare, set_up):
+        module.run(context)
+    feed, core = context.prepared.feed, context.core
+    chosen = probe.choose(feed, core)
+
+    def windows(batch: probe.Batch) -> int:
+        return max(window.positions for window in core.step([feed.sequence(*row) for row in batch]))
+
+    def tokens(batch: probe.Batch) -> int:
+        return sum(len(feed.sequence(*row)[0]) for row in batch)
+
+    batches = list(feed.batches(0))
+    assert windows(chosen.worst) == max(map(windows, batches))
+    assert chosen.tokens.tolist() == [tokens(batch) for batch in batches]
+    apart = [abs(tokens(batch) - chosen.tokens.mean()) for batch in batches]
+    assert abs(tokens(chosen.usual) - chosen.tokens.mean()) == min(apart)

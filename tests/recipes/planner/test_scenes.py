@@ -127,7 +127,7 @@ def test_of_two_a100_one_trains_and_much_data_trains_all_weights_of_a_small_mode
 
 def test_of_an_h200_with_100_gb_taken_only_what_is_free_is_planned_with(see: See) -> None:
     place = place_around(see(SYSTEM + h200("free 50754820096"))[0])
-    assert place.used_by_others == "other processes use 100.0 GB"
+    assert place.used_by_others == 100 * 10**9
     for model in (SEVEN, EIGHT, SMALL, TINY):
         assert base_of(model, place) == {"lean": LEAN, "balanced": WHOLE, "best": WHOLE}
         assert all(plan.forecast.device_high_bytes <= 50754820096 for plan in planned(model, place).plans)

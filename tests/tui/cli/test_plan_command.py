@@ -166,3 +166,17 @@ def test_a_plan_takes_no_longer_than_a_person_notices(tunesmith: Any) -> None:
     began = time.monotonic()
     tunesmith("plan", *SEVEN, "--simulate", "rtx-4090", "--json")
     assert time.monotonic() - began < 10, "measured 0.4 s idle; what counts is that nothing is loaded or fetched"
+
+
+def test_a_file_of_broken_rows_is_not_said_to_be_empty(tunesmith: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken rows.jsonl"
+    broken.write_text('{"messages": [oops\nnot json\n')
+    ran = tunesmith("plan", *SEVEN, "--data", str(broken), "--simulate", "rtx-4090")
+    assert ran.code == 1 and f"No row of {broken} can be used" in ran.err.replace("\n", " ")
+    assert "tunesmith data check" in ran.err
+
+
+def test_the_command_to_go_on_with_names_the_data_that_were_given(tunesmith: Any, rows: Path) -> None:
+    ran = tunesmith("plan", "--model", "starter", "--data", str(rows))
+    (line,) = (line for line in ran.out.splitlines() if "--write" in line)
+    assert f"tunesmith plan --model starter --data {rows} --write recipe.yaml" in line

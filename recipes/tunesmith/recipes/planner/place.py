@@ -6,7 +6,6 @@ import msgspec
 
 from tunesmith.recipes.machine import Device, Machine
 from tunesmith.recipes.measured import Measured
-from tunesmith.recipes.units import bytes_text
 
 MIB = 1 << 20
 # What a worker's process takes with its libraries loaded and no model in it. Measured: python 3.11, torch 2.13 for
@@ -48,10 +47,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return self.device in ("cpu", "mps")
 
     @property
-    def used_by_others(self) -> str:
-        """`other processes use 2.1 GB`; empty where nothing does."""
+    def used_by_others(self) -> int:
+        """Bytes of the device that are not free; 0 where these are hardly any."""
         used = self.memory_bytes - self.free_bytes
-        return f"other processes use {bytes_text(used)}" if used > 0.02 * self.memory_bytes else ""
+        return used if used > 0.02 * self.memory_bytes else 0
 
 
 def place_of(machine: Machine, measured: Measured | None = None, device: str = "auto") -> Place:

@@ -120,7 +120,7 @@ def notes(machine: Machine, place: Place, *, key: bool = False) -> tuple[str, ..
     if place.device != "cpu" and len(alike) > 1:
         said.append(t("plan.one_of_several", devices=len(alike)))
     if place.used_by_others and not key:
-        said.append(t("plan.used_by_others", bytes=bytes_text(place.memory_bytes - place.free_bytes)))
+        said.append(t("plan.used_by_others", bytes=bytes_text(place.used_by_others)))
     return tuple(said)
 
 

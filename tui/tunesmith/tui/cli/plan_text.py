@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -241,5 +242,6 @@ def following(asked: Asked) -> str:
     if asked.spec.model.source == STARTER and asked.model.folder is None and not asked.model.title.startswith(STARTER):
         return t("plan.next_folder")
     model = STARTER if asked.spec.model.source == STARTER else asked.model.title
-    data = "" if asked.sampled else " --data FILE"
-    return f"tunesmith plan --model {model}{data} --write recipe.yaml"
+    given = [source.path for source in asked.spec.data.sources] if asked.sampled else ["FILE"]
+    data = "".join(f" --data {shlex.quote(path)}" for path in given)
+    return f"tunesmith plan --model {shlex.quote(model)}{data} --write recipe.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def lengths(paths: Sequence[str], model: str | None, trained: str = "assistant",
     files = sources.find(paths)
     known = recognised(files, shape, {})
     if known.shape is None:
-        raise known.problem or DataError(f"{paths[0]} has no rows", "Check it: tunesmith data check FILE.")
+        raise known.problem or nothing_usable(paths)
     settings = Settings(shape=known.shape, model=model, trained=trained, keep_samples=0 if model else ALL)
     found, looked_at, read, bytes_read = Lengths(), 0, 0, 0
     whole = sum(Path(file.path).stat().st_size for file in files) <= WHOLE_BYTES
@@ -62,12 +63,16 @@ def lengths(paths: Sequence[str], model: str | None, trained: str = "assistant",
             found.add(examined.lengths, examined.trained)
     tokens = found.summary()
     if tokens is None:
-        raise DataError(f"No row of {paths[0]} can be used", f"See why: tunesmith data check {paths[0]}.")
+        raise nothing_usable(paths)
     if whole:
         return Sampled(looked_at, looked_at, tokens, model is not None)
     by_bytes = read * sum(Path(file.path).stat().st_size for file in files) / bytes_read if bytes_read else 0
     there = by_bytes if all(file.format == "jsonl" for file in files) else most_rows(files) or 0
     return Sampled(max(looked_at, round(there * looked_at / max(1, read))), looked_at, tokens, model is not None)
+
+
+def nothing_usable(paths: Sequence[str]) -> DataError:
+    return DataError(f"No row of {', '.join(paths)} can be used", f"See why: tunesmith data check {shlex.join(paths)}")
 
 
 def pieces(files: Sequence[SourceFile]) -> Iterator[Chunk]:
