@@ -1,10 +1,11 @@
 """Forecasts beside the truth: real workers on this machine, their memory and time as planned, as probed and as it was.
 
-    python bench/forecast.py [--only TEXT | --only NAME,NAME] [--jobs 2] [--json FILE]
+    python bench/forecast.py [--only TEXT | --only NAME,NAME] [--longer 2] [--jobs 2] [--json-file FILE]
 
 Prints a row a configuration and, at the end, medians and worst errors: of training by the forecast from model and data
 ("counted"), of training after the probe ("probed"), and of the whole run. A negative error is a forecast that was too
-low. With --jobs 2 two workers share the machine, a core each: right for memory, not for time.
+low. With --jobs 2 two workers share the machine, a core each: right for memory, not for time. --longer gives each run so
+many times the rows: for time, which is only told from runs of a minute or more.
 """
 
 from __future__ import annotations
@@ -302,12 +303,13 @@ def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield summary(f"stage {stage}, counted", [one.stages[stage] for one in whole if stage in one.stages])
 
 
-def main(only: str = "", jobs: int = 1, json_file: Path | None = None) -> None:
+def main(only: str = "", longer: int = 1, jobs: int = 1, json_file: Path | None = None) -> None:
     starter = Home.find().models / "starter"
     if not (starter / "config.json").is_file():
         raise SystemExit("There is no starter model yet: run `tunesmith quickstart` first.")
     names = [name.strip() for name in only.split(",")]
-    cases = [case for case in CASES if case.name in names or (len(names) == 1 and only in case.name)]
+    chosen = [case for case in CASES if case.name in names or (len(names) == 1 and only in case.name)]
+    cases = [msgspec.structs.replace(case, steps=case.steps * longer) for case in chosen]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
     def run(place: int) -> Outcome:
