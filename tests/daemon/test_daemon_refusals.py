@@ -20,7 +20,9 @@ from tunesmith.recipes.spec import DataSpec, JobSpec, ModelSpec
 @contextlib.asynccontextmanager
 async def raw(daemon: DaemonProcess) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.AsyncHTTPTransport(uds=str(daemon.home.socket))
-    async with httpx.AsyncClient(transport=transport, base_url="http://daemon") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://tunesmith", headers={"Content-Type": "application/json"}
+    ) as client:
         yield client
 
 
@@ -68,7 +70,7 @@ async def test_a_body_above_the_limit_is_refused(daemon: DaemonProcess) -> None:
     ("method", "path", "status"),
     [
         ("GET", "/", 404), ("GET", "/v1/jobs/7", 404), ("POST", "/v1/jobs/7/cancel", 404), ("GET", "/v1/jobs/x", 404),
-        ("GET", "/v1/jobs/7/events", 404), ("GET", "/v1/jobs/7/log", 404), ("POST", "/v1/jobs/7/chat", 404),
+        ("GET", "/v1/jobs/7/events", 404), ("GET", "/v1/jobs/7/log", 404), ("POST", "/v1/jobs/7/resume", 404),
         ("GET", "/v1/jobs/99999999999999999999999999", 404), ("DELETE", "/v1/jobs", 405),
         ("PUT", "/v1/daemon/stop", 405), ("GET", "/v1/../../etc/passwd", 404), ("GET", "/v1/jobs/1%00", 404),
     ],

@@ -23,6 +23,7 @@ import uvicorn
 from tunesmith.daemon import settings
 from tunesmith.daemon.admission import Admission, look
 from tunesmith.daemon.api.home import Home, private_folder
+from tunesmith.daemon.api.requests import API_VERSION, VERSION_HEADER
 from tunesmith.daemon.gauges import Gauges
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.app import build
@@ -82,7 +83,8 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
         asyncio.get_running_loop().add_signal_handler(number, parts.stop)
     config = uvicorn.Config(
         build(parts), http=OwnUserOnly, ws="none", lifespan="off", log_config=None, access_log=False,
-        server_header=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=STOP_PATIENCE_S,
+        server_header=False, headers=[(VERSION_HEADER, str(API_VERSION))], limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=STOP_PATIENCE_S,
     )  # fmt: skip
     server = Server(config)
     serving = asyncio.create_task(server.serve([listener]))

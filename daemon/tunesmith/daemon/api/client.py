@@ -14,7 +14,19 @@ import msgspec
 from httpx_sse import SSEError, aconnect_sse
 
 from tunesmith.daemon.api.events import TERMINAL, Event, Gauged, Numbered
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatEvent, DaemonStatus, LogText, Resume, Submit
+from tunesmith.daemon.api.requests import (
+    API_VERSION,
+    HOST,
+    VERSION_HEADER,
+    Chat,
+    ChatDelta,
+    ChatEvent,
+    DaemonStatus,
+    Done,
+    LogText,
+    Resume,
+    Submit,
+)
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, ErrorBody, TunesmithError
 
@@ -22,6 +34,9 @@ CALL_TIMEOUT_S = 30.0
 STREAM_SILENCE_S = 30.0  # three heartbeats of the daemon
 RECONNECT_FOR_S = 30.0  # a restarted daemon is up within seconds; longer means that someone must act
 RESTART_HINT = "Start it with `tunesmith daemon start`; running jobs go on meanwhile."
+OTHER_VERSION_HINT = "Stop it with `tunesmith daemon stop`, then try again; runs at work go on."
+ANY_VERSION = ("/v1/health", "/v1/daemon", "/v1/daemon/stop")  # so that another version's daemon can be told to end
+JSON = {"Content-Type": "application/json"}
 T = TypeVar("T")
 
 
@@ -32,7 +47,8 @@ class Client:
         self.socket = socket
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(socket)),
-            base_url="http://tunesmith",
+            base_url=f"http://{HOST}",
+            headers={VERSION_HEADER: str(API_VERSION)},
             timeout=CALL_TIMEOUT_S,
             trust_env=False,
         )
@@ -50,20 +66,19 @@ class Client:
 
     async def _call(self, method: str, path: str, reply: type[T], body: Any = None) -> T:
         content = None if body is None else msgspec.json.encode(body)
+        headers = {} if body is None else JSON
         try:
-            response = await self._http.request(method, path, content=content)
+            response = await self._http.request(method, path, content=content, headers=headers)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+        refuse_other_version(response)
         if response.is_error:
             raise error_of(response.status_code, response.content)
         try:
             return msgspec.json.decode(response.content, type=reply)
         except msgspec.DecodeError as error:
-            raise DaemonError(
-                f"The daemon answered {path} in a way this version does not know: {error}",
-                "The daemon is of another version: `tunesmith daemon stop`, then try again.",
-                code="version_mismatch",
-            ) from error
+            text = f"The daemon answered {path} in a way this version does not know: {error}"
+            raise DaemonError(text, OTHER_VERSION_HINT, code="version_mismatch") from error
 
     def _unreachable(self, error: Exception) -> DaemonError:
         return DaemonError(
@@ -82,7 +97,7 @@ class Client:
 
     async def stop(self) -> None:
         """Ask the daemon to end; workers go on."""
-        await self._call("POST", "/v1/daemon/stop", dict[str, Any])
+        await self._call("POST", "/v1/daemon/stop", Done)
 
     async def submit(self, request: Submit) -> JobView:
         return await self._call("POST", "/v1/jobs", JobView, request)
@@ -122,6 +137,7 @@ class Client:
                 headers = {"Last-Event-ID": str(after)}
                 path = f"/v1/jobs/{job_id}/events"
                 async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=timeout) as source:
+                    refuse_other_version(source.response)
                     if source.response.is_error:
                         raise error_of(source.response.status_code, await source.response.aread())
                     async for message in source.aiter_sse():
@@ -166,8 +182,9 @@ class Client:
         content = msgspec.json.encode(request)
         try:
             async with aconnect_sse(
-                self._http, "POST", f"/v1/jobs/{job_id}/chat", content=content, timeout=timeout
+                self._http, "POST", f"/v1/jobs/{job_id}/chat", content=content, headers=JSON, timeout=timeout
             ) as source:
+                refuse_other_version(source.response)
                 if source.response.is_error:
                     raise error_of(source.response.status_code, await source.response.aread())
                 async for message in source.aiter_sse():
@@ -177,6 +194,14 @@ class Client:
                         return
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+
+
+def refuse_other_version(response: httpx.Response) -> None:
+    """Raises DaemonError (code version_mismatch) unless the daemon speaks our version, or does not say."""
+    spoken = response.headers.get(VERSION_HEADER, str(API_VERSION))
+    if spoken != str(API_VERSION) and response.request.url.path not in ANY_VERSION:
+        text = f"The daemon speaks version {spoken[:20]} of the API and this program version {API_VERSION}"
+        raise DaemonError(text, OTHER_VERSION_HINT, code="version_mismatch")
 
 
 def error_of(status: int, content: bytes) -> TunesmithError:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from tunesmith.recipes.planner import Rows
 from tunesmith.recipes.spec import JobSpec
 
 API_VERSION = 1
+VERSION_HEADER = "Tunesmith-API-Version"  # on every reply; a request that has it with another number is refused
+HOST = "tunesmith"  # no name that any web page could have: there is no such host
 
 
 class Submit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,8 +70,31 @@ class ChatFailed(msgspec.Struct, frozen=True, tag="failed", tag_field="type"):
 ChatEvent = ChatDelta | ChatDone | ChatFailed
 
 
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    after: Annotated[
+        int, msgspec.Meta(ge=0, lt=10**15, description="As Last-Event-ID, which wins: for clients that set no headers.")
+    ] = 0
+
+
+class EventsHeaders(msgspec.Struct, frozen=True, rename={"last_event_id": "Last-Event-ID"}):
+    last_event_id: (
+        Annotated[int, msgspec.Meta(ge=0, lt=10**15, description="The last event seen: those after it are sent.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+
+
+class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tail: Annotated[int, msgspec.Meta(ge=0, le=10_000, description="How many lines.")] = 200
+
+
+class Done(msgspec.Struct, frozen=True):
+    """It is so."""
+
+    ok: bool = True
+
+
 class DaemonStatus(msgspec.Struct, frozen=True):
-    """GET /v1/daemon. `jobs` counts jobs by state."""
+    """GET /v1/daemon. `jobs` counts jobs by state, `streams` event streams that are open."""
 
     pid: int
     socket: str
@@ -76,6 +103,8 @@ class DaemonStatus(msgspec.Struct, frozen=True):
     uptime_s: float
     jobs: dict[str, int]
     home: str = ""
+    connections: int = 0
+    streams: int = 0
 
 
 class LogText(msgspec.Struct, frozen=True):

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from tunesmith.daemon.api.requests import Chat
-from tunesmith.daemon.server.guard import BadRequest, body
-from tunesmith.daemon.server.parts import Parts, parts_of
+from tunesmith.daemon.server.endpoint import Call
+from tunesmith.daemon.server.guard import BadRequest
+from tunesmith.daemon.server.parts import Parts
 from tunesmith.daemon.server.stream import EventStream
 
 TOKENS_LIMIT = 8192
@@ -19,10 +19,11 @@ TEMPERATURE_LIMIT = 5.0
 ROLES = ("system", "user", "assistant")
 
 
-async def chat(request: Request) -> Response:
-    parts = parts_of(request)
-    job_id = parts.store.get(request.path_params["id"]).id
-    asked = await body(request, Chat)
+async def chat(call: Call) -> Response:
+    """Ask the tuned model, or with `base` the untuned one; hanging up stops the answer."""
+    parts = call.parts
+    job_id = parts.store.get(call.job_id).id
+    asked: Chat = call.body
     if not asked.messages or any(message.role not in ROLES for message in asked.messages):
         raise BadRequest("A chat has messages of the roles system, user and assistant", "Send at least one.")
     if not 1 <= asked.max_tokens <= TOKENS_LIMIT or not 0 <= asked.temperature <= TEMPERATURE_LIMIT:

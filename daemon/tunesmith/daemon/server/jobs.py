@@ -6,22 +6,21 @@ import asyncio
 import os
 from pathlib import Path
 
-from starlette.requests import Request
 from starlette.responses import Response
 
-from tunesmith.daemon.api.requests import LogText, Resume, Submit
+from tunesmith.daemon.api.requests import LogQuery, LogText, Resume, Submit
 from tunesmith.daemon.server.check import acceptable
-from tunesmith.daemon.server.guard import BadRequest, body, reply
-from tunesmith.daemon.server.parts import parts_of
+from tunesmith.daemon.server.endpoint import Call
+from tunesmith.daemon.server.guard import BadRequest, reply
 from tunesmith.daemon.submitted import Submitted
 
 LOG_BYTES = 262_144  # the most of a log that is sent: far above what anybody reads at once
-LOG_LINES = 10_000
 
 
-async def submit(request: Request) -> Response:
-    parts = parts_of(request)
-    asked = await body(request, Submit)
+async def submit(call: Call) -> Response:
+    """Accept a job: 201 when it is new, 200 when `key` was submitted before. It is on disk before the reply."""
+    asked: Submit = call.body
+    parts = call.parts
     if not 1 <= len(asked.key) <= 200:
         raise BadRequest("The key of a submit has 1 to 200 characters", "Send a UUID.")
     if asked.rows is not None and min(asked.rows.rows, asked.rows.longest, asked.rows.mean) <= 0:
@@ -36,38 +35,36 @@ async def submit(request: Request) -> Response:
     return reply(view, 201 if new else 200)
 
 
-async def index(request: Request) -> Response:
-    return reply(parts_of(request).store.jobs())
+async def index(call: Call) -> Response:
+    """List all jobs, newest first, without their loss curves."""
+    return reply(call.parts.store.jobs())
 
 
-async def show(request: Request) -> Response:
-    parts = parts_of(request)
-    view = await parts.store.view(request.path_params["id"])
-    return reply(parts.gauges.shown(view))
+async def show(call: Call) -> Response:
+    """Show one job as it is now: the fold over all its events."""
+    view = await call.parts.store.view(call.job_id)
+    return reply(call.parts.gauges.shown(view))
 
 
-async def cancel(request: Request) -> Response:
-    parts = parts_of(request)
-    job_id = request.path_params["id"]
-    await parts.scheduler.cancel(job_id)
-    return reply(await parts.store.view(job_id))
+async def cancel(call: Call) -> Response:
+    """Cancel a job: at once while it waits, through its worker while it runs. Twice is as good as once."""
+    await call.parts.scheduler.cancel(call.job_id)
+    return reply(await call.parts.store.view(call.job_id))
 
 
-async def resume(request: Request) -> Response:
-    parts = parts_of(request)
-    job_id = request.path_params["id"]
-    await parts.scheduler.resume(job_id, (await body(request, Resume)).force)
-    return reply(await parts.store.view(job_id))
+async def resume(call: Call) -> Response:
+    """Queue a failed or cancelled job for another attempt, from its last checkpoint on if there is one."""
+    asked: Resume = call.body
+    await call.parts.scheduler.resume(call.job_id, asked.force)
+    return reply(await call.parts.store.view(call.job_id))
 
 
-async def log(request: Request) -> Response:
-    parts = parts_of(request)
-    view = parts.store.get(request.path_params["id"])
-    tail = request.query_params.get("tail", "200")
-    if not (tail.isdecimal() and tail.isascii() and len(tail) < 10):
-        raise BadRequest(f"tail is {tail[:40]!r}", "Give a number of lines.")
-    path = parts.home.job(view.id) / f"worker-{max(view.attempt, 1)}.log"
-    return reply(LogText(str(path), await asyncio.to_thread(_tail, path, min(int(tail), LOG_LINES))))
+async def log(call: Call) -> Response:
+    """The last lines of what the libraries printed in the job's newest attempt."""
+    view = call.parts.store.get(call.job_id)
+    asked: LogQuery = call.query
+    path = call.parts.home.job(view.id) / f"worker-{max(view.attempt, 1)}.log"
+    return reply(LogText(str(path), await asyncio.to_thread(_tail, path, asked.tail)))
 
 
 def _tail(path: Path, lines: int) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
-from starlette.requests import Request
-
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.gauges import Gauges
 from tunesmith.daemon.scheduler import Scheduler
@@ -32,8 +30,3 @@ class Parts:
         """The socket goes first: whoever looks for a daemon from now on shall not find the one that ends."""
         self.home.socket.unlink(missing_ok=True)
         self.stopping.set()
-
-
-def parts_of(request: Request) -> Parts:
-    found: Parts = request.app.state.parts
-    return found

@@ -1,31 +1,33 @@
-"""Is the daemon there, which one, and please stop."""
+"""Is the daemon there, which one, what does it speak, and please stop."""
 
 from __future__ import annotations
 
 import collections
+import functools
 import importlib.metadata
 import os
 import time
 
-from starlette.requests import Request
 from starlette.responses import Response
 
-from tunesmith.daemon.api.requests import API_VERSION, DaemonStatus
+from tunesmith.daemon.api.requests import API_VERSION, DaemonStatus, Done
+from tunesmith.daemon.server.endpoint import Call
 from tunesmith.daemon.server.guard import reply
-from tunesmith.daemon.server.parts import parts_of
 
 
-async def health(request: Request) -> Response:
-    return reply({"ok": True})
+async def health(call: Call) -> Response:
+    """Say that the daemon is there. Answers within a quarter of a second whatever else is going on."""
+    return reply(Done())
 
 
-async def daemon(request: Request) -> Response:
-    parts = parts_of(request)
+async def daemon(call: Call) -> Response:
+    """Say which daemon this is: process, version, home, and how many jobs are in which state."""
+    parts = call.parts
     return reply(
         DaemonStatus(
             pid=os.getpid(),
             socket=str(parts.home.socket),
-            version=importlib.metadata.version("tunesmith"),
+            version=_version(),
             api_version=API_VERSION,
             uptime_s=time.monotonic() - parts.started,
             jobs=dict(collections.Counter(view.state for view in parts.store.jobs())),
@@ -34,7 +36,19 @@ async def daemon(request: Request) -> Response:
     )
 
 
-async def stop(request: Request) -> Response:
-    """Workers keep running; the next daemon adopts them."""
-    parts_of(request).stop()
-    return reply({"ok": True})
+@functools.cache
+def _version() -> str:
+    """Read from the disk once."""
+    return importlib.metadata.version("tunesmith")
+
+
+async def stop(call: Call) -> Response:
+    """End the daemon. Workers keep running; the next daemon adopts them."""
+    call.parts.stop()
+    return reply(Done())
+
+
+async def openapi(call: Call) -> Response:
+    """This description, as an OpenAPI 3.1 document."""
+    document: bytes = call.request.app.state.openapi()
+    return Response(document, media_type="application/json")

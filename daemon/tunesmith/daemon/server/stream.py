@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from starlette.requests import Request
+import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.server.guard import BadRequest
-from tunesmith.daemon.server.parts import Parts, parts_of
+from tunesmith.daemon.api.requests import EventsHeaders, EventsQuery
+from tunesmith.daemon.server.endpoint import Call
+from tunesmith.daemon.server.parts import Parts
 
 HEARTBEAT_S = 10.0
 BATCH = 500  # events read at once: what a slow reader can cost us in memory, about 200 kB
@@ -31,13 +32,13 @@ class EventStream(StreamingResponse):
             await self._content.aclose()
 
 
-async def events(request: Request) -> Response:
-    parts = parts_of(request)
-    job_id = parts.store.get(request.path_params["id"]).id
-    text = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-    if not (text.isdecimal() and text.isascii() and len(text) < 16):
-        raise BadRequest(f"Last-Event-ID is {text[:40]!r}", "Give the number of the last event seen.")
-    return EventStream(_frames(parts, job_id, int(text)))
+async def events(call: Call) -> Response:
+    """Follow a job: the events after Last-Event-ID, then live to the terminal event; at once over if it has ended."""
+    job_id = call.parts.store.get(call.job_id).id
+    query: EventsQuery = call.query
+    headers: EventsHeaders = call.headers
+    after = query.after if headers.last_event_id is msgspec.UNSET else headers.last_event_id
+    return EventStream(_frames(call.parts, job_id, after))
 
 
 async def _frames(parts: Parts, job_id: int, after: int) -> AsyncGenerator[bytes, None]:
