@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.daemon.hubs import HubFile, download
+from tunesmith.daemon.hubs import HubFile, data_set, download
 from tunesmith.recipes.data.public_sets import Repository
 from tunesmith.recipes.errors import DataError, MachineError
 
@@ -33,13 +33,13 @@ from tunesmith.recipes.errors import DataError, MachineError
     ],
 )
 def test_only_data_files_are_fetched(path: str, unnamed: bool, named: bool) -> None:
-    assert (download.is_data(path, named=False), download.is_data(path, named=True)) == (unnamed, named)
+    assert (data_set.is_data(path, named=False), data_set.is_data(path, named=True)) == (unnamed, named)
 
 
 @pytest.mark.parametrize("path", ["../a.jsonl", "/etc/a.jsonl", "a/../../b.jsonl", "a\\b.jsonl", "a\0.jsonl"])
 def test_paths_that_leave_the_folder_are_refused(path: str) -> None:
     with pytest.raises(DataError) as refused:
-        download.chosen([HubFile(path, 1)], Repository("owner/name"))
+        data_set.chosen([HubFile(path, 1)], Repository("owner/name"))
     assert refused.value.code == "unsafe_path"
 
 

@@ -1,12 +1,17 @@
-"""Hubs that public data sets are fetched from, one file each; their client libraries load only when they are used."""
+"""Hubs that models and data sets are fetched from, one file each; their client libraries load only when they are used.
+
+The libraries list files, know tokens and build addresses; the bytes are fetched by `download`, the same for every hub.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
+from typing import Literal
 
 import msgspec
+
+Kind = Literal["model", "dataset"]
 
 
 class HubFile(msgspec.Struct, frozen=True):
@@ -26,20 +31,27 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 class Hub(msgspec.Struct, frozen=True):
-    """`page` is a set's address for people, with a place for its id.
+    """`page` is a repository's address for people, with a place for its id: that of a data set, see `of_kind`.
 
-    `listing(id)` says what there is. `fetch(id, revision, files, folder, received)` puts the files under `folder`,
-    going on from what an interrupted call left there; `received(bytes)` is called from any thread and may be negative
-    when bytes turn out to be useless. Both raise TunesmithError only.
+    `listing(id, kind, revision)` says what there is, at the hub's main branch when the revision is empty.
+    `address(id, kind, revision, path)` is where a file's bytes are asked for, with `headers()`: these hold the person's
+    login and are for the host of that address alone. All raise TunesmithError only.
     """
 
     key: str
     title: str
     page: str
+    model_page: str
     token_variable: str
     endpoint_variable: str
-    listing: Callable[[str], Listing]
-    fetch: Callable[[str, str, Sequence[HubFile], Path, Callable[[int], None]], None]
+    listing: Callable[[str, Kind, str], Listing]
+    address: Callable[[str, Kind, str, str], str]
+    headers: Callable[[], Mapping[str, str]]
+
+
+def of_kind(hub: Hub, kind: Kind) -> Hub:
+    """The hub as errors name it: its `page` is that of models for a model."""
+    return msgspec.structs.replace(hub, page=hub.model_page) if kind == "model" else hub
 
 
 @cache

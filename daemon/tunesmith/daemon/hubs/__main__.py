@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import signal
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
 import msgspec
@@ -22,7 +24,6 @@ from tunesmith.recipes.errors import DataError, MachineError, TunesmithError, ne
 # Set before a client library is imported, unless the person did.
 ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT": str(7 * 24 * 3600),  # its hour a file is not enough for a slow line
     "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "2",  # its four take 7 s to say that there is no network
     "TQDM_DISABLE": "1",  # their bars; ours is drawn from what this process says
 }
@@ -60,6 +61,7 @@ def main(arguments: list[str]) -> int:
     # Libraries print to standard output too; it is for messages alone.
     teller = Teller(os.fdopen(os.dup(1), "w", encoding="utf-8"), given.json_progress)
     os.dup2(2, 1)
+    signal.signal(signal.SIGTERM, ended)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
@@ -76,15 +78,20 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def ended(_signal: int, _frame: FrameType | None) -> None:
+    """SIGTERM: the download stops where it is, with its connections closed and its journal written."""
+    raise KeyboardInterrupt
+
+
 def fetch(key: str, hub_key: str, folder: Path, teller: Teller) -> downloads.Downloaded:
     from tunesmith.daemon import hubs
-    from tunesmith.daemon.hubs import download
+    from tunesmith.daemon.hubs import data_set
 
     repositories = public_sets.find(key).repositories
     hub_key = hub_key or next(iter(repositories))
     if hub_key not in repositories:
         raise DataError(f"{key} is not known at '{hub_key}'", nearest(hub_key, repositories), "unknown_hub")
-    record = download.download(hubs.cards()[hub_key], repositories[hub_key], folder, teller.progress)
+    record = data_set.download(hubs.cards()[hub_key], repositories[hub_key], folder, teller.progress)
     files = tuple(str(folder / file.path) for file in record.files)
     return downloads.Downloaded(
         key, hub_key, record.repository, record.revision, str(folder), files, sum(file.bytes for file in record.files)
@@ -93,7 +100,11 @@ def fetch(key: str, hub_key: str, folder: Path, teller: Teller) -> downloads.Dow
 
 def of_the_disk(error: OSError, folder: Path) -> MachineError:
     if error.errno == errno.ENOSPC:
-        return MachineError(f"The disk of {folder} is full", "Free some space and run the same command.", "disk_full")
+        return MachineError(
+            f"The disk of {folder} is full",
+            "Free some space and run the same command: what arrived is kept, and it goes on from there.",
+            "disk_full",
+        )
     return MachineError(f"{folder} cannot be written: {error}", "Give another folder with --to.", "unwritable")
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from tunesmith.daemon.hubs import huggingface, modelscope, refusals
+from tunesmith.daemon.hubs import huggingface, modelscope, of_kind, refusals
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models import headers, safetensors
 
-HUGGINGFACE = msgspec.structs.replace(huggingface.CARD, page="https://huggingface.co/{id}")
-MODELSCOPE = msgspec.structs.replace(modelscope.CARD, page="https://modelscope.cn/models/{id}")
+HUGGINGFACE = of_kind(huggingface.CARD, "model")
+MODELSCOPE = of_kind(modelscope.CARD, "model")
 
 
 class Described(msgspec.Struct, frozen=True):

@@ -1,9 +1,9 @@
-"""One verified, resumable download of a data set into a folder, whichever hub it comes from."""
+"""The one way that files of a hub get onto this machine: verified, resumable, under their own names only when whole."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import threading
@@ -11,127 +11,86 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-import msgspec
-
-from tunesmith.daemon.hubs import Hub, HubFile, refusals
-from tunesmith.recipes.data.public_sets import Repository
+from tunesmith.daemon.hubs import Hub, HubFile, Kind, finishing, of_kind, refusals
+from tunesmith.daemon.hubs.answers import Source
+from tunesmith.daemon.hubs.arriving import Queue
+from tunesmith.daemon.hubs.limits import Limits, from_environment
+from tunesmith.daemon.hubs.partial_file import BLOCK_BYTES, places
+from tunesmith.daemon.hubs.transfer import Transfer
 from tunesmith.recipes.errors import DataError, MachineError
 from tunesmith.recipes.units import bytes_text
 
-# Hidden, so that reading the folder as data passes over both.
-STAGED = ".partial"
-RECORD = ".hub.json"
-
-# Data only: a repository's scripts are neither fetched nor run.
-DATA_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet"})
-NAMED_SUFFIXES = DATA_SUFFIXES | {".txt", ".md"}  # text files are too often a README: only when asked for by name
-PACKED_SUFFIXES = frozenset({".gz", ".zst"})
-NOT_DATA = frozenset({"dataset_infos.json", "dataset_info.json", "dataset_dict.json", "configuration.json"})
-
+STAGED = ".partial"  # where files lie until they are whole; hidden, so that reading the folder passes over it
+TELL_EVERY_S = 0.1
 SPARE_BYTES = 200_000_000  # left free on the disk, so that the download does not stop everything else
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class Record(msgspec.Struct, frozen=True):
-    """What lies in a folder and where it came from; written when all of it is there and verified."""
+def fetch_files(
+    hub: Hub,
+    repository: str,
+    kind: Kind,
+    revision: str,
+    files: Sequence[HubFile],
+    folder: Path,
+    progress: Callable[[int, int], None],
+    limits: Limits | None = None,
+) -> None:
+    """Put `files` of a repository under `folder`, each by its path; `progress(bytes done, bytes in all)`.
 
-    hub: str
-    repository: str
-    revision: str
-    files: tuple[HubFile, ...]
-
-
-def download(hub: Hub, repository: Repository, folder: Path, progress: Callable[[int, int], None]) -> Record:
-    """Fetch what `repository` wants into `folder`; `progress(bytes done, bytes in all)`.
-
-    Files that are there and whole are kept; an interrupted download goes on where it stopped. A file gets its own name
-    only when its size and digest are those of the hub's listing. Raises TunesmithError.
+    Files that are there and whole are kept, and an interrupted call is gone on from. A file gets its own name only when
+    its size and digest are the listed ones. `progress` is called from this thread about ten times a second; an
+    exception that it or a signal raises stops the download, and what arrived stays. Raises OSError and TunesmithError:
+    `changed` when the hub has other bytes than listed (list again), `corrupt` when it keeps sending wrong ones,
+    `offline`, `busy` or `hub_failed` when nothing arrived for too long, `disk_full`, `busy` too for a second download
+    into the folder, `unsafe_path`, `not_found`, `not_allowed`.
     """
-    listing = hub.listing(repository.id)
-    files = chosen(listing.files, repository)
-    if not files:
-        raise DataError(
-            f"{hub.title} lists no data files for {repository.id}",
-            f"See {hub.page.format(id=repository.id)}; the files may have been renamed. Try the other hub with --hub.",
-            "not_found",
-        )
-    total = sum(file.bytes for file in files)
+    hub, limits = of_kind(hub, kind), limits or from_environment()
+    refuse_unsafe(repository, files)
     staged = folder / STAGED
-    staged.mkdir(parents=True, exist_ok=True)
     with locked(staged):
-        there = {file.path for file in files if is_whole(folder / file.path, file)}
-        missing = [file for file in files if file.path not in there]
-        counted = Counted(progress, total, sum(file.bytes for file in files if file.path in there))
+        missing = [file for file in files if not is_whole(folder / file.path, file)]
+        total = sum(file.bytes for file in files)
+        kept = total - sum(file.bytes for file in missing)
         if missing:
-            refuse_full_disk(folder, sum(file.bytes for file in missing) - bytes_below(staged))
-            for file in missing:
-                drop_if_damaged(staged / file.path, file)
-            hub.fetch(repository.id, listing.revision, missing, staged, counted.add)
-            for file in missing:
-                publish(hub, file, staged, folder)
-        record = Record(hub.key, repository.id, listing.revision, tuple(files))
-        write_record(folder, record)
+            refuse_full_disk(folder, sum(file.bytes for file in missing) - reserved(staged, missing, revision))
+            headers = hub.headers()
+            sources = [
+                (file, Source(hub, repository, file, hub.address(repository, kind, revision, file.path), headers))
+                for file in missing
+            ]
+            queue = Queue(sources, staged, revision, limits)
+            run(hub, queue, folder, limits, lambda done: progress(kept + done, total))
+        sync_folders(folder, missing)
+        progress(total, total)
         shutil.rmtree(staged)
-    return record
 
 
-def chosen(files: Sequence[HubFile], repository: Repository) -> list[HubFile]:
-    """The data files that `repository` wants. Raises DataError when the hub lists a path that leaves the folder."""
-    found = [file for file in files if is_data(file.path, bool(repository.files)) and repository.wants(file.path)]
-    for file in found:
-        path = PurePosixPath(file.path)
-        if path.is_absolute() or ".." in path.parts or "\\" in file.path or "\0" in file.path:
-            raise DataError(
-                f"{repository.id} lists the file {file.path!r}, outside of its folder",
-                "Nothing was fetched. Do not use this repository; tell the hub about it.",
-                "unsafe_path",
-            )
-    return sorted(found, key=lambda file: file.path)
-
-
-def is_data(path: str, named: bool) -> bool:
-    name = PurePosixPath(path)
-    suffixes = [suffix.lower() for suffix in name.suffixes]
-    if suffixes and suffixes[-1] in PACKED_SUFFIXES:
-        suffixes.pop()
-    known = NAMED_SUFFIXES if named else DATA_SUFFIXES
-    hidden = any(part.startswith(".") and part != ".." for part in name.parts)
-    return bool(suffixes) and suffixes[-1] in known and name.name not in NOT_DATA and not hidden
-
-
-class Counted:
-    """Adds up what arrives from several threads and tells it on, never below nought or above the total."""
-
-    def __init__(self, progress: Callable[[int, int], None], total: int, done: int) -> None:
-        self.progress, self.total, self.done = progress, total, done
-        self.lock = threading.Lock()
-        progress(done, total)
-
-    def add(self, count: int) -> None:
-        with self.lock:
-            self.done += count
-            self.progress(max(0, min(self.done, self.total)), self.total)
-
-
-def publish(hub: Hub, file: HubFile, staged: Path, folder: Path) -> None:
-    """Give a fetched file its name in `folder`, or throw it away. Raises DataError when it is not the listed one."""
-    arrived, final = staged / file.path, folder / file.path
-    if problem := damage(arrived, file):
-        arrived.unlink(missing_ok=True)
-        raise refusals.corrupt(hub, file.path, problem)
-    with arrived.open("rb") as written:
-        os.fsync(written.fileno())
-    final.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(arrived, final)
+def run(hub: Hub, queue: Queue, folder: Path, limits: Limits, progress: Callable[[int], None]) -> None:
+    """Until all files have their names. Raises what ended it."""
+    transfer = Transfer(hub, queue, limits)
+    finisher = threading.Thread(
+        target=finishing.finish_all, args=(hub, queue, folder), name="download-finish", daemon=True
+    )
+    try:
+        transfer.start()
+        finisher.start()
+        while not queue.stopped.wait(TELL_EVERY_S):
+            progress(queue.bytes_there())
+    finally:
+        queue.stop()
+        ended = transfer.stop()
+        finisher.join()
+        if ended:  # else a thread that still waits for an answer has the files, and writes nothing
+            queue.close()
+    if isinstance(queue.failure, OSError) and queue.failure.errno in DISK_FULL:
+        raise disk_full(folder) from queue.failure
+    if queue.failure is not None:
+        raise queue.failure
 
 
 def is_whole(path: Path, file: HubFile) -> bool:
     return path.is_file() and not damage(path, file)
-
-
-def drop_if_damaged(path: Path, file: HubFile) -> None:
-    """A complete file that an earlier call staged but did not publish may be used, unless the hub has another now."""
-    if path.exists() and damage(path, file):
-        path.unlink()
 
 
 def damage(path: Path, file: HubFile) -> str:
@@ -139,16 +98,26 @@ def damage(path: Path, file: HubFile) -> str:
     size = path.stat().st_size if path.exists() else 0
     if size != file.bytes:
         return f"{bytes_text(size)} ({size} bytes) instead of {bytes_text(file.bytes)} ({file.bytes} bytes)"
-    with path.open("rb") as content:
-        if file.sha256 and hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:
-            return "its SHA-256 differs"
-        if not file.sha256 and file.git_sha1:
-            digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)  # git's own name for these bytes
-            while block := content.read(1 << 20):
-                digest.update(block)
-            if digest.hexdigest() != file.git_sha1:
-                return "its git SHA-1 differs"
-    return ""
+    digest = finishing.new_digest(file)
+    with path.open("rb", buffering=0) as content:
+        while block := content.read(BLOCK_BYTES):
+            digest.update(block)
+    return "" if finishing.verified(file, digest.hexdigest()) else f"its {finishing.digest_name(file)} differs"
+
+
+def refuse_unsafe(repository: str, files: Sequence[HubFile]) -> None:
+    """Raises DataError for paths that leave the folder, are used twice, or are names of our own."""
+    seen: set[str] = set()
+    for file in files:
+        path = PurePosixPath(file.path)
+        odd = (
+            path.is_absolute() or ".." in path.parts or str(path) != file.path or not path.parts or path.parts == (".",)
+        )
+        ours = path.parts[:1] == (STAGED,)
+        unprintable = any(ord(letter) < 32 or letter in "\\\x7f" for letter in file.path)
+        if odd or ours or unprintable or file.path in seen or file.bytes < 0:
+            raise refusals.unsafe_path(repository, file.path)
+        seen.add(file.path)
 
 
 def refuse_full_disk(folder: Path, needed: int) -> None:
@@ -162,24 +131,50 @@ def refuse_full_disk(folder: Path, needed: int) -> None:
         )
 
 
-def bytes_below(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def disk_full(folder: Path) -> MachineError:
+    return MachineError(
+        f"The disk of {folder} is full",
+        "Free some space and run the same command: what arrived is kept, and it goes on from there.",
+        "disk_full",
+    )
+
+
+def reserved(staged: Path, files: Sequence[HubFile], revision: str) -> int:
+    """Bytes on the disk that an earlier call has taken for these files already."""
+    paths = [places(staged, file, revision)[0] for file in files]
+    return sum(path.stat().st_blocks * 512 for path in paths if path.is_file())
+
+
+def sync_folders(folder: Path, files: Sequence[HubFile]) -> None:
+    """Make the names of `files` outlive a power cut."""
+    for path in {
+        parent for file in files for parent in (folder / file.path).parents if folder in (parent, *parent.parents)
+    }:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager
 def locked(staged: Path) -> Iterator[None]:
     """One download a folder. Raises DataError when another process is at it."""
-    with (staged / ".busy").open("w") as lock:
+    name = staged / ".busy"
+    while True:
+        staged.mkdir(parents=True, exist_ok=True)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"Another download into {staged.parent} is running", "Wait for it to end.", "busy"
-            ) from None
-        yield
-
-
-def write_record(folder: Path, record: Record) -> None:
-    written = folder / f"{RECORD}.new"
-    written.write_bytes(msgspec.json.format(msgspec.json.encode(record)) + b"\n")
-    os.replace(written, folder / RECORD)
+            lock = name.open("w")
+        except FileNotFoundError:  # the other download has just ended and took its folder away
+            continue
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DataError(
+                    f"Another download into {staged.parent} is running", "Wait for it to end.", "busy"
+                ) from None
+            if not name.exists() or not os.path.samestat(os.fstat(lock.fileno()), name.stat()):
+                continue
+            yield
+            return

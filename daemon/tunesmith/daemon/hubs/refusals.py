@@ -49,11 +49,51 @@ def offline(hub: Hub, reason: str | BaseException) -> TunesmithError:
     )
 
 
-def corrupt(hub: Hub, path: str, reason: str) -> TunesmithError:
+def corrupt(hub: Hub, path: str, reason: str) -> DataError:
     return DataError(
         f"{path} did not arrive as {hub.title} lists it: {one_line(reason)}",
         "It was thrown away; run the same command again. If that repeats, the hub's copy is damaged: try --hub.",
         "corrupt",
+    )
+
+
+def changed(hub: Hub, path: str, reason: str) -> DataError:
+    return DataError(
+        f"{path} was changed at {hub.title} while it was fetched: {one_line(reason)}",
+        "Run the same command again: it asks what there is now, and keeps what arrived if that is still right.",
+        "changed",
+    )
+
+
+def silent(hub: Hub, path: str, reason: str, waited_s: float) -> TunesmithError:
+    return MachineError(
+        f"{hub.title} sent nothing more of {path} for {waited_s:.0f} s: {one_line(reason)}",
+        "What arrived is kept: run the same command again later to go on from there.",
+        "hub_failed",
+    )
+
+
+def overrun(hub: Hub, path: str, pause_s: float) -> TunesmithError:
+    return MachineError(
+        f"{hub.title} has had too many requests and asks to wait {pause_s:.0f} s (for {path})",
+        f"What arrived is kept: run the same command again after that, or set {hub.token_variable} for a larger share.",
+        "busy",
+    )
+
+
+def unsafe_redirect(hub: Hub, path: str, where: str) -> DataError:
+    return DataError(
+        f"{hub.title} sends on for {path} to {one_line(where, 80)}, which is not encrypted or no web address",
+        f"Nothing was fetched from there. Check {hub.endpoint_variable}; a network in between may do this.",
+        "unsafe_redirect",
+    )
+
+
+def unsafe_path(repository: str, path: str) -> DataError:
+    return DataError(
+        f"{repository} lists the file {path!r}, outside of its folder or under a name that cannot be",
+        "Nothing was fetched. Do not use this repository; tell the hub about it.",
+        "unsafe_path",
     )
 
 
