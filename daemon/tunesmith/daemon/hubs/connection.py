@@ -163,8 +163,8 @@ def trusted() -> ssl.SSLContext:
 
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if given := os.environ.get(variable):
-            where = {"capath": given} if Path(given).is_dir() else {"cafile": given}
-            return ssl.create_default_context(**where)
+            folder = Path(given).is_dir()
+            return ssl.create_default_context(cafile=None if folder else given, capath=given if folder else None)
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
