@@ -32,6 +32,14 @@ def test_a_deep_home_still_has_a_socket_path_that_fits(tmp_path: Path) -> None:
     assert deep.socket == Home(deep.root).socket, "the same home always has the same socket"
 
 
+def test_the_socket_is_the_same_whatever_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = Home(tmp_path / ("d" * 90) / "tunesmith")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    in_a_session = deep.socket
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert deep.socket == in_a_session, "a service and a cron job find the same daemon"
+
+
 def test_a_private_folder_is_made_for_us_alone(tmp_path: Path) -> None:
     folder = private_folder(tmp_path / "run")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

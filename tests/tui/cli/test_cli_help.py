@@ -37,7 +37,7 @@ def commands() -> list[tuple[str, ...]]:
 
 def test_all_commands_of_the_issue_are_there() -> None:
     jobs = {("jobs", name) for name in ("list", "show", "follow", "cancel", "logs")}
-    daemon = {("daemon", name) for name in ("start", "stop", "status")}
+    daemon = {("daemon", name) for name in ("start", "stop", "status", "install", "uninstall")}
     data = {("data", name) for name in ("check", "preview", "list", "get")}
     others = {
         ("quickstart",),

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+from tunesmith.daemon.api import service
 from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.recipes.errors import DaemonError
@@ -35,6 +36,9 @@ async def ensure_daemon(home: Home, *, start: bool = True) -> Client:
     if not start:
         raise DaemonError("No daemon is running", "Start it with `tunesmith daemon start`.", code="not_running")
     private_folder(home.root)
+    # One that is installed as a service stays one: else the manager would find the home taken at the next login.
+    if await asyncio.to_thread(service.start, home):
+        return await answering(home)
     with open(home.root / "daemon-start.log", "wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "tunesmith.daemon"],
@@ -45,6 +49,11 @@ async def ensure_daemon(home: Home, *, start: bool = True) -> Client:
             cwd=home.root,
             env=os.environ | {"TUNESMITH_HOME": str(home.root)},  # ours, not whatever the environment says
         )
+    return await answering(home, process)
+
+
+async def answering(home: Home, started: subprocess.Popen[bytes] | None = None) -> Client:
+    """A client of the daemon that was started a moment ago. Raises DaemonError when it ends or stays silent."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + START_WITHIN_S
     while clock() < deadline:
@@ -52,11 +61,28 @@ async def ensure_daemon(home: Home, *, start: bool = True) -> Client:
         # Another client may have started one at the same moment: ours ends then, and theirs answers.
         if client := await running(home):
             return client
-        if process.poll() is not None and clock() > deadline - START_WITHIN_S + 3.0:
+        if started is not None and started.poll() is not None and clock() > deadline - START_WITHIN_S + 3.0:
             break
-    said = (home.root / "daemon-start.log").read_text("utf-8", "replace").strip()[-500:]
+    log = home.root / "daemon-start.log"
+    said = log.read_text("utf-8", "replace").strip()[-500:] if log.exists() else ""
     raise DaemonError(
         f"The daemon did not start within {START_WITHIN_S:.0f} s" + (f": {said}" if said else ""),
         f"See {home.log}; `tunesmith doctor` checks the set-up.",
         code="start_failed",
     )
+
+
+async def ended(home: Home) -> None:
+    """Stop the daemon of `home`, if one answers, and wait until it is gone. Raises DaemonError when it stays."""
+    client = await running(home)
+    if client is None:
+        return
+    async with client:
+        await client.stop()
+        deadline = asyncio.get_running_loop().time() + START_WITHIN_S
+        while home.socket.exists():
+            if asyncio.get_running_loop().time() > deadline:
+                raise DaemonError(
+                    f"The daemon did not stop within {START_WITHIN_S:.0f} s", f"See {home.log}.", code="stop_failed"
+                )
+            await asyncio.sleep(0.05)

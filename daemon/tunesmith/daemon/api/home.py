@@ -75,13 +75,16 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def socket(self) -> Path:
-        """In the home's own `run/`; in a per-user folder of the system's when that path is too long for a socket."""
+        """In the home's own `run/`; in a folder of ours under /tmp when that path is too long for a socket.
+
+        The environment has no say: a service, a shell and a cron job must find the same one. $XDG_RUNTIME_DIR is not
+        set everywhere, and its folder goes with the last session, while a daemon stays.
+        """
         plain = self.root / "run" / "daemon.sock"
         if len(os.fsencode(plain)) <= SOCKET_PATH_LIMIT:
             return plain
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
-        runtime = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"
-        return Path(runtime) / f"tunesmith-{os.getuid()}-{digest}" / "daemon.sock"
+        return Path("/tmp") / f"tunesmith-{os.getuid()}-{digest}" / "daemon.sock"
 
 
 def private_folder(path: Path) -> Path:
