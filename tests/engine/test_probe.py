@@ -16,7 +16,7 @@ from tunesmith.daemon.api import learning
 from tunesmith.daemon.worker import planned, resident
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
-from tunesmith.daemon.worker.train import probe, resume, run, set_up
+from tunesmith.daemon.worker.train import identity, probe, run, set_up
 from tunesmith.recipes import planner
 from tunesmith.recipes.errors import MachineError
 
@@ -29,7 +29,7 @@ WITH_PROBE = (prepare, planned, set_up, probe, run)
 def trained(context: Context, modules: tuple[Any, ...]) -> str:
     for module in modules:
         module.run(context)
-    return resume.fingerprint(context.model)
+    return identity.fingerprint(context.model)
 
 
 def forecasts(events: list[e.Event]) -> list[planner.Forecast]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tunesmith.daemon import publish
-from tunesmith.recipes.errors import MachineError
+from tunesmith.recipes.errors import JobError, MachineError
 
 
 def stage_folder(final: Path, text: str) -> None:
@@ -44,16 +45,6 @@ def test_a_kill_before_the_rename_leaves_no_file(tmp_path: Path, monkeypatch: py
     assert not final.exists()
     with pytest.raises(MachineError):
         publish.verify_file(final)
-
-
-def test_a_kill_before_the_rename_keeps_the_older_folder_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    final = tmp_path / "model"
-    stage_folder(final, "old")
-    monkeypatch.setattr(os, "rename", killed)
-    with pytest.raises(KeyboardInterrupt):
-        stage_folder(final, "new")
-    publish.verify_folder(final)
-    assert (final / "deep" / "weights.bin").read_text() == "old"
 
 
 def test_a_folder_is_replaced(tmp_path: Path) -> None:
@@ -99,3 +90,59 @@ def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path) -> None:
     )
     with pytest.raises(MachineError, match="outside"):
         publish.verify_folder(tmp_path)
+
+
+def test_a_flipped_bit_anywhere_in_a_manifest_is_damage_and_never_a_newer_version(tmp_path: Path) -> None:
+    stage_folder(tmp_path / "model", "weights")
+    manifest = tmp_path / "model" / publish.MANIFEST
+    whole = manifest.read_bytes()
+    for place in range(len(whole) * 8):
+        data = bytearray(whole)
+        data[place // 8] ^= 1 << place % 8
+        manifest.write_bytes(data)
+        with pytest.raises(MachineError) as caught:
+            publish.verify_folder(tmp_path / "model")
+        assert caught.value.code == "corrupt", (place, caught.value.message)
+
+
+def test_a_manifest_of_a_newer_version_is_refused_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        newer = msgspec.defstruct("Newer", [("files", dict), ("more", str, "x"), ("format", str, publish.FORMAT),
+                                            ("version", int, 3), ("sha256", str, "")], frozen=True)  # fmt: skip
+        patched.setattr(publish, "Manifest", newer)
+        stage_folder(tmp_path / "model", "weights")
+    with pytest.raises(MachineError, match="is of version 3, newer than this") as caught:
+        publish.verify_folder(tmp_path / "model")
+    assert caught.value.code == "newer_version" and "Update" in caught.value.hint
+
+
+def test_a_manifest_of_the_first_version_is_read(tmp_path: Path) -> None:
+    published = stage_file(tmp_path / "a.txt", "abc")
+    (tmp_path / publish.MANIFEST).write_text(
+        '{"files": {"a.txt": {"bytes": 3, "sha256": "%s"}}, "format": "tunesmith-manifest", "version": 1}'
+        % published.sha256
+    )
+    assert publish.verify_file(tmp_path / "a.txt") == published
+
+
+def test_an_attempt_that_is_over_publishes_nothing(tmp_path: Path) -> None:
+    stage_file(tmp_path / "a.txt", "by the first")
+    stage_folder(tmp_path / "model", "by the first")
+    newest = tmp_path / "epoch"
+    newest.write_text("2")
+    publish.Fence(newest, 2).check()
+    publish.Fence(tmp_path / "no such file", 1).check()
+    stale = publish.Fence(newest, 1)
+    with pytest.raises(JobError, match="attempt 2 has it now") as caught, publish.staging(tmp_path / "a.txt") as staged:
+        staged.write_text("too late")
+        publish.publish_file(staged, tmp_path / "a.txt", stale)
+    assert caught.value.code == "superseded"
+    with pytest.raises(JobError), publish.staging(tmp_path / "model") as staged:
+        staged.mkdir()
+        publish.publish_folder(staged, tmp_path / "model", stale)
+    publish.verify_file(tmp_path / "a.txt")
+    publish.verify_folder(tmp_path / "model")
+    assert (tmp_path / "a.txt").read_text() == "by the first"
+    newest.write_text("two")
+    with pytest.raises(MachineError, match="cannot be read"):
+        stale.check()

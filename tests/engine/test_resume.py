@@ -85,8 +85,11 @@ def test_other_surroundings_are_told_of(
     second = Context(first.job, 2)
     second.base = first.base
     stopped.attempt(second)
+    (resumed,) = (event for event in told(second) if isinstance(event, e.Resumed))
+    assert (resumed.step, resumed.exact, resumed.reasons) == (2, False, ("threads was 1 and is 2",))
     texts = [event.text for event in told(second) if isinstance(event, e.Notice)]
     assert "Going on after step 2 is not exact to the bit: threads was 1 and is 2." in texts
+    assert second.trained is not None and second.trained.inexact == resumed.reasons
 
 
 def test_a_full_disk_costs_a_checkpoint_but_not_the_training(

@@ -12,7 +12,7 @@ import pytest
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
-from tunesmith.daemon.worker.train import resume, run, set_up
+from tunesmith.daemon.worker.train import identity, run, set_up
 
 Told = Callable[[Context], list[e.Event]]
 Another = Callable[[dict[str, Any]], Context]
@@ -69,7 +69,7 @@ def attempt(context: Context, *, end_after: int | None = None) -> None:
 
 def weights(context: Context) -> str:
     """Of what was trained, every bit."""
-    return resume.fingerprint(context.model)
+    return identity.fingerprint(context.model)
 
 
 def losses(events: list[e.Event]) -> dict[int, tuple[float, float, float]]:

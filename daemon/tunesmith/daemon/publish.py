@@ -12,14 +12,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from tunesmith.recipes.errors import MachineError
+from tunesmith.daemon import crash_points, replacing
+from tunesmith.recipes.errors import JobError, MachineError
 
 MANIFEST = "MANIFEST.json"
 FORMAT = "tunesmith-manifest"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no hash of its own
+CORRUPT, NEWER, SUPERSEDED = "corrupt", "newer_version", "superseded"
 _MARK = ".staged-"  # in every staged name, so that leftovers of a killed process can be told from artifacts
 
 
@@ -31,11 +34,37 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """`files` by path relative to the manifest's folder, with forward slashes."""
+    """`files` by path relative to the manifest's folder, with forward slashes; `sha256` is of all else in it."""
 
     files: dict[str, Published] = {}
     format: str = FORMAT
     version: int = FORMAT_VERSION
+    sha256: str = ""
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """Lets a process of a job's newest epoch publish, and none of an older one. `newest` is a file with that number.
+
+    Where there is no such file everybody may.
+    """
+
+    newest: Path
+    epoch: int
+
+    def check(self) -> None:
+        """Raises JobError (code superseded), MachineError when the file says no number."""
+        try:
+            newest = int(self.newest.read_text("ascii"))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise MachineError(f"{self.newest} cannot be read: {error}", _HINT, CORRUPT) from error
+        if self.epoch < newest:
+            raise JobError(
+                f"Attempt {self.epoch} of this job is over: attempt {newest} has it now",
+                "Nothing of the older attempt is used.",
+                SUPERSEDED,
+            )
 
 
 @contextmanager
@@ -51,20 +80,31 @@ def staging(final: Path) -> Iterator[Path]:
         remove(staged)
 
 
-def publish_file(staged: Path, final: Path) -> Published:
-    """Give `staged` its final name, recorded in the manifest of their folder. An older `final` is replaced."""
+def publish_file(staged: Path, final: Path, fence: Fence | None = None) -> Published:
+    """Give `staged` its final name, recorded in the manifest of their folder. An older `final` is replaced.
+
+    Raises OSError, and what the `fence` raises.
+    """
     published = _hash_and_sync(staged)
+    crash_points.reach("publish.hashed")
+    if fence is not None:
+        fence.check()
     # Recorded before it is visible: a crash in between leaves a record without its file, which verifying reports;
     # the other way round an unrecorded file could pass for a whole one.
     known = read_manifest(final.parent).files if (final.parent / MANIFEST).exists() else {}
     _write_manifest(final.parent, known | {final.name: published})
+    crash_points.reach("publish.manifest_written")
     os.rename(staged, final)
-    _sync_folder(final.parent)
+    crash_points.reach("publish.renamed")
+    replacing.sync_folder(final.parent)
     return published
 
 
-def publish_folder(staged: Path, final: Path) -> Published:
-    """Give the folder `staged` its final name, with a manifest of all its files in it. An older `final` is replaced."""
+def publish_folder(staged: Path, final: Path, fence: Fence | None = None) -> Published:
+    """Give the folder `staged` its final name, with a manifest of all its files in it. An older `final` is replaced.
+
+    Raises OSError, MachineError for a link in it, and what the `fence` raises.
+    """
     files: dict[str, Published] = {}
     for path in sorted(staged.rglob("*")):
         if path.is_symlink():
@@ -72,21 +112,20 @@ def publish_folder(staged: Path, final: Path) -> Published:
         if path.is_file() and path.name != MANIFEST:
             files[path.relative_to(staged).as_posix()] = _hash_and_sync(path)
     for folder in (path for path in staged.rglob("*") if path.is_dir()):
-        _sync_folder(folder)
+        replacing.sync_folder(folder)
+    crash_points.reach("publish.hashed")
     _write_manifest(staged, files)
+    manifest_hash = hashlib.sha256((staged / MANIFEST).read_bytes()).hexdigest()
+    crash_points.reach("publish.manifest_written")
+    if fence is not None:
+        fence.check()
+    replacing.settle(final)
     if final.exists():
-        # A folder cannot be renamed over a full one; the old one moves aside whole, so nothing partial is seen.
-        with staging(final.with_name(final.name + "-old")) as old:
-            os.rename(final, old)
-            try:
-                os.rename(staged, final)
-            except OSError:
-                os.rename(old, final)
-                raise
+        replacing.replace_folder(staged, final)
     else:
         os.rename(staged, final)
-    _sync_folder(final.parent)
-    manifest_hash = hashlib.sha256((final / MANIFEST).read_bytes()).hexdigest()
+    crash_points.reach("publish.renamed")
+    replacing.sync_folder(final.parent)
     return Published(sum(entry.bytes for entry in files.values()), manifest_hash)
 
 
@@ -98,18 +137,24 @@ def write_whole(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(staged, path)
-    _sync_folder(path.parent)
+    replacing.sync_folder(path.parent)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises MachineError when it is missing, torn or of a newer version."""
+    """Raises MachineError when it is missing or damaged (code corrupt), or of a newer version (code newer_version)."""
     path = folder / MANIFEST
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
-        raise MachineError(f"The manifest {path} cannot be read: {error}", _HINT, "corrupt") from error
-    if manifest.format != FORMAT or manifest.version > FORMAT_VERSION:
-        raise MachineError(f"{path} is of version {manifest.version}, newer than this Tunesmith", "Update Tunesmith.")
+        data = path.read_bytes()
+        raw = msgspec.json.decode(data, type=dict[str, Any])
+        whole = raw.pop("sha256", None) == _sealed(raw)  # as newer versions will have it too
+        version = raw.get("version")
+        if whole and raw.get("format") == FORMAT and isinstance(version, int) and version > FORMAT_VERSION:
+            raise MachineError(f"{path} is of version {version}, newer than this Tunesmith", "Update Tunesmith.", NEWER)
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MachineError(f"The manifest {path} cannot be read: {error}", _HINT, CORRUPT) from error
+    if manifest.format != FORMAT or not (whole or manifest.version == 1):
+        raise MachineError(f"The manifest {path} is damaged", _HINT, CORRUPT)
     return manifest
 
 
@@ -117,7 +162,7 @@ def verify_file(path: Path) -> Published:
     """The record of the published file `path`. Raises MachineError when it is missing or its bytes differ."""
     recorded = read_manifest(path.parent).files.get(path.name)
     if recorded is None:
-        raise MachineError(f"{path} is not in the manifest of its folder", _HINT, "corrupt")
+        raise MachineError(f"{path} is not in the manifest of its folder", _HINT, CORRUPT)
     _compare(path, recorded)
     return recorded
 
@@ -130,7 +175,7 @@ def verify_folder(final: Path) -> Published:
     manifest = read_manifest(final)
     for name, recorded in manifest.files.items():
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise MachineError(f"The manifest of {final} names {name!r}, outside of it", _HINT, "corrupt")
+            raise MachineError(f"The manifest of {final} names {name!r}, outside of it", _HINT, CORRUPT)
         _compare(final / name, recorded)
     _refuse_unrecorded(final, final, manifest)
     manifest_hash = hashlib.sha256((final / MANIFEST).read_bytes()).hexdigest()
@@ -146,7 +191,11 @@ def remove(path: Path) -> None:
 
 
 def remove_staged(folder: Path) -> None:
-    """Remove what killed processes left staged in `folder`; for the one process that writes there."""
+    """Put right what killed processes left in `folder`: staged files go, what they were replacing is there again.
+
+    For the one process that writes there.
+    """
+    replacing.recover(folder)
     for path in folder.glob(f".*{_MARK}*"):
         remove(path)
 
@@ -156,7 +205,7 @@ _HINT = "The disk or another program changed it: remove it and make it again."
 
 def _refuse_unrecorded(folder: Path, root: Path, manifest: Manifest) -> None:
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") and _MARK in path.name:
+        if path.name.startswith(".") and (_MARK in path.name or replacing.waits(path)):
             continue
         if path.is_dir():
             if (path / MANIFEST).exists():
@@ -164,20 +213,20 @@ def _refuse_unrecorded(folder: Path, root: Path, manifest: Manifest) -> None:
             else:
                 _refuse_unrecorded(path, root, manifest)
         elif path.name != MANIFEST and path.relative_to(root).as_posix() not in manifest.files:
-            raise MachineError(f"{path} is not in the manifest of its folder", _HINT, "corrupt")
+            raise MachineError(f"{path} is not in the manifest of its folder", _HINT, CORRUPT)
 
 
 def _compare(path: Path, recorded: Published) -> None:
     try:
         size = path.stat().st_size
         if size != recorded.bytes:
-            raise MachineError(f"{path} has {size} bytes, {recorded.bytes} were published", _HINT, "corrupt")
+            raise MachineError(f"{path} has {size} bytes, {recorded.bytes} were published", _HINT, CORRUPT)
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise MachineError(f"{path} cannot be read: {error.strerror}", _HINT, "corrupt") from error
+        raise MachineError(f"{path} cannot be read: {error.strerror}", _HINT, CORRUPT) from error
     if found != recorded.sha256:
-        raise MachineError(f"{path} is damaged: its SHA-256 is not the published one", _HINT, "corrupt")
+        raise MachineError(f"{path} is damaged: its SHA-256 is not the published one", _HINT, CORRUPT)
 
 
 def _hash_and_sync(path: Path) -> Published:
@@ -188,13 +237,13 @@ def _hash_and_sync(path: Path) -> Published:
 
 
 def _write_manifest(folder: Path, files: dict[str, Published]) -> None:
-    text = msgspec.json.format(msgspec.json.encode(Manifest(dict(sorted(files.items())))))
-    write_whole(folder / MANIFEST, text + b"\n")
+    manifest = Manifest(dict(sorted(files.items())))
+    raw = msgspec.to_builtins(manifest)
+    del raw["sha256"]
+    manifest = msgspec.structs.replace(manifest, sha256=_sealed(raw))
+    write_whole(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sealed(raw: dict[str, Any]) -> str:
+    """SHA-256 of a manifest's content but for that hash itself, however it is laid out."""
+    return hashlib.sha256(msgspec.json.encode(raw, order="sorted")).hexdigest()

@@ -7,8 +7,8 @@ from tunesmith.daemon.api import view as v
 
 WORKER_EVENTS: tuple[type, ...] = (
     e.StageStarted, e.StageProgress, e.StageFinished, e.TrainStep, e.PathsChosen, e.LimitMeasured, e.MemoryMeasured,
-    e.Forecasted, e.CheckpointSaved, e.Resumed, e.DataChecked, e.Scored, e.Answered, e.ArtifactWritten, e.Verified,
-    e.Shrunk, e.Notice, e.Finished, e.Failed, e.Cancelled,
+    e.Forecasted, e.CheckpointSaved, e.Resumed, e.StoppedEarly, e.DataChecked, e.Scored, e.Answered, e.ArtifactWritten,
+    e.Verified, e.Shrunk, e.Notice, e.Finished, e.Failed, e.Cancelled,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[str, tuple[type, ...]] = {

@@ -71,7 +71,9 @@ class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True)
     without padding, `window` tokens at once (None: what suits the device); `fused` takes the fused layers where they
     are proven equal, `compile` torch.compile. `gradient_checkpointing` is auto, off, selective or full (true and false
     are full and off). `save_steps` is the steps between two checkpoints that a run can be resumed from (None: about
-    every two minutes, less often where saving takes long; 0: never); the end of training is one too.
+    every two minutes, less often where saving takes long; 0: never); the end of training is one too. `start_from` is
+    what an earlier run of the same base and tuner exported, its adapter or, where every weight is trained, its merged
+    model: training begins from there, with a new optimizer and schedule (None: from the base).
     """
 
     learning_rate: float = 2e-4
@@ -90,6 +92,7 @@ class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True)
     compile: bool = False
     optimizer: str = "adamw"
     save_steps: int | None = None
+    start_from: str | None = None
     seed: int = 42
     device: str = "auto"
     dtype: str = "auto"
@@ -196,7 +199,9 @@ def absolute(spec: JobSpec, folder: Path) -> JobSpec:
         train=resolve(train) if isinstance(train, str) else tuple(resolve_source(source) for source in train),
         held_out=None if held_out is None else resolve(held_out),
     )
-    return replace(spec, model=replace(spec.model, source=resolve(spec.model.source)), data=data)
+    start = spec.training.start_from
+    training = replace(spec.training, start_from=None if start is None else resolve(start))
+    return replace(spec, model=replace(spec.model, source=resolve(spec.model.source)), data=data, training=training)
 
 
 def complete(spec: JobSpec) -> JobSpec:

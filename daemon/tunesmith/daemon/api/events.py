@@ -131,10 +131,22 @@ class CheckpointSaved(_Event, frozen=True, kw_only=True, tag="checkpoint_saved")
 
 
 class Resumed(_Event, frozen=True, kw_only=True, tag="resumed"):
-    """This attempt goes on after `step` of an earlier one."""
+    """This attempt goes on after `step` of an earlier one.
+
+    `exact`: the result will be, to the bit, that of a run that was never stopped; else `reasons` say why not.
+    """
 
     step: int
     attempt: int
+    exact: bool = True
+    reasons: tuple[str, ...] = ()
+
+
+class StoppedEarly(_Event, frozen=True, kw_only=True, tag="stopped_early"):
+    """A person ended training after `step` of `total_steps`; what was learned until then is evaluated and exported."""
+
+    step: int
+    total_steps: int
 
 
 class DataChecked(_Event, frozen=True, kw_only=True, tag="data_checked"):
@@ -269,7 +281,7 @@ class Cancelled(_Event, frozen=True, kw_only=True, tag="cancelled"):
 
 Event = (
     Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | TrainStep | PathsChosen | LimitMeasured
-    | MemoryMeasured | CheckpointSaved | Resumed | DataChecked | Scored
+    | MemoryMeasured | CheckpointSaved | Resumed | StoppedEarly | DataChecked | Scored
     | Answered | ArtifactWritten | Verified
     | Forecasted | Waiting | Shrunk | Gauged | Notice | CancelRequested | Finished | Failed | Cancelled
 )  # fmt: skip

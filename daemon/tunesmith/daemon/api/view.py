@@ -55,6 +55,7 @@ class JobView(msgspec.Struct, frozen=True):
     memory: e.MemoryMeasured | None = None
     checkpoint: e.CheckpointSaved | None = None
     resumed: e.Resumed | None = None
+    stopped_early: e.StoppedEarly | None = None
     data: tuple[e.DataChecked, ...] = ()
     scores: tuple[e.Scored, ...] = ()
     answers: tuple[e.Answered, ...] = ()
@@ -169,6 +170,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, checkpoint=checkpoint)
         case e.Resumed() as resumed:
             return replace(view, resumed=resumed)
+        case e.StoppedEarly() as stopped:
+            return replace(view, stopped_early=stopped)
         case e.DataChecked() as checked:
             return replace(view, data=(*view.data, checked))
         case e.Scored() as scored:

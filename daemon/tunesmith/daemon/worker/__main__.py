@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import time
 import traceback
@@ -23,6 +24,7 @@ from tunesmith.recipes.machine import detect
 
 def main(arguments: list[str]) -> int:
     job, attempt = Path(arguments[0]), int(arguments[1])
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # by itself it would end a process that does not listen yet
     os.dup2(2, 1)  # what libraries print is the log's; the journal is a file of its own
     cores = detect().cores
     os.environ.update(

@@ -1,16 +1,19 @@
-"""What the stages of one attempt share: where things lie, how to report, and whether a person cancelled."""
+"""What the stages of one attempt share: where things lie, how to report, and what a person asked of it."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.worker import resident
@@ -20,9 +23,11 @@ from tunesmith.recipes.spec import JobSpec
 if TYPE_CHECKING:
     from tunesmith.daemon.worker.data.prepare import Prepared
     from tunesmith.daemon.worker.planned import Plan
+    from tunesmith.daemon.worker.trained import Trained
 
 PATIENCE_S = 5.0  # what a cancelled training has to come to the end of its step: half of the daemon's default grace
 PROGRESS_INTERVAL_S = 0.1  # ten a second: what a screen shows
+EPOCH = "epoch"  # a file in the job's folder with the number of its newest attempt, written by the daemon
 
 
 class Stopped(BaseException):
@@ -31,7 +36,8 @@ class Stopped(BaseException):
 
 class Context:
     """`base` is set by fetch, `prepared` by prepare, `model` (with its adapter), the `core` that computes its loss and
-    how it is `set_up` by probe, until the merge takes them; `plan` holds the run's forecast.
+    how it is `set_up` by probe, until the merge takes them; `plan` holds the run's forecast, `trained` what training
+    came to. `fence` is asked before anything is published, so that an attempt which is over changes nothing any more.
     """
 
     def __init__(self, job: Path, attempt: int) -> None:
@@ -43,6 +49,7 @@ class Context:
             raise JobError(f"Cannot read {job / 'spec.json'}: {error}", "Submit the recipe again.") from error
         self.home = Home(self.job.parent.parent)
         self.vendor = self.home.vendor
+        self.fence = publish.Fence(self.job / EPOCH, attempt)
         self.work = self.job / f"work-{attempt}"
         self.artifacts = self.job / "artifacts"
         self.checkpoints = self.job / "checkpoints"
@@ -55,6 +62,8 @@ class Context:
         self.core: Any = None
         self.set_up: Any = None
         self.plan: Plan | None = None
+        self.trained: Trained | None = None
+        self.inexact: tuple[str, ...] = ()  # why the result is not that of a run that was never stopped
         self.stage = ""
         self._peak_before = 0
         self._base: Path | None = None
@@ -63,6 +72,9 @@ class Context:
         self._stage_started = self._last_progress = 0.0
         self.cancelled = self._busy = False
         self.patient = False  # while training: a cancel waits for a step to end, so that it can be saved
+        self.saving = False  # then it waits until that is done
+        self.keeping = False  # training is to end after the step that runs, and what was learned is kept
+        self._told: set[str] = set()
 
     @property
     def base(self) -> Path:
@@ -98,6 +110,12 @@ class Context:
     def notice(self, level: str, text: str) -> None:
         self.emit(e.Notice(time=time.time(), level=level, text=text))
 
+    def notice_once(self, about: str, level: str, text: str) -> None:
+        """A notice, the first time that there is one `about` this."""
+        if about not in self._told:
+            self._told.add(about)
+            self.notice(level, text)
+
     def progress(self, done: float, total: float, unit: str, note: str = "") -> None:
         """How far the running stage is; at most ten a second are written, the last always. Checks for a cancel."""
         self.check_cancelled()
@@ -111,11 +129,16 @@ class Context:
         )
 
     def begin(self, stage: str) -> None:
+        """Raises Stopped once a person cancelled, JobError when another attempt has the job by now."""
         self.check_cancelled()
+        self.fence.check()
         self.stage, self._stage_started, self._last_progress = stage, time.monotonic(), 0.0
         self._peak_before = 0
         resident.forget_peak()
         self.emit(e.StageStarted(time=time.time(), stage=stage))
+        if self.keeping:
+            self.keeping = False
+            self.notice("warning", f"Stop and keep was asked for while nothing was trained; {stage} goes on as usual.")
 
     def end(self) -> None:
         seconds = time.monotonic() - self._stage_started
@@ -138,11 +161,11 @@ class Context:
     def cancel(self, number: int, frame: FrameType | None) -> None:
         """Handler of SIGTERM: stop at once, unless an event is being written, which is then the last.
 
-        While training is patient it has PATIENCE_S to stop between two steps.
+        While training is patient it has PATIENCE_S to stop between two steps; a save that runs may take what it takes.
         """
         first, self.cancelled = not self.cancelled, True
         if first and self.patient:
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+            signal.setitimer(signal.ITIMER_REAL, 0 if self.saving else PATIENCE_S)
         elif first and not self._busy:
             raise Stopped
 
@@ -152,13 +175,24 @@ class Context:
         if not self._busy:
             raise Stopped
 
-    def hold_on(self) -> None:
+    def keep(self, number: int, frame: FrameType | None) -> None:
+        """Handler of SIGUSR1: end training after the step that runs, and go on with what was learned."""
+        self.keeping = True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
         """What is being saved is worth all of the daemon's grace."""
+        self.saving = True
         signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            yield
+        finally:
+            self.saving = False
 
     def listen(self) -> None:
-        """From here on SIGTERM cancels; ctrl-c is for the terminal, not for us."""
+        """From here on SIGTERM cancels and SIGUSR1 keeps; ctrl-c is for the terminal, not for us."""
         signal.signal(signal.SIGTERM, self.cancel)
+        signal.signal(signal.SIGUSR1, self.keep)
         signal.signal(signal.SIGALRM, self.lose_patience)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 

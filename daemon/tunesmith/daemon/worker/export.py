@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import model_card
+from tunesmith.daemon.worker import model_card, trained
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes import exports
@@ -60,7 +60,7 @@ def run(context: Context) -> None:
             lent.staged = staged
             card.write(lent, variant, staged)
             publish_it = publish.publish_folder if staged.is_dir() else publish.publish_file
-            published = publish_it(staged, final)
+            published = publish_it(staged, final, context.fence)
         context.emit(
             e.ArtifactWritten(
                 time=time.time(),
@@ -76,17 +76,22 @@ def run(context: Context) -> None:
 
 
 def describe(context: Context, verified: tuple[e.Verified, ...]) -> None:
-    """The papers beside the artifacts: the recipe, a model card and the sums that `sha256sum -c` reads."""
-    folder = context.artifacts
-    publish_text(folder / RECIPE, to_yaml(context.spec))
-    publish_text(folder / CARD, model_card.text(context.spec, verified))
-    publish_text(folder / SUMS, sums(folder))
+    """The papers beside the artifacts: the recipe, what training came to, a model card, and the sums that
+    `sha256sum -c` reads.
+    """
+    papers = {RECIPE: to_yaml(context.spec), CARD: model_card.text(context.spec, verified, context.trained)}
+    if context.trained is not None:
+        papers[trained.FILE] = trained.encode(context.trained)
+    for name, text in papers.items():
+        publish_text(context, name, text)
+    publish_text(context, SUMS, sums(context.artifacts))
 
 
-def publish_text(final: Path, text: str) -> None:
+def publish_text(context: Context, name: str, text: str) -> None:
+    final = context.artifacts / name
     with publish.staging(final) as staged:
         staged.write_text(text, "utf-8")
-        publish.publish_file(staged, final)
+        publish.publish_file(staged, final, context.fence)
 
 
 def sums(folder: Path) -> str:

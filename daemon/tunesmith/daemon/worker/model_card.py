@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker.trained import Trained
 from tunesmith.recipes import exports, methods, quants, tuners
 from tunesmith.recipes.spec import STARTER, JobSpec
 
@@ -18,7 +19,7 @@ HOW_TO_LOAD = {
 }
 
 
-def text(spec: JobSpec, verified: Sequence[e.Verified]) -> str:
+def text(spec: JobSpec, verified: Sequence[e.Verified], trained: Trained | None) -> str:
     base = STARTER_MODEL if spec.model.source == STARTER else spec.model.source
     method = methods.cards()[spec.method["kind"]].title
     tuner = tuners.cards()[spec.tuner["kind"]].title
@@ -28,6 +29,7 @@ def text(spec: JobSpec, verified: Sequence[e.Verified]) -> str:
     parts = [
         f"---\n{front}---\n# {spec.name}\n",
         f"`{base}`, tuned with {method} and {tuner}{kept} on {data}. `recipe.yaml` repeats the run.\n",
+        *how_it_went(spec, trained),
         "## Files\n",
         table(("file", "what it is", "to load it"), [file_row(target) for target in spec.exports]),
         "\n`sha256sum -c SHA256SUMS` checks them all.\n",
@@ -40,6 +42,22 @@ def text(spec: JobSpec, verified: Sequence[e.Verified]) -> str:
         head = ("export", "KL divergence", "same top token", "tokens", "passed")
         parts += ["\n## Compared with the merged model\n", table(head, rows)]
     return "\n".join(parts)
+
+
+def how_it_went(spec: JobSpec, trained: Trained | None) -> Iterable[str]:
+    """What whoever uses the files should know of the training; nothing where it went as the recipe says."""
+    if spec.training.start_from is not None:
+        yield f"Training began from the weights in `{spec.training.start_from}`.\n"
+    if trained is None:
+        return
+    if trained.stopped_early:
+        yield (
+            f"**Training was stopped early, after step {trained.steps} of {trained.total_steps}**: "
+            "repeating the run in full gives another model.\n"
+        )
+    if trained.inexact:
+        reasons = "; ".join(trained.inexact)
+        yield f"Training was interrupted and went on elsewhere: repeating it gives other last bits ({reasons}).\n"
 
 
 def file_row(target: str) -> tuple[str, str, str]:

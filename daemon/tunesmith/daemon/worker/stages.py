@@ -22,6 +22,7 @@ STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def run_all(context: Context) -> None:
+    context.fence.check()
     for left in context.job.glob("work-*"):
         if left != context.work:
             publish.remove(left)  # of an attempt that ended early, as large as the model
@@ -31,4 +32,5 @@ def run_all(context: Context) -> None:
             importlib.import_module(f"{WORKER}.{module}").run(context)
         context.end()
         processor.release_freed_memory()  # no stage needs what another has let go of
+    context.fence.check()
     publish.remove(context.checkpoints)  # what has finished is never resumed

@@ -48,6 +48,7 @@ class Feed:
         self.seed = seed
         self.streaming = streaming
         self.held_out = held_out
+        self._sizes: dict[int, int] = {}
 
     @property
     def finished(self) -> bool:
@@ -66,6 +67,19 @@ class Feed:
     def steps(self, epochs: int) -> int:
         """How many batches all epochs have: exact once everything is prepared, before that an upper bound."""
         return sum(self.batches_in(epoch) for epoch in range(epochs))
+
+    def place(self, step: int, epochs: int) -> tuple[int, int]:
+        """The epoch (from 0) that the batch after `step` batches lies in, and how many of it are over.
+
+        Of what is all prepared. After the last epoch it is the beginning of one more.
+        """
+        for epoch in range(epochs):
+            if epoch not in self._sizes:
+                self._sizes[epoch] = self.batches_in(epoch)
+            if step < self._sizes[epoch]:
+                return epoch, step
+            step -= self._sizes[epoch]
+        return epochs, step
 
     def sequence(self, stream: int, index: int) -> tuple[Array, Array]:
         """ids (int32) and mask (bool)."""

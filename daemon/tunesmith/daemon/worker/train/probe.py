@@ -46,8 +46,7 @@ def run(context: Context) -> None:
     plan, set_up, core = context.plan, context.set_up, context.core
     feed, epochs = context.prepared.feed, context.spec.training.epochs
     total = feed.steps(epochs)
-    saved = checkpoint.newest(context)
-    if plan is None or total < LEAST_STEPS or saved is not None:
+    if plan is None or total < LEAST_STEPS or checkpoint.exist(context):
         return  # what goes on from a checkpoint has been seen to hold
     batches = choose(feed, core)
     processor.release_freed_memory()

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import shutil
 import time
+import traceback
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tunesmith.daemon import crash_points
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.events import PathTaken
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.train import checkpoint
+from tunesmith.daemon.worker.train import checkpoint, identity
 from tunesmith.daemon.worker.train.checkpoint import Checkpoint
-from tunesmith.recipes.errors import MachineError
-from tunesmith.recipes.units import bytes_text
+from tunesmith.recipes.errors import JobError, MachineError
 
 SAVE_EVERY_S = 120.0  # what a crash may cost
 SAVING_SHARE = 0.02  # of the time; large models are saved less often
-ENGINES = ("torch", "transformers", "peft", "trl", "tunesmith")  # whose versions results depend on
 
 
-def train(context: Context, trainer: Any, saved: Checkpoint | None, paths: Sequence[PathTaken]) -> None:
+def train(context: Context, trainer: Any, saved: Checkpoint | None, paths: Sequence[PathTaken]) -> str:
     """`trainer.train()`, from `saved` on where there is one, with checkpoints as the recipe's save_steps says.
 
-    The trainer's data has to leave out the first `saved.step` batches itself.
+    The trainer's data has to leave out the first `saved.step` batches itself. Returns the fingerprint of the weights
+    that were trained.
     """
     from transformers import set_seed
 
@@ -36,9 +34,25 @@ def train(context: Context, trainer: Any, saved: Checkpoint | None, paths: Seque
     set_seed(context.spec.training.seed)  # whatever was drawn while this was set up
     if saved is None:
         trainer.train()
-        return
-    trainer.args.ignore_data_skip = True
-    trainer.train(resume_from_checkpoint=str(checkpoint.folder_of(context, saved.step)))
+    else:
+        _refuse_other_optimizer(trainer, saved)
+        trainer.args.ignore_data_skip = True
+        trainer.train(resume_from_checkpoint=str(checkpoint.folder_of(context, saved.step)))
+    made: Checkpoint | None = keeper.made
+    if made is not None and made.step == trainer.state.global_step:
+        return made.trained
+    return identity.fingerprint(trainer.model)
+
+
+def restore(context: Context, trainer: Any, saved: Checkpoint) -> None:
+    """The weights of a training that was over, without a step: they are what they were, whatever has changed since."""
+    trainer._load_from_checkpoint(str(checkpoint.folder_of(context, saved.step)))
+    _refuse_other_weights(trainer, saved)
+    _tell(context, saved, [])
+    total = max(saved.total_steps, saved.step)
+    context.progress(saved.step, total, "steps")
+    if saved.step < total:
+        context.emit(e.StoppedEarly(time=time.time(), step=saved.step, total_steps=total))
 
 
 def _keeper(context: Context, trainer: Any, saved: Checkpoint | None, paths: Sequence[PathTaken]) -> Any:
@@ -49,6 +63,7 @@ def _keeper(context: Context, trainer: Any, saved: Checkpoint | None, paths: Seq
 
     class Keeper(TrainerCallback):  # type: ignore[misc]  # transformers is untyped to mypy
         resumed_at = saved
+        made: Checkpoint | None = None
         apart_s = SAVE_EVERY_S
         last = time.monotonic()
 
@@ -57,17 +72,10 @@ def _keeper(context: Context, trainer: Any, saved: Checkpoint | None, paths: Seq
             context.patient = every != 0
             if saved is None:
                 return
-            if fingerprint(trainer.model) != saved.trained:
-                raise MachineError(
-                    f"The weights of the checkpoint of step {saved.step} did not arrive in the model",
-                    "This is our fault; begin anew with `tunesmith run`, and report it.",
-                    "resume_failed",
-                )
+            _refuse_other_weights(trainer, saved)
             for schedule in trainer.lr_scheduler.lr_lambdas:
                 schedule.keywords.update(saved.schedule)
-            for warning in differences(saved.surroundings, surroundings(trainer, paths)):
-                context.notice("warning", f"Going on after step {saved.step} is not exact to the bit: {warning}.")
-            context.emit(e.Resumed(time=time.time(), step=saved.step, attempt=context.attempt))
+            _tell(context, saved, identity.inexactness(saved.surroundings, identity.surroundings(trainer, paths)))
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if self.resumed_at is not None:
@@ -77,15 +85,21 @@ def _keeper(context: Context, trainer: Any, saved: Checkpoint | None, paths: Seq
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
             """A step is over and has been reported."""
-            if every == 0 or not logs or "loss" not in logs:
+            if not logs or "loss" not in logs:
                 return
+            last = state.global_step >= state.max_steps
+            early = context.keeping and not last
             sound = all(math.isfinite(float(logs.get(key, 0.0))) for key in ("loss", "grad_norm"))
-            if sound and (context.cancelled or self.due(state)):
-                context.hold_on()
-                self.save(state)
+            if every != 0 and sound and (context.cancelled or early or self.due(state)):
+                with context.held():
+                    self.save(state, over=last or early)
             if context.cancelled:
                 context.patient = False
                 context.check_cancelled()
+            if early:
+                context.keeping, control.should_training_stop = False, True
+                event = e.StoppedEarly(time=time.time(), step=state.global_step, total_steps=state.max_steps)
+                context.emit(event)
 
         def due(self, state: Any) -> bool:
             if state.global_step >= state.max_steps:
@@ -94,28 +108,18 @@ def _keeper(context: Context, trainer: Any, saved: Checkpoint | None, paths: Seq
                 return bool(state.global_step % every == 0)
             return time.monotonic() - self.last >= self.apart_s
 
-        def save(self, state: Any) -> None:
+        def save(self, state: Any, over: bool) -> None:
             began = time.monotonic()
-            found = Checkpoint(
-                step=state.global_step,
-                spec=context.spec,
-                data=checkpoint.sources(context),
-                data_complete=context.prepared.finished,
-                base=checkpoint.base_fingerprint(context.base),
-                trained=fingerprint(trainer.model),
-                schedule=dict(trainer.lr_scheduler.lr_lambdas[0].keywords),
-                surroundings=surroundings(trainer, paths),
-            )
-            over = state.global_step >= state.max_steps
-            needed = size(trainer, over)
             try:
-                free = shutil.disk_usage(context.job).free
-                if free < needed:
-                    raise OSError(f"{bytes_text(free)} are free, it needs {bytes_text(needed)}")
-                seconds = checkpoint.save(context, found, lambda folder: write(trainer, folder, over), began)
-                self.apart_s = max(SAVE_EVERY_S, seconds / SAVING_SHARE)
-            except (OSError, MachineError) as error:  # training is worth more than a checkpoint of it
-                context.notice("warning", f"Step {state.global_step} could not be saved: {error}.")
+                found = facts(context, trainer, paths, state, over)
+                checkpoint.save(context, found, lambda folder: write(trainer, folder, over), size(trainer, over))
+                self.made, self.apart_s = found, max(SAVE_EVERY_S, (time.monotonic() - began) / SAVING_SHARE)
+            except JobError:  # another attempt has the job by now
+                raise
+            except Exception as error:  # noqa: BLE001  # torch and safetensors have errors of their own for a full disk
+                traceback.print_exc()  # training is worth more than a checkpoint of it
+                text = str(error).strip().splitlines() or [type(error).__name__]
+                context.notice("warning", f"Step {state.global_step} could not be saved: {text[0]}.")
             self.last = time.monotonic()
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -124,8 +128,30 @@ def _keeper(context: Context, trainer: Any, saved: Checkpoint | None, paths: Seq
     return Keeper()
 
 
+def facts(context: Context, trainer: Any, paths: Sequence[PathTaken], state: Any, over: bool) -> Checkpoint:
+    """All that the trainer's state after this step depends on."""
+    optimizer, parameters = identity.optimizer(trainer)
+    return Checkpoint(
+        step=state.global_step,
+        total_steps=state.max_steps,
+        over=over,
+        spec=context.spec,
+        data=checkpoint.sources(context),
+        data_complete=context.prepared.finished,
+        order=checkpoint.order(context, state.global_step),
+        base=identity.base_fingerprint(context.base),
+        trained=identity.fingerprint(trainer.model),
+        schedule=dict(trainer.lr_scheduler.lr_lambdas[0].keywords),
+        optimizer=optimizer,
+        parameters=parameters,
+        scaler=getattr(trainer.accelerator, "scaler", None) is not None,
+        surroundings=identity.surroundings(trainer, paths),
+        inexact=context.inexact,
+    )
+
+
 def write(trainer: Any, folder: Path, over: bool) -> None:
-    """All that `trainer.train(resume_from_checkpoint=folder)` reads. Raises OSError.
+    """All that `trainer.train(resume_from_checkpoint=folder)` reads. Raises what torch and safetensors raise.
 
     When training is `over` nobody asks for the optimizer again, and it is larger than all the rest.
     """
@@ -139,58 +165,64 @@ def write(trainer: Any, folder: Path, over: bool) -> None:
         weights = get_peft_model_state_dict(trainer.model, save_embedding_layers=False)
         name = "adapter_model.safetensors"
     else:
-        weights, name = dict(trained(trainer.model)), "model.safetensors"
+        weights, name = dict(identity.trained(trainer.model)), "model.safetensors"
     save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, folder / name)
+    crash_points.reach("checkpoint.file_written")
     if not over:
         trainer._save_optimizer_and_scheduler(str(folder))
+        crash_points.reach("checkpoint.file_written")
     trainer._save_scaler(str(folder))
     trainer._save_rng_state(str(folder))
+    crash_points.reach("checkpoint.file_written")
     # The journal has the history.
     dataclasses.replace(trainer.state, log_history=[]).save_to_json(str(folder / "trainer_state.json"))
-
-
-def trained(model: Any) -> list[tuple[str, Any]]:
-    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-
-
-def fingerprint(model: Any) -> str:
-    """Of every trained weight, to the bit."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, weight in trained(model):
-        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)} ".encode())
-        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    crash_points.reach("checkpoint.file_written")
 
 
 def size(trainer: Any, over: bool) -> int:
     """Bytes of a checkpoint: the trained weights and, until training is `over`, what the optimizer keeps of them."""
     import torch
 
-    tensors = [weight for _, weight in trained(trainer.model)]
+    tensors = [weight for _, weight in identity.trained(trainer.model)]
     if not over:
         for kept in trainer.optimizer.state_dict()["state"].values():
             tensors += [value for value in kept.values() if isinstance(value, torch.Tensor)]
     return sum(int(tensor.nbytes) for tensor in tensors)
 
 
-def surroundings(trainer: Any, paths: Sequence[PathTaken]) -> dict[str, str]:
-    """What results depend on beside the recipe and its data, by name."""
-    import torch
+def _refuse_other_optimizer(trainer: Any, saved: Checkpoint) -> None:
+    """Raises JobError when the saved optimizer's state would be taken for that of other parameters."""
+    trainer.create_optimizer()
+    if saved.parameters and (saved.optimizer, saved.parameters) != identity.optimizer(trainer):
+        raise JobError(
+            f"The optimizer is not the {saved.optimizer} of the checkpoint of step {saved.step}, "
+            "or trains other parameters, or in another order",
+            "Another version of a library orders them anew: begin anew with `tunesmith run`.",
+            "resume_mismatch",
+        )
 
-    device = trainer.args.device
-    found = {name: metadata.version(name) for name in ENGINES}
-    found["processor"] = torch.backends.cpu.get_cpu_capability()
-    found["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    found["threads"] = str(torch.get_num_threads())
-    return found | {path.part: path.taken for path in paths}
+
+def _refuse_other_weights(trainer: Any, saved: Checkpoint) -> None:
+    """Raises MachineError when what was loaded is not what was saved: loaders leave out what they do not know."""
+    if identity.fingerprint(trainer.model) != saved.trained:
+        raise MachineError(
+            f"The weights of the checkpoint of step {saved.step} did not arrive in the model",
+            "This is our fault; begin anew with `tunesmith run`, and report it.",
+            "resume_failed",
+        )
 
 
-def differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """A sentence for each that changed."""
-    return [
-        f"{name} was {before.get(name, 'not there')} and is {now.get(name, 'not there')}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
+def _tell(context: Context, saved: Checkpoint, reasons: Sequence[str]) -> None:
+    """What is not exact once stays so: a later attempt goes on from it."""
+    context.inexact = tuple(dict.fromkeys((*saved.inexact, *reasons)))
+    if reasons:
+        text = f"Going on after step {saved.step} is not exact to the bit: {'; '.join(reasons)}."
+        context.notice("warning", text)
+    event = e.Resumed(
+        time=time.time(),
+        step=saved.step,
+        attempt=context.attempt,
+        exact=not context.inexact,
+        reasons=context.inexact,
+    )
+    context.emit(event)

@@ -11,7 +11,7 @@ import msgspec
 from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.feed import loader
-from tunesmith.daemon.worker.train import gradient_checkpointing
+from tunesmith.daemon.worker.train import gradient_checkpointing, start
 from tunesmith.daemon.worker.train.paths import build
 from tunesmith.recipes import methods, optimizers, tuners
 from tunesmith.recipes.checks import refuse_unsuited
@@ -55,9 +55,13 @@ def run(context: Context) -> None:
     kind = load.dtype(spec.training, device)
     set_seed(spec.training.seed)
     processor.release_freed_memory()  # what preparing left behind
-    base = load.model(context.base, device, load.weights_dtype(spec, kind), spec.quantization)
+    begin = start.folder(context, tuner)
+    whole = context.base if begin is None or tuner.adapter else begin
+    base = load.model(whole, device, load.weights_dtype(spec, kind), spec.quantization)
     context.check_cancelled()
     model = tuner.attach(base, knobs(spec.tuner), spec.training.seed)
+    if begin is not None and tuner.adapter:
+        start.take_up(model, begin)
     core = build(model, training=spec.training, device=device, pad_token_id=context.tokenizer.pad_token_id)
     _, kept = gradient_checkpointing.choose(core, spec.training, device, context.prepared.longest, core.size)
     core.paths = (load.base_path(spec, device, kind), *core.paths, kept)
