@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -118,10 +119,8 @@ def test_a_manifest_of_a_newer_version_is_refused_as_that(tmp_path: Path, monkey
 
 def test_a_manifest_of_the_first_version_is_read(tmp_path: Path) -> None:
     published = stage_file(tmp_path / "a.txt", "abc")
-    (tmp_path / publish.MANIFEST).write_text(
-        '{"files": {"a.txt": {"bytes": 3, "sha256": "%s"}}, "format": "tunesmith-manifest", "version": 1}'
-        % published.sha256
-    )
+    first = {"files": {"a.txt": {"bytes": 3, "sha256": published.sha256}}, "format": publish.FORMAT, "version": 1}
+    (tmp_path / publish.MANIFEST).write_text(json.dumps(first))
     assert publish.verify_file(tmp_path / "a.txt") == published
 
 
