@@ -14,7 +14,7 @@ from pathlib import Path
 
 from daemon_process import DaemonProcess
 
-from tunesmith.daemon.server.guard import peer_uid
+from tunesmith.daemon.server.listen import peer_uid
 
 
 async def test_it_is_up_within_a_second_and_a_half(tmp_path: Path) -> None:

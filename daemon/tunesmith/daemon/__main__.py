@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import socket
-import stat
 import sys
 import time
 from collections.abc import Generator, Iterator
@@ -26,9 +25,12 @@ from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.requests import API_VERSION, VERSION_HEADER
 from tunesmith.daemon.gauges import Gauges
 from tunesmith.daemon.scheduler import Scheduler
+from tunesmith.daemon.server.acceptor import CONNECTIONS, RESERVED_DESCRIPTORS, Acceptor
 from tunesmith.daemon.server.app import build
+from tunesmith.daemon.server.broadcast import STREAMS, Streams
 from tunesmith.daemon.server.chat import Chats
-from tunesmith.daemon.server.guard import OwnUserOnly
+from tunesmith.daemon.server.connection import HEAD_LIMIT_BYTES, Connection, end_slow
+from tunesmith.daemon.server.listen import listening
 from tunesmith.daemon.server.parts import Parts
 from tunesmith.daemon.settings import Settings
 from tunesmith.daemon.store import Store
@@ -37,13 +39,24 @@ from tunesmith.recipes.errors import DaemonError, TunesmithError
 
 LOG_BYTES = 2_000_000
 DESCRIPTORS = 4096
-CONNECTIONS = 1200  # a thousand followers and room for requests
 LOCK_PATIENCE_S = 5.0  # for one without a socket: it starts, and is found, or ends, within STOP_PATIENCE_S
 STOP_PATIENCE_S = 2
 log = logging.getLogger("tunesmith.daemon")
 
 
 class Server(uvicorn.Server):
+    """uvicorn with our own way of taking connections."""
+
+    acceptor: Acceptor
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        self.acceptor.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.acceptor.stop()
+        await super().shutdown()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Signals are ours: uvicorn would raise them again after stopping."""
@@ -78,17 +91,23 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     supervisor = Supervisor(store, chosen, machine)
     scheduler = Scheduler(store, supervisor, Admission(store, machine), chosen.admission_retry_s)
     gauges = Gauges(store, chosen.gauge_every_s)
-    parts = Parts(home, chosen, store, scheduler, gauges, Chats(home, chosen), asyncio.Event(), began)
+    stopping = asyncio.Event()
+    connections = connection_limit()
+    streams = Streams(store, gauges, stopping, min(STREAMS, connections * 5 // 6))  # the rest is for requests
+    parts = Parts(home, chosen, store, scheduler, gauges, Chats(home, chosen), streams, stopping, began)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, parts.stop)
     config = uvicorn.Config(
-        build(parts), http=OwnUserOnly, ws="none", lifespan="off", log_config=None, access_log=False,
-        server_header=False, headers=[(VERSION_HEADER, str(API_VERSION))], limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=STOP_PATIENCE_S,
+        build(parts), http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+        server_header=False, headers=[(VERSION_HEADER, str(API_VERSION))],
+        h11_max_incomplete_event_size=HEAD_LIMIT_BYTES, timeout_graceful_shutdown=STOP_PATIENCE_S,
     )  # fmt: skip
     server = Server(config)
-    serving = asyncio.create_task(server.serve([listener]))
-    others = [asyncio.create_task(part) for part in (scheduler.run(), parts.chats.end_idle(), gauges.run())]
+    opened = server.server_state.connections
+    server.acceptor = Acceptor(listener, lambda: Connection(config, server.server_state), opened, connections)
+    serving = asyncio.create_task(server.serve())
+    always = (scheduler.run(), parts.chats.end_idle(), gauges.run(), end_slow(opened))
+    others = [asyncio.create_task(part) for part in always]
     told: asyncio.Task[Any] = asyncio.create_task(parts.stopping.wait())
     log.info("pid %d serves %s, up in %.2f s", os.getpid(), home.socket, time.monotonic() - began)
     done, _ = await asyncio.wait((told, serving, *others), return_when=asyncio.FIRST_COMPLETED)
@@ -108,7 +127,7 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
 @contextlib.contextmanager
 def locked(home: Home) -> Iterator[None]:
     """Holds the lock of the home, our pid in it. Raises DaemonError when another daemon has it."""
-    handle = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         until = time.monotonic() + LOCK_PATIENCE_S
         while True:
@@ -131,27 +150,6 @@ def locked(home: Home) -> Iterator[None]:
         os.close(handle)
 
 
-@contextlib.contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
-    """A socket bound in a folder of ours, in place of one left by a dead daemon: only the lock's holder may do that."""
-    private_folder(path.parent)
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise DaemonError(f"{path} is in the way and is no socket", "Move it aside.", "socket_path")
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(before)
-    try:
-        yield listener
-    finally:
-        listener.close()
-        path.unlink(missing_ok=True)
-
-
 def _allow_descriptors() -> None:
     """macOS starts a shell with 256, fewer than the connections we take."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -160,10 +158,17 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def connection_limit() -> int:
+    """As many as we take, or as the descriptors allow beside what the daemon itself needs."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(8, min(CONNECTIONS, soft - RESERVED_DESCRIPTORS))
+
+
 def _log_to(path: Path) -> None:
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of every request that is no HTTP
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 from httpx_sse import SSEError, aconnect_sse
 
-from tunesmith.daemon.api.events import TERMINAL, Event, Gauged, Numbered
+from tunesmith.daemon.api.events import TERMINAL, Event, Gap, Gauged, Numbered
 from tunesmith.daemon.api.requests import (
     API_VERSION,
     HOST,
@@ -123,10 +123,11 @@ class Client:
         """The last `tail` lines of the worker's log."""
         return await self._call("GET", f"/v1/jobs/{job_id}/log?tail={tail}", LogText)
 
-    async def events(self, job_id: int, after: int = 0) -> AsyncIterator[Numbered]:
+    async def events(self, job_id: int, after: int = 0, gaps: bool = False) -> AsyncIterator[Numbered]:
         """Events numbered above `after`, in order and without a gap, until the job has ended and nothing follows.
 
         In between come gauges, which are no part of the history: each has the number of the event before it.
+        What the daemon left out because we were slow is fetched; with `gaps` its Gap is given instead.
         Reconnects by itself from the last number seen; gives up with DaemonError after RECONNECT_FOR_S of silence.
         """
         clock = asyncio.get_running_loop().time
@@ -146,6 +147,11 @@ class Client:
                             continue
                         event = msgspec.json.decode(message.data, type=Event)
                         if isinstance(event, Gauged):
+                            yield Numbered(after, event)
+                            continue
+                        if isinstance(event, Gap):
+                            if not gaps:
+                                break  # asked again from `after` on, the daemon sends all
                             yield Numbered(after, event)
                             continue
                         numbered = Numbered(int(message.id), event)
@@ -172,8 +178,10 @@ class Client:
         yield view
         if view.ended_already:
             return
-        async for numbered in self.events(job_id, view.last_event):
+        async for numbered in self.events(job_id, view.last_event, gaps=True):
             view = fold(view, numbered)
+            if view.missed is not None:
+                view = await self.job(job_id)  # has all that was left out folded in, and maybe more
             yield view
 
     async def chat(self, job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:

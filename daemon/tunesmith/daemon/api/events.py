@@ -251,6 +251,13 @@ class Gauged(_Event, frozen=True, kw_only=True, tag="gauged"):
     power_watts: float | None = None
 
 
+class Gap(_Event, frozen=True, kw_only=True, tag="gap", rename={"first": "from", "last": "to"}):
+    """The stream leaves out the events `from` to `to`: its reader was too slow. No part of the history either."""
+
+    first: int
+    last: int
+
+
 class Notice(_Event, frozen=True, kw_only=True, tag="notice"):
     """A sentence for the person: level info, warning or error."""
 
@@ -283,7 +290,7 @@ Event = (
     Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | TrainStep | PathsChosen | LimitMeasured
     | MemoryMeasured | CheckpointSaved | Resumed | StoppedEarly | DataChecked | Scored
     | Answered | ArtifactWritten | Verified
-    | Forecasted | Waiting | Shrunk | Gauged | Notice | CancelRequested | Finished | Failed | Cancelled
+    | Forecasted | Waiting | Shrunk | Gauged | Gap | Notice | CancelRequested | Finished | Failed | Cancelled
 )  # fmt: skip
 TERMINAL = (Finished, Failed, Cancelled)
 

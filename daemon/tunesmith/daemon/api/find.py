@@ -9,16 +9,20 @@ import sys
 
 from tunesmith.daemon.api import service
 from tunesmith.daemon.api.client import Client
-from tunesmith.daemon.api.home import Home, private_folder
+from tunesmith.daemon.api.home import Home, private_folder, refuse_foreign
 from tunesmith.recipes.errors import DaemonError
 
 START_WITHIN_S = 10.0  # measured 0.5 to 1 s; a loaded two-core machine needs more
 
 
 async def running(home: Home) -> Client | None:
-    """A client of the daemon that answers now, or None; the caller closes it."""
+    """A client of the daemon that answers now, or None; the caller closes it.
+
+    Raises DaemonError when the socket lies in a folder that is not ours: another user's program may answer there.
+    """
     if not home.socket.exists():
         return None
+    refuse_foreign(home.socket.parent)
     client = Client(home.socket)
     if await client.healthy():
         return client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -89,10 +90,20 @@ class Home(msgspec.Struct, frozen=True):
 
 def private_folder(path: Path) -> Path:
     """Make `path` with mode 0700, or check that it is ours alone. Raises DaemonError when it is not."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise DaemonError(f"{path} is not a folder of yours", "Remove it, or set TUNESMITH_HOME to another folder.")
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    with contextlib.suppress(FileExistsError):  # a file, or a link to one: refused below
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    refuse_foreign(path)
+    if stat.S_IMODE(path.lstat().st_mode) & 0o077:
         path.chmod(0o700)
     return path
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raises DaemonError unless `path` is a folder, no link to one, and of our user; OSError when it is not there."""
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise DaemonError(
+            f"{path} is not a folder of yours",
+            "Remove it, or set TUNESMITH_HOME to another folder.",
+            "foreign_folder",
+        )

@@ -36,6 +36,8 @@ class StageView(msgspec.Struct, frozen=True):
 
 
 class JobView(msgspec.Struct, frozen=True):
+    """`missed` are the first and last number of events that were not folded in: take the view anew."""
+
     id: int
     name: str
     state: str = QUEUED
@@ -67,6 +69,7 @@ class JobView(msgspec.Struct, frozen=True):
     gauges: e.Gauged | None = None
     notices: tuple[e.Notice, ...] = ()
     error: ErrorBody | None = None
+    missed: tuple[int, int] | None = None
 
     @property
     def ended_already(self) -> bool:
@@ -125,10 +128,14 @@ def _before(view: JobView, step: int) -> JobView:
 def fold(view: JobView, numbered: e.Numbered) -> JobView:
     """The view after one more event. An event at or below `last_event` changes nothing (replays are harmless).
 
-    Gauges are no part of the history: they are shown while the job runs, whatever their number.
+    Gauges are no part of the history: they are shown while the job runs, whatever their number. A gap is remembered in
+    `missed`, for whoever holds the view must not take it for the whole.
     """
     if isinstance(numbered.event, e.Gauged):
         return view if view.ended_already else msgspec.structs.replace(view, gauges=numbered.event)
+    if isinstance(numbered.event, e.Gap):
+        gap = (numbered.event.first, numbered.event.last)
+        return msgspec.structs.replace(view, missed=gap) if gap[1] > view.last_event else view
     if numbered.number <= view.last_event:
         return view
     replace = msgspec.structs.replace

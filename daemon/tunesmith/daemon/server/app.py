@@ -28,6 +28,9 @@ from tunesmith.daemon.server.endpoint import Endpoint, PathEndpoints, Refusal
 from tunesmith.daemon.server.parts import Parts
 
 UNKNOWN_JOB = Refusal(404, "unknown_job", "no job has that number")
+NO_MODEL = Refusal(409, "no_model", "the job has no model to talk to yet")
+TOO_MANY_CHATS = Refusal(429, "too_many_chats", "eight questions wait for an answer already")
+TOO_MANY_STREAMS = Refusal(429, "too_many_streams", "as many event streams are open as the daemon takes")
 QUEUE_FULL = Refusal(429, "queue_full", "two hundred jobs wait already")
 NO_SUCH_STEP = Refusal(409, "ended_already", "the job's state does not allow it")
 UNUSABLE = (
@@ -52,7 +55,7 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/jobs/{id}", jobs.show, reply=JobView, refusals=(UNKNOWN_JOB,)),
     Endpoint(
         "GET", "/v1/jobs/{id}/events", stream.events, stream=e.Event, query=EventsQuery, headers=EventsHeaders,
-        refusals=(UNKNOWN_JOB,),
+        refusals=(UNKNOWN_JOB, TOO_MANY_STREAMS),
     ),
     Endpoint("GET", "/v1/jobs/{id}/log", jobs.log, reply=LogText, query=LogQuery, refusals=(UNKNOWN_JOB,)),
     Endpoint(
@@ -64,7 +67,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST", "/v1/jobs/{id}/chat", chat_route.chat, request=Chat, stream=ChatEvent, example=CHAT,
-        refusals=(UNKNOWN_JOB, Refusal(409, "no_model", "the job has no model to talk to yet")),
+        refusals=(UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS),
     ),
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatEvent, ChatFailed
 from tunesmith.daemon.settings import Settings
 from tunesmith.recipes.errors import JobError
 
+WAITING = 8  # for an answer at once: they are given one after the other, and a person asks one or two
 KEPT = 2  # tuned and base side by side; each holds a model in memory
 LINE_LIMIT = 1 << 20
 LOOK_EVERY_S = 5.0
@@ -75,9 +76,19 @@ class Chats:
         self._settings = settings
         self._children: dict[Path, Child] = {}
         self._starting = asyncio.Lock()
+        self._asked = 0
 
     async def answer(self, job_id: int, chat: Chat) -> AsyncGenerator[ChatEvent, None]:
         """Raises JobError at once, before the first event, when the job has no such model."""
+        self._asked += 1
+        try:
+            async with contextlib.aclosing(self._answer(job_id, chat)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._asked -= 1
+
+    async def _answer(self, job_id: int, chat: Chat) -> AsyncGenerator[ChatEvent, None]:
         gguf, arguments = self._model(job_id, chat.base)
         answered = False
         while not answered:
@@ -95,8 +106,10 @@ class Chats:
                 child.users -= 1
 
     def check(self, job_id: int, base: bool) -> None:
-        """Raises JobError when the job has no model to chat with yet."""
+        """Raises JobError when the job has no model to chat with yet, or too many wait for an answer."""
         self._model(job_id, base)
+        if self._asked >= WAITING:
+            raise JobError(f"{WAITING} questions wait for an answer already", "Ask again later.", "too_many_chats")
 
     def _model(self, job_id: int, base: bool) -> tuple[Path, list[str]]:
         folder = self._home.job(job_id)

@@ -6,17 +6,31 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 import msgspec
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from tunesmith.daemon.api.requests import Chat
 from tunesmith.daemon.server.endpoint import Call
 from tunesmith.daemon.server.guard import BadRequest
 from tunesmith.daemon.server.parts import Parts
-from tunesmith.daemon.server.stream import EventStream
 
 TOKENS_LIMIT = 8192
 TEMPERATURE_LIMIT = 5.0
 ROLES = ("system", "user", "assistant")
+
+
+class ChatStream(StreamingResponse):
+    """Closes its generator when the client has gone, at once: that ends the generation."""
+
+    def __init__(self, content: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(content, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._content.aclose()
 
 
 async def chat(call: Call) -> Response:
@@ -29,7 +43,7 @@ async def chat(call: Call) -> Response:
     if not 1 <= asked.max_tokens <= TOKENS_LIMIT or not 0 <= asked.temperature <= TEMPERATURE_LIMIT:
         raise BadRequest("max_tokens or temperature is out of range", f"Give 1 to {TOKENS_LIMIT}, and 0 to 5.")
     parts.chats.check(job_id, asked.base)  # here, while the reply can still be an error
-    return EventStream(_frames(parts, job_id, asked))
+    return ChatStream(_frames(parts, job_id, asked))
 
 
 async def _frames(parts: Parts, job_id: int, asked: Chat) -> AsyncGenerator[bytes, None]:

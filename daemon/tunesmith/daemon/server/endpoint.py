@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tunesmith.daemon.api.requests import API_VERSION, VERSION_HEADER
 from tunesmith.daemon.server.guard import BadRequest, body, has_body
@@ -53,7 +52,7 @@ class Call:
         return int(text)
 
 
-Handler = Callable[[Call], Awaitable[Response]]
+Handler = Callable[[Call], Awaitable[ASGIApp]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
 import re
-import socket
-import struct
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -17,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tunesmith.daemon.api.requests import HOST
 from tunesmith.recipes.errors import (
@@ -42,7 +35,6 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _AS_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 Body = TypeVar("Body")
-log = logging.getLogger("tunesmith.server")
 
 
 class BadRequest(TunesmithError):
@@ -189,22 +181,3 @@ HANDLERS: Mapping[Any, Callable[[Request, Exception], Any]] = {
     ClientDisconnect: _gone,
     Exception: _unexpected,
 }
-
-
-class OwnUserOnly(H11Protocol):
-    """Closes a connection of another user before a byte of it is parsed; the 0700 folder is the first lock."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if peer_uid(transport.get_extra_info("socket")) != os.getuid():
-            log.warning("a connection of another user was refused")
-            transport.abort()
-
-
-def peer_uid(connection: socket.socket) -> int:
-    """Who is at the other end of a Unix socket."""
-    if sys.platform == "darwin":  # xucred: version, uid, ... at level SOL_LOCAL, LOCAL_PEERCRED
-        _, uid = struct.unpack_from("=II", connection.getsockopt(0, 1, 76))
-    else:  # ucred: pid, uid, gid
-        _, uid, _ = struct.unpack("=iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return int(uid)

@@ -8,6 +8,7 @@ import dataclasses
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.gauges import Gauges
 from tunesmith.daemon.scheduler import Scheduler
+from tunesmith.daemon.server.broadcast import Streams
 from tunesmith.daemon.server.chat import Chats
 from tunesmith.daemon.settings import Settings
 from tunesmith.daemon.store import Store
@@ -23,6 +24,7 @@ class Parts:
     scheduler: Scheduler
     gauges: Gauges
     chats: Chats
+    streams: Streams
     stopping: asyncio.Event
     started: float
 

@@ -2,76 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-
 import msgspec
-from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.requests import EventsHeaders, EventsQuery
+from tunesmith.daemon.server.broadcast import Streams
+from tunesmith.daemon.server.connection import Connection
 from tunesmith.daemon.server.endpoint import Call
-from tunesmith.daemon.server.parts import Parts
+from tunesmith.daemon.server.guard import BadRequest
 
-HEARTBEAT_S = 10.0
-BATCH = 500  # events read at once: what a slow reader can cost us in memory, about 200 kB
+HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
 
 
-class EventStream(StreamingResponse):
-    """Closes its generator when the client has gone, at once."""
+class EventStream:
+    """The reply: its body is written by `streams`, piece by piece."""
 
-    def __init__(self, content: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(content, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-        self._content = content
+    def __init__(self, streams: Streams, connection: Connection, job_id: int, after: int) -> None:
+        self._streams = streams
+        self._connection = connection
+        self._job_id = job_id
+        self._after = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._content.aclose()
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        await self._streams.follow(self._connection, self._job_id, self._after)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def events(call: Call) -> Response:
+async def events(call: Call) -> EventStream:
     """Follow a job: the events after Last-Event-ID, then live to the terminal event; at once over if it has ended."""
-    job_id = call.parts.store.get(call.job_id).id
+    view = call.parts.store.get(call.job_id)
     query: EventsQuery = call.query
     headers: EventsHeaders = call.headers
     after = query.after if headers.last_event_id is msgspec.UNSET else headers.last_event_id
-    return EventStream(_frames(call.parts, job_id, after))
-
-
-async def _frames(parts: Parts, job_id: int, after: int) -> AsyncGenerator[bytes, None]:
-    """No queue a client: each reads the store at its own pace, so a slow one holds nothing up and misses nothing.
-
-    Gauges have no id, so that a client that comes back asks for what follows the last event; a slow one gets the newest
-    only.
-    """
-    store, gauges = parts.store, parts.gauges
-    shown: e.Gauged | None = None
-    stopping = asyncio.create_task(parts.stopping.wait())
-    try:
-        while not parts.stopping.is_set():
-            rows = await store.events(job_id, after, BATCH)
-            if rows:
-                after = rows[-1][0]
-                yield b"".join(b"id: %d\ndata: %s\n\n" % row for row in rows)
-                continue
-            view = store.get(job_id)
-            if view.ended_already and view.last_event <= after:
-                return
-            if (newest := gauges.newest(job_id)) is not None and newest is not shown:
-                shown = newest
-                yield b"data: %s\n\n" % e.encode(newest)
-                continue
-            grown = asyncio.create_task(store.wait_beyond(job_id, after, HEARTBEAT_S))
-            gauged = asyncio.create_task(gauges.changed(job_id))
-            try:
-                await asyncio.wait((grown, gauged, stopping), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                grown.cancel()
-                gauged.cancel()
-            if grown.done() and not grown.cancelled() and not grown.result():
-                yield b": still here\n\n"
-    finally:
-        stopping.cancel()
+    if after > view.last_event:
+        raise BadRequest(
+            f"Job {view.id} has {view.last_event} events, and those after {after} were asked for",
+            "Give the number of the last event seen.",
+        )
+    call.parts.streams.refuse_too_many()
+    return EventStream(call.parts.streams, call.request.state.connection, view.id, after)
