@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import fcntl
 import logging
-import logging.handlers
 import os
 import resource
 import signal
@@ -14,7 +13,6 @@ import socket
 import sys
 import time
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -24,6 +22,7 @@ from tunesmith.daemon.admission import Admission, look
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.requests import API_VERSION, VERSION_HEADER
 from tunesmith.daemon.gauges import Gauges
+from tunesmith.daemon.log import log_to
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.acceptor import CONNECTIONS, RESERVED_DESCRIPTORS, Acceptor
 from tunesmith.daemon.server.app import build
@@ -37,7 +36,6 @@ from tunesmith.daemon.store import Store
 from tunesmith.daemon.supervisor import Supervisor
 from tunesmith.recipes.errors import DaemonError, TunesmithError
 
-LOG_BYTES = 2_000_000
 DESCRIPTORS = 4096
 LOCK_PATIENCE_S = 5.0  # for one without a socket: it starts, and is found, or ends, within STOP_PATIENCE_S
 STOP_PATIENCE_S = 2
@@ -71,7 +69,7 @@ def main() -> int:
         private_folder(home.root)
         _allow_descriptors()
         with locked(home):
-            _log_to(home.log)
+            log_to(home.log)
             with listening(home.socket) as listener:
                 asyncio.run(serve(home, settings.read(os.environ), listener, began))
     except TunesmithError as error:
@@ -162,13 +160,6 @@ def connection_limit() -> int:
     """As many as we take, or as the descriptors allow beside what the daemon itself needs."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return CONNECTIONS if soft == resource.RLIM_INFINITY else max(8, min(CONNECTIONS, soft - RESERVED_DESCRIPTORS))
-
-
-def _log_to(path: Path) -> None:
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of every request that is no HTTP
 
 
 if __name__ == "__main__":

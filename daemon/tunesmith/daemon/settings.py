@@ -20,6 +20,7 @@ class Settings(msgspec.Struct, frozen=True):
     gauge_every_s: float = 2.0  # faster tells a person nothing more, and a look at a GPU takes milliseconds
     free_disk_needed: int = FREE_DISK_NEEDED
     cancel_grace_s: float = 10.0  # time for a worker to write Cancelled: one step of a slow CPU run
+    worker_nice: int = 0  # how much workers stand back behind other programs, up to 19
     chat_idle_s: float = 300.0
 
 

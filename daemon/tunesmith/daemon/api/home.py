@@ -62,6 +62,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "daemon.log"
 
     @property
+    def ballast(self) -> Path:
+        """What is kept back for a full disk."""
+        return self.root / "ballast"
+
+    @property
     def lock(self) -> Path:
         return self.root / "daemon.lock"
 
