@@ -6,7 +6,6 @@ On a full disk SQLite cannot commit anything, so a run that failed for lack of r
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import shutil
@@ -19,7 +18,6 @@ from tunesmith.recipes.errors import MachineError
 SIZE_BYTES = 4 << 20  # a commit takes a few pages of the database and of its log: room for hundreds
 SHARE = 4  # made where it is at most a quarter of what is free: it must not fill the disk itself
 LOOK_EVERY_S = 10.0
-FULL = (errno.ENOSPC, errno.EDQUOT)
 log = logging.getLogger("tunesmith.ballast")
 
 

@@ -6,14 +6,15 @@ The last event is Finished, Failed or Cancelled; the exit code is 0 after any of
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
 
+from tunesmith.daemon import disk, worker_log
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.context import Context, Stopped
@@ -21,11 +22,14 @@ from tunesmith.daemon.worker.stages import run_all
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
 from tunesmith.recipes.machine import detect
 
+LOOK_EVERY_S = 1.0
+
 
 def main(arguments: list[str]) -> int:
     job, attempt = Path(arguments[0]), int(arguments[1])
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # by itself it would end a process that does not listen yet
     os.dup2(2, 1)  # what libraries print is the log's; the journal is a file of its own
+    threading.Thread(target=keep_log_small, args=(job / f"worker-{attempt}.log",), daemon=True).start()
     cores = detect().cores
     os.environ.update(
         HF_HUB_OFFLINE="1",  # models come through fetch only
@@ -64,11 +68,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def keep_log_small(path: Path) -> None:
+    """For ever. The daemon looks after it too, but may be away for days."""
+    while True:
+        worker_log.trim(path)
+        time.sleep(LOOK_EVERY_S)
+
+
 def explain(error: BaseException) -> ErrorBody:
     """What a person reads of `error`; the log has the traceback."""
     if isinstance(error, TunesmithError):
         return error.body()
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in disk.FULL:
         return ErrorBody("disk_full", f"The disk is full: {error.filename or error}", "Free some space, run again.")
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ErrorBody(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tunesmith.daemon import publish
+from tunesmith.daemon import disk, publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.worker import resident
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from tunesmith.daemon.worker.trained import Trained
 
 PATIENCE_S = 5.0  # what a cancelled training has to come to the end of its step: half of the daemon's default grace
+ROOM_WITHIN_S = 600.0  # on a full disk training holds still: what it has in memory is worth more than minutes
+LAST_WORD_S = 10.0
+NOTICES = 1000  # of an attempt; a view keeps the newest 200
 PROGRESS_INTERVAL_S = 0.1  # ten a second: what a screen shows
 EPOCH = "epoch"  # a file in the job's folder with the number of its newest attempt, written by the daemon
 
@@ -75,6 +79,7 @@ class Context:
         self.saving = False  # then it waits until that is done
         self.keeping = False  # training is to end after the step that runs, and what was learned is kept
         self._told: set[str] = set()
+        self._notices = 0
 
     @property
     def base(self) -> Path:
@@ -98,16 +103,29 @@ class Context:
         self._prepared = prepared
 
     def emit(self, event: e.Event) -> None:
-        """Append `event` to the journal as one whole line."""
+        """Append `event` to the journal as one whole line. Waits out a full disk for some time. Raises OSError."""
         line = e.encode(event) + b"\n"
+        until = time.monotonic() + (LAST_WORD_S if isinstance(event, e.TERMINAL) else ROOM_WITHIN_S)
         self._busy = True
         try:
             while line:
-                line = line[os.write(self._journal, line) :]
+                try:
+                    line = line[os.write(self._journal, line) :]
+                except OSError as error:
+                    if error.errno not in disk.FULL or self.cancelled or time.monotonic() > until:
+                        raise
+                    time.sleep(1.0)
         finally:
             self._busy = False
 
     def notice(self, level: str, text: str) -> None:
+        """Past NOTICES of one attempt they are in the log only, where nobody counts them."""
+        self._notices += 1
+        if self._notices > NOTICES:
+            print(f"{level}: {text}", file=sys.stderr, flush=True)
+            return
+        if self._notices == NOTICES:
+            text = f"{text} (Further notices of this attempt are in its log only.)"
         self.emit(e.Notice(time=time.time(), level=level, text=text))
 
     def notice_once(self, about: str, level: str, text: str) -> None:

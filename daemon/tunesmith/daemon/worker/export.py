@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tunesmith.daemon import publish
+from tunesmith.daemon import disk, publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import model_card, trained
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes import exports
-from tunesmith.recipes.errors import MachineError
 from tunesmith.recipes.spec import to_yaml
-from tunesmith.recipes.units import bytes_text
 
 RECIPE, CARD, SUMS = "recipe.yaml", "README.md", "SHA256SUMS"
 
@@ -48,7 +45,8 @@ def run(context: Context) -> None:
     lent = Lent(context, lambda written: report(written))
     sizes = {target: card.size(lent, variant) for target, (card, variant) in targets.items()}
     total = max(1, sum(sizes.values()))
-    refuse_full_disk(context.artifacts, sum(sizes.values()))
+    hint = "Free some space, or leave some targets out of `exports`."
+    disk.refuse_full(context.artifacts, sum(sizes.values()), "the exports need", hint)
 
     def report(written: int) -> None:
         context.progress(done + min(written, sizes[target]), total, "bytes", target)
@@ -103,14 +101,3 @@ def sums(folder: Path) -> str:
             lines[path] = f"{published.sha256}  {path}\n"
     lines.pop(SUMS, None)  # it cannot hold its own
     return "".join(lines[path] for path in sorted(lines))
-
-
-def refuse_full_disk(folder: Path, needed: int) -> None:
-    """Raises MachineError when `needed` bytes do not fit where `folder` is."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise MachineError(
-            f"{folder} has {bytes_text(free)} free; the exports need about {bytes_text(needed)}",
-            "Free some space, or leave some targets out of `exports`.",
-            "disk_full",
-        )

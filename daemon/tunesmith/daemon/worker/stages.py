@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from tunesmith.daemon import publish
-from tunesmith.daemon.worker import processor
+from tunesmith.daemon.worker import preflight, processor
 from tunesmith.daemon.worker.context import Context
 
 WORKER = "tunesmith.daemon.worker"
@@ -28,6 +28,7 @@ def run_all(context: Context) -> None:
             publish.remove(left)  # of an attempt that ended early, as large as the model
     for stage, modules in STAGES:
         context.begin(stage)
+        preflight.look(context, stage)
         for module in modules:
             importlib.import_module(f"{WORKER}.{module}").run(context)
         context.end()
