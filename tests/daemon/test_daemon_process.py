@@ -123,7 +123,7 @@ async def test_a_damaged_database_is_said_and_left_alone(daemon: DaemonProcess) 
     daemon.home.database.write_bytes(b"no database" * 1000)
     process = daemon.spawn()
     _, said = process.communicate(timeout=10)
-    assert process.returncode == 1 and "Move it aside" in said
+    assert process.returncode == 1 and "is damaged" in said and "--rebuild" in said
     assert daemon.home.database.read_bytes() == b"no database" * 1000
 
 

@@ -17,12 +17,11 @@ from tunesmith.daemon import out_of_memory
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.view import JobView
+from tunesmith.daemon.ledger import Ledger
 from tunesmith.daemon.recovery import WorkerRecord
 from tunesmith.daemon.room import Room
-from tunesmith.daemon.settings import Settings
 from tunesmith.daemon.store import Store
 from tunesmith.daemon.submitted import Submitted
-from tunesmith.daemon.supervisor import Supervisor
 from tunesmith.recipes.spec import JobSpec, TrainingSpec, complete, load
 
 EXPLICIT = TrainingSpec(window=128, gradient_checkpointing="off")
@@ -188,6 +187,7 @@ async def test_a_cancelled_run_is_not_tried_again(daemon: DaemonProcess) -> None
 async def test_a_cancel_that_comes_while_the_answer_is_made_wins(tmp_path: Path) -> None:
     store = await Store.open(Home(private_folder(tmp_path / "home")))
     await store.add("key", complete(JobSpec()), Submitted())
+    assert await store.reserve_attempt(1) == 1
     await store.append(1, [e.Started(time=1.0, attempt=1, pid=7)])
     loop = asyncio.get_running_loop()
 
@@ -201,7 +201,7 @@ async def test_a_cancel_that_comes_while_the_answer_is_made_wins(tmp_path: Path)
             return 0
 
     failed = e.Failed(time=3.0, code="out_of_memory", message="There was not enough memory", stage="train")
-    await Supervisor(store, Settings(), Machine())._write(1, (failed,))
+    await Ledger(store, Machine()).write(1, 1, (failed,))
     view = store.get(1)
     assert view.state == "failed" and view.shrunk is None
     await store.close()

@@ -42,6 +42,13 @@ events: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(e.Finished, time=times, seconds=times),
     st.builds(e.Failed, time=times, code=st.just("data"), message=st.text(max_size=20)),
     st.builds(e.Cancelled, time=times),
+    st.builds(e.PauseRequested, time=times),
+    st.builds(e.FinishRequested, time=times),
+    st.builds(e.Paused, time=times),
+    st.builds(e.Moved, time=times, place=times),
+    st.builds(e.Stalled, time=times, silent_s=times),
+    st.builds(e.Woke, time=times),
+    st.builds(e.Interrupted, time=times, reason=st.just("reboot"), message=st.text(max_size=20)),
 )
 histories = st.lists(events, max_size=40).map(
     lambda happened: [e.Numbered(number, event) for number, event in enumerate(happened, 1)]

@@ -33,6 +33,7 @@ class DaemonProcess:
             "TUNESMITH_WORKER_MODULE": "toy_worker",
             "TUNESMITH_CHAT_MODULE": "toy_chat",
             "TUNESMITH_CANCEL_GRACE_S": "0.5",
+            "TUNESMITH_PAUSE_GRACE_S": "1",
             "TUNESMITH_FREE_DISK_NEEDED": "0",
             "TUNESMITH_ROOM_MODULE": "toy_room",
             "TUNESMITH_ADMISSION_RETRY_S": "0.05",
@@ -99,6 +100,13 @@ class DaemonProcess:
             view.step is None or view.step.step < step
         ):
             assert time.monotonic() < deadline, view
+            await asyncio.sleep(0.02)
+        return view
+
+    async def until_attempt(self, job_id: int, attempt: int) -> JobView:
+        deadline = time.monotonic() + 20
+        while (view := await self.client.job(job_id)).attempt < attempt:
+            assert time.monotonic() < deadline, view.state
             await asyncio.sleep(0.02)
         return view
 

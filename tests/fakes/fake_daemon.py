@@ -188,7 +188,7 @@ async def stream(job_id: int, after: int) -> AsyncIterator[bytes]:
         for numbered in JOBS[job_id][after:]:
             after = numbered.number
             yield b"id: %d\ndata: %s\n\n" % (numbered.number, e.encode(numbered.event))
-            if isinstance(numbered.event, e.TERMINAL):
+            if isinstance(numbered.event, e.RESTING):
                 return
         yield b": heartbeat\n\n"
         await asyncio.sleep(0.01)

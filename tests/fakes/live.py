@@ -273,7 +273,7 @@ class FakeClient:
             while after < len(history):
                 after += 1
                 yield e.Numbered(after, history[after - 1])
-                if isinstance(history[after - 1], e.TERMINAL) and after == len(history):
+                if isinstance(history[after - 1], e.RESTING) and after == len(history):
                     return
             async with self._said:
                 if after >= len(self.histories[job_id]):

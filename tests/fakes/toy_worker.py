@@ -3,7 +3,7 @@
 `deaf` ignores SIGTERM, `die=7` kills itself at step 7, `refuse` fails with a typed error, `child` leaves a process,
 `torn` writes half a line before it dies, `linger` stays after its last word, `save=5` can be resumed from every fifth
 step, `memory=2` runs out of memory in its first two attempts at step 2, `killed=2` is killed by the system for it,
-`shrinks` says that it made the window smaller itself.
+`shrinks` says that it made the window smaller itself. On SIGUSR1 it takes one more step and finishes.
 Only a first attempt dies or refuses.
 """
 
@@ -40,6 +40,11 @@ def main() -> int:
     def on_term(number: int, frame: FrameType | None) -> None:
         told.append(number)
 
+    def on_keep(number: int, frame: FrameType | None) -> None:
+        kept.append(number)
+
+    kept: list[int] = []
+    signal.signal(signal.SIGUSR1, on_keep)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in how else on_term)
     print(f"toy worker {os.getpid()} on {folder.name}", flush=True)
     began = time.time()
@@ -85,6 +90,8 @@ def main() -> int:
             saved.with_suffix(".new").write_text(str(step))
             saved.with_suffix(".new").replace(saved)
             emit(e.CheckpointSaved(time=time.time(), step=step, path="saved.txt", bytes=1, seconds=0.0))
+        if kept:
+            break
         time.sleep(pause)
     emit(e.StageFinished(time=time.time(), stage="train", seconds=time.time() - began))
     emit(e.Finished(time=time.time(), seconds=time.time() - began))

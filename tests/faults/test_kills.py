@@ -39,15 +39,17 @@ async def test_a_run_that_ended_while_no_daemon_was_there_is_finished(daemon: Da
     assert view.step is not None and view.step.step == 20
 
 
-async def test_a_run_that_died_while_no_daemon_was_there_is_interrupted(daemon: DaemonProcess) -> None:
-    await daemon.submit("steps=1000 step=0.02")
+async def test_a_run_that_died_while_no_daemon_was_there_goes_on_by_itself(daemon: DaemonProcess) -> None:
+    await daemon.submit("steps=40 step=0.02 save=2")
     await daemon.submit("steps=1")
-    await daemon.until_step(1, 2)
+    await daemon.until_step(1, 3)
     daemon.end(signal.SIGKILL)
     daemon.workers()[0].kill()
     await daemon.start()
-    view = await daemon.until(1, "failed")
-    assert view.error is not None and view.error.code == "interrupted" and "tunesmith resume 1" in view.error.hint
+    view = await daemon.until(1, "finished")
+    assert view.attempt == 2 and view.resumed is not None and view.resumed.step >= 2
+    assert [step for step, _ in view.losses] == list(range(1, 41))
+    assert "no daemon was there" in view.notices[0].text
     await daemon.until(2, "finished")  # what waited still runs
 
 
@@ -103,7 +105,7 @@ async def test_nobody_elses_process_is_hit_when_a_pid_was_used_again(daemon: Dae
     pid = msgspec.json.decode(kept)["pid"]
     record.write_text(kept.replace(str(pid), str(stranger.pid)))
     await daemon.start()
-    await daemon.until(1, "failed")
+    await daemon.until_attempt(1, 2)
     assert stranger.returncode is None and psutil.pid_exists(stranger.pid)
     stranger.kill()
     await stranger.wait()
@@ -122,8 +124,8 @@ async def test_every_acknowledged_job_survives_daemons_killed_at_random(daemon: 
         assert len({process.pid for process in daemon.workers()}) <= 1
         await daemon.start()
     for key, job_id in promised.items():
-        view = await daemon.until(job_id, "finished", "failed", seconds=60)
-        assert view.state == "finished" or (view.error is not None and view.error.code == "interrupted")
+        view = await daemon.until(job_id, "finished", "failed", "interrupted", seconds=60)
+        assert view.state == "finished", view.error
         assert (await daemon.submit("steps=3", key=key)).id == job_id
         numbers = [numbered.number async for numbered in daemon.client.events(job_id)]
         assert numbers == list(range(1, view.last_event + 1))

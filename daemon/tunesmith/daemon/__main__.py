@@ -21,8 +21,10 @@ from tunesmith.daemon import settings
 from tunesmith.daemon.admission import Admission, look
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.requests import API_VERSION, VERSION_HEADER
+from tunesmith.daemon.controls import Controls
 from tunesmith.daemon.gauges import Gauges
 from tunesmith.daemon.log import log_to
+from tunesmith.daemon.restart import Restart
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.acceptor import CONNECTIONS, RESERVED_DESCRIPTORS, Acceptor
 from tunesmith.daemon.server.app import build
@@ -87,12 +89,15 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     store = await Store.open(home)
     machine = look(chosen.room_module)
     supervisor = Supervisor(store, chosen, machine)
-    scheduler = Scheduler(store, supervisor, Admission(store, machine), chosen.admission_retry_s)
+    restart = Restart(store, supervisor)
+    scheduler = Scheduler(store, supervisor, Admission(store, machine), restart, chosen.admission_retry_s)
+    controls = Controls(store, scheduler.wake)
     gauges = Gauges(store, chosen.gauge_every_s)
     stopping = asyncio.Event()
     connections = connection_limit()
     streams = Streams(store, gauges, stopping, min(STREAMS, connections * 5 // 6))  # the rest is for requests
-    parts = Parts(home, chosen, store, scheduler, gauges, Chats(home, chosen), streams, stopping, began)
+    chats = Chats(home, chosen)
+    parts = Parts(home, chosen, store, scheduler, controls, restart, gauges, chats, streams, stopping, began)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, parts.stop)
     config = uvicorn.Config(

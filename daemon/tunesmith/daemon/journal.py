@@ -1,4 +1,7 @@
-"""Reads a worker's journal: complete lines from a byte offset on, each either an event or a Notice about a bad line."""
+"""Reads a worker's journal: complete lines from a byte offset on, each either an event or a Notice about a bad line.
+
+Its first line, written by the daemon before the worker begins, says format and version; older ones have none.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,22 @@ from pathlib import Path
 
 import msgspec
 
+from tunesmith.daemon import versions
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.states import WORKER_EVENTS
 
 CHUNK_BYTES = 1 << 20  # one read: thousands of steps, and the longest line taken for an event
+
+
+FORMAT = "tunesmith-journal"
+FORMAT_VERSION = 1
+
+
+class Head(msgspec.Struct, frozen=True, tag="journal", tag_field="type"):
+    """The first line."""
+
+    format: str = FORMAT
+    version: int = FORMAT_VERSION
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -20,8 +35,26 @@ class Piece(msgspec.Struct, frozen=True):
     offset: int
 
 
+def path(folder: Path, attempt: int) -> Path:
+    return folder / f"journal-{attempt}.jsonl"
+
+
+def attempts(folder: Path) -> list[int]:
+    """Those that have a journal in the job's folder, oldest first."""
+    found = (file.stem.removeprefix("journal-") for file in folder.glob("journal-*.jsonl"))
+    return sorted(int(number) for number in found if number.isdecimal())
+
+
+def begin(path: Path) -> None:
+    """Write the first line, for a worker to go on from. Raises OSError."""
+    path.write_bytes(msgspec.json.encode(Head()) + b"\n")
+
+
 def read(path: Path, offset: int) -> Piece:
-    """A line still being written (no line end yet) is left for the next read; a missing file has no lines."""
+    """A line still being written (no line end yet) is left for the next read; a missing file has no lines.
+
+    Raises JobError (code newer_version) when a newer Tunesmith wrote it, OSError when it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -34,10 +67,20 @@ def read(path: Path, offset: int) -> Piece:
     found: list[e.Event] = []
     at = offset
     for line in data[:end].splitlines(keepends=True):
-        if text := line.strip():
+        text = line.strip()
+        if text and not (at == 0 and _is_head(path, text)):
             found.append(_event(text, at))
         at += len(line)
     return Piece(tuple(found), offset + end)
+
+
+def _is_head(path: Path, line: bytes) -> bool:
+    try:
+        head = msgspec.json.decode(line, type=Head)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    versions.refuse_newer(path, head.version, FORMAT_VERSION)
+    return True
 
 
 def _event(line: bytes, at: int) -> e.Event:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ FORMAT = "tunesmith-manifest"
 FORMAT_VERSION = 2  # 1 had no hash of its own
 CORRUPT, NEWER, SUPERSEDED = "corrupt", "newer_version", "superseded"
 _MARK = ".staged-"  # in every staged name, so that leftovers of a killed process can be told from artifacts
+STAGED_BY = re.compile(re.escape(_MARK) + r"(\d+)")  # in a staged name: the process that writes it
 
 
 class Published(msgspec.Struct, frozen=True):

@@ -21,6 +21,8 @@ class Settings(msgspec.Struct, frozen=True):
     free_disk_needed: int = FREE_DISK_NEEDED
     cancel_grace_s: float = 10.0  # time for a worker to write Cancelled: one step of a slow CPU run
     worker_nice: int = 0  # how much workers stand back behind other programs, up to 19
+    pause_grace_s: float = 120.0  # time for a worker to end its step and save a checkpoint: nobody waits for a pause
+    lease_s: float = 60.0  # without a sign of life of a worker: longer than the steps that most machines take
     chat_idle_s: float = 300.0
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,14 +14,14 @@ from typing import TypeVar
 
 import msgspec
 
-from tunesmith.daemon import migrations, states, submitted
+from tunesmith.daemon import crash_points, database, job_folder, order, reconcile, rows, states, submitted
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home, private_folder
-from tunesmith.daemon.api.view import QUEUED, JobView, fold
-from tunesmith.daemon.publish import write_whole
+from tunesmith.daemon.api.report import Finding
+from tunesmith.daemon.api.view import AT_WORK, QUEUED, JobView, fold
 from tunesmith.daemon.submitted import Submitted
-from tunesmith.recipes.errors import DaemonError, JobError, MachineError
-from tunesmith.recipes.spec import JobSpec, to_yaml
+from tunesmith.recipes.errors import JobError
+from tunesmith.recipes.spec import JobSpec
 
 QUEUE_LIMIT = 200  # jobs waiting: days of work already; more is a runaway script
 RECENT = 500  # events of a living job kept at hand for those who follow it, about 100 kB
@@ -30,29 +30,29 @@ Result = TypeVar("Result")
 
 
 class Store:
-    """Views of living jobs are kept whole in memory, those of ended ones without their curves."""
+    """Views of living jobs are kept whole in memory, those of resting ones without their curves.
+
+    Every method raises MachineError when the disk is full or fails and DaemonError when the database is damaged.
+    """
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        self.findings: list[Finding] = []
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._views: dict[int, JobView] = {}
         self._keys: dict[str, int] = {}
+        self._attempts: dict[int, int] = {}
         self._offsets: dict[int, int] = {}
+        self._removed: dict[int, str] = {}
         self._recent: dict[int, list[tuple[int, bytes]]] = {}
         self._grown: dict[int, asyncio.Event] = {}
 
     @classmethod
     async def open(cls, home: Home) -> Store:
-        """Raises DaemonError when the database is damaged or newer than this program."""
+        """With `findings` of what a daemon before left half done. Raises DaemonError, MachineError."""
         store = cls(home)
-        try:
-            await store._run(store._open)
-        except sqlite3.DatabaseError as error:
-            raise DaemonError(
-                f"The database {home.database} cannot be opened: {error}",
-                "Move it aside (the jobs' folders stay), then start again.",
-            ) from error
+        await store._run(store._open)
         return store
 
     async def close(self) -> None:
@@ -66,18 +66,28 @@ class Store:
         return [_short(self._views[job_id]) for job_id in sorted(self._views, reverse=True)]
 
     def living(self) -> list[JobView]:
-        """Those not ended, oldest first."""
+        """Those that wait or are at work, oldest first."""
         return [self._views[job_id] for job_id in sorted(self._views) if not self._views[job_id].ended_already]
 
+    def queue(self) -> list[JobView]:
+        """Those that wait, the next one first."""
+        return order.queue(self._views.values())
+
     def get(self, job_id: int) -> JobView:
-        """Without the curves once the job has ended. Raises JobError (code unknown_job)."""
+        """Without the curves once the job rests. Raises JobError (code unknown_job)."""
         if job_id not in self._views:
-            raise JobError(f"There is no job {job_id}", "See them with `tunesmith jobs list`.", "unknown_job")
+            what = f"Job {job_id} was removed" if job_id in self._removed else f"There is no job {job_id}"
+            raise JobError(what, "See them with `tunesmith jobs list`.", "unknown_job")
         return self._views[job_id]
 
     def known(self, key: str) -> int | None:
-        """The job that was submitted under `key`."""
+        """The job that was submitted under `key`. Raises JobError (code removed) when that was removed since."""
+        if key in self._removed.values():
+            raise JobError("The job of this submit was removed", "Submit it under another key.", "removed")
         return self._keys.get(key)
+
+    def removed(self, job_id: int) -> bool:
+        return job_id in self._removed
 
     async def view(self, job_id: int) -> JobView:
         """The whole view. Raises JobError (code unknown_job)."""
@@ -89,12 +99,7 @@ class Store:
         recent = self._recent.get(job_id)
         if recent and recent[0][0] <= after + 1:  # a thousand followers do not each ask the disk
             return recent[after + 1 - recent[0][0] :][:limit]
-        return await self._run(
-            lambda: self._connection.execute(
-                "SELECT number, body FROM events WHERE job = ? AND number > ? ORDER BY number LIMIT ?",
-                (job_id, after, limit),
-            ).fetchall()
-        )
+        return await self._run(lambda: rows.events(self._connection, job_id, after, limit))
 
     async def wait_beyond(self, job_id: int, number: int, seconds: float) -> bool:
         """Whether the job's last number got above `number` within `seconds`."""
@@ -106,9 +111,9 @@ class Store:
             return False
         return True
 
-    def offset(self, job_id: int) -> int:
-        """How many bytes of the journal of the present attempt are in the database."""
-        return self._offsets.get(job_id, 0)
+    def offset(self, job_id: int, epoch: int) -> int | None:
+        """How many bytes of the journal of attempt `epoch` are in the database; None once a newer one was begun."""
+        return self._offsets.get(job_id, 0) if self._attempts.get(job_id) == epoch else None
 
     # What changes it
 
@@ -117,114 +122,164 @@ class Store:
         return await self._run(self._add, key, spec, said)
 
     async def append(
-        self, job_id: int, events: Iterable[e.Event], offset: int | None = None, only_in: str | None = None
+        self,
+        job_id: int,
+        events: Iterable[e.Event],
+        offset: int | None = None,
+        only_in: str | None = None,
+        epoch: int | None = None,
     ) -> list[e.Event]:
         """Number and commit `events` together with the journal's offset; gives those that were written.
 
-        Dropped are those that may not follow, and all of them in another state than `only_in`.
+        Dropped are those that may not follow, all of them in another state than `only_in`, and the words of a worker
+        whose attempt, `epoch`, was followed by a newer one or has ended.
         """
-        return await self._run(self._append, job_id, tuple(events), offset, only_in)
+        return await self._run(self._append, job_id, tuple(events), offset, only_in, epoch)
 
     async def requeue(self, job_id: int) -> None:
-        """Put a failed or cancelled job into the queue again. Raises JobError (code queue_full)."""
+        """Put a job that rests into the queue again. Raises JobError (code queue_full)."""
         await self._run(self._requeue, job_id)
 
+    async def move(self, job_id: int, before: int | None) -> None:
+        """Let the queued job start before `before`, or first. Raises JobError (code not_queued)."""
+        await self._run(self._move, job_id, before)
+
+    async def remove(self, job_id: int) -> None:
+        """All of a job that rests: its rows at once, then its folder. Raises JobError (code still_living)."""
+        await self._run(self._remove, job_id)
+        # Not in the store's thread: a folder of a hundred gigabytes takes seconds. The next daemon does what is left.
+        await asyncio.to_thread(_discard, self.home, job_id)
+
     async def force(self, job_id: int) -> None:
-        """From now on the job starts whatever its forecast says. Raises OSError."""
+        """From now on the job starts whatever its forecast says."""
         folder = self.home.job(job_id)
         said = msgspec.structs.replace(submitted.read(folder), force=True)
         await self._run(submitted.write, folder, said)
 
     async def reserve_attempt(self, job_id: int) -> int:
-        """The number of the next attempt, never given twice."""
+        """The number of the next attempt, its epoch, never given twice. From now on older ones change nothing."""
         return await self._run(self._reserve, job_id)
 
     # In the store's thread
 
     async def _run(self, function: Callable[..., Result], *arguments: object) -> Result:
-        return await self._loop.run_in_executor(self._thread, lambda: function(*arguments))
+        try:
+            return await self._loop.run_in_executor(self._thread, lambda: function(*arguments))
+        except (sqlite3.Error, OSError) as error:
+            raise database.typed(error, self.home.database) from error
 
     def _open(self) -> None:
-        self._connection = sqlite3.connect(self.home.database, isolation_level=None)
-        # FULL: with NORMAL a power cut takes acknowledged jobs along.
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 2000"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        migrations.apply(self._connection, self.home.database)
-        for job_id, key, offset in self._connection.execute("SELECT id, key, journal_offset FROM jobs").fetchall():
-            self._keys[key] = job_id
-            self._offsets[job_id] = offset
+        private_folder(self.home.job(0).parent)
+        self._connection = database.opened(self.home.database)
+        self._removed = rows.removed(self._connection)
+        for job_id, key, attempt, offset in rows.known(self._connection):
+            self._keys[key], self._attempts[job_id], self._offsets[job_id] = job_id, attempt, offset
+        self.findings, lost = reconcile.folders(self.home, set(self._attempts), set(self._removed))
+        for job_id, found in lost.items():
+            with self._transaction():
+                rows.insert(self._connection, self.home, job_id, found.key, found.name, found.events)
+                rows.set_attempt(self._connection, job_id, found.attempt, found.offset)
+            self._keys[found.key], self._attempts[job_id] = job_id, found.attempt
+            self._offsets[job_id] = found.offset
+        for job_id in self._attempts:
             view = self._read_view(job_id)
             self._views[job_id] = _short(view) if view.ended_already else view
 
+    def _read_view(self, job_id: int) -> JobView:
+        return rows.view(self._connection, self.home, job_id)
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Commit at the end, or nothing at all. Raises MachineError when the disk is full."""
+        """Commit at the end, or nothing at all. Raises MachineError when the disk is full or fails."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
+            crash_points.reach("store.before_commit")
             self._connection.execute("COMMIT")
+            crash_points.reach("store.after_commit")
         except BaseException as error:
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            full = isinstance(error, sqlite3.OperationalError) and "full" in str(error)
-            if full or (isinstance(error, OSError) and error.errno == 28):
-                raise MachineError(
-                    f"The disk of {self.home.root} is full", "Free some space, then try again.", "disk_full"
-                ) from error
+                with contextlib.suppress(sqlite3.Error):  # a disk that failed may have ended it already
+                    self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error | OSError):
+                raise database.typed(error, self.home.database) from error
             raise
-
-    def _one(self, query: str, *values: object) -> int:
-        return int(self._connection.execute(query, values).fetchone()[0])
-
-    def _read_view(self, job_id: int) -> JobView:
-        name, kept = self._connection.execute("SELECT name, view FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        if kept is not None:
-            try:
-                return msgspec.json.decode(kept, type=JobView)
-            except msgspec.ValidationError:
-                log.info("job %d: its kept view is of another version; folding its events again", job_id)
-        view = JobView(job_id, name, folder=str(self.home.job(job_id)))
-        query = "SELECT number, body FROM events WHERE job = ? ORDER BY number"
-        for number, body in self._connection.execute(query, (job_id,)):
-            view = fold(view, e.Numbered(number, e.decode(body)))
-        return view
 
     def _add(self, key: str, spec: JobSpec, said: Submitted) -> tuple[JobView, bool]:
-        if key in self._keys:
-            return self._views[self._keys[key]], False
+        known = self.known(key)
+        if known is not None:
+            return self._views[known], False
         self._refuse_full_queue()
-        queued = e.Queued(time=time.time())
         job_id = self._next_id()
-        folder = private_folder(self.home.job(job_id))
         try:
+            folder = job_folder.make(self.home, job_id, spec, msgspec.structs.replace(said, key=key))
+            crash_points.reach("submit.folder_made")
             with self._transaction():
-                write_whole(folder / "spec.json", msgspec.json.format(msgspec.json.encode(spec)))
-                write_whole(folder / "recipe.yaml", to_yaml(spec).encode())
-                submitted.write(folder, said)
-                self._connection.execute(
-                    "INSERT INTO jobs (id, key, name, state, created) VALUES (?, ?, ?, ?, ?)",
-                    (job_id, key, spec.name, QUEUED, queued.time),
-                )
-                self._connection.execute("INSERT INTO events VALUES (?, 1, ?)", (job_id, e.encode(queued)))
+                view = rows.insert(self._connection, self.home, job_id, key, spec.name, [e.Queued(time=time.time())])
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)  # made a moment ago, by us
+            _discard_staged(self.home, job_id)
             raise
-        view = fold(JobView(job_id, spec.name, folder=str(folder)), e.Numbered(1, queued))
-        self._keys[key] = job_id
+        self._settle(job_id)
+        self._keys[key], self._attempts[job_id], self._offsets[job_id] = job_id, 0, 0
+        log.info("job %d accepted: %s", job_id, folder)
         self._publish(view)
         return view, True
 
+    def _settle(self, job_id: int) -> None:
+        """Give the accepted job's folder its name, or take the acceptance back. Raises OSError."""
+        try:
+            job_folder.settle(self.home, job_id)
+        except OSError:
+            with self._transaction():
+                rows.delete(self._connection, job_id)
+            _discard_staged(self.home, job_id)
+            raise
+        crash_points.reach("submit.folder_named")
+
     def _requeue(self, job_id: int) -> None:
-        ended = self._views[job_id]
+        ended = self.get(job_id)
         if not states.may_follow(ended.state, queued := e.Queued(time=time.time())):
             return
         self._refuse_full_queue()
         self._views[job_id] = self._read_view(job_id)  # whole: a living job's curves are in memory
         try:
-            self._append(job_id, (queued,), None, None)
+            self._append(job_id, (queued,), None, None, None)
         except BaseException:
             self._views[job_id] = ended
             raise
+
+    def _move(self, job_id: int, before: int | None) -> None:
+        for number in (job_id, before):
+            if number is not None and self.get(number).state != QUEUED:
+                raise JobError(f"Job {number} does not wait in the queue", "Only those that wait move.", "not_queued")
+        if before == job_id:
+            return
+        for number, place in order.moved(self.queue(), job_id, before).items():
+            self._append(number, (e.Moved(time=time.time(), place=place),), None, QUEUED, None)
+
+    def _remove(self, job_id: int) -> None:
+        if job_id in self._removed:
+            return
+        view = self.get(job_id)
+        if not view.ended_already:
+            hint = f"Stop it first: `tunesmith jobs cancel {job_id}`."
+            raise JobError(f"Job {job_id} is {view.state}", hint, "still_living")
+        job_folder.mark(self.home, job_id)
+        crash_points.reach("remove.marked")
+        key = next(key for key, known in self._keys.items() if known == job_id)
+        try:
+            with self._transaction():
+                rows.remember_removed(self._connection, job_id, key, view.name)
+                rows.delete(self._connection, job_id)
+        except BaseException:
+            job_folder.unmark(self.home, job_id)
+            raise
+        crash_points.reach("remove.rows_gone")
+        self._removed[job_id] = key
+        del self._views[job_id], self._keys[key]
+        for kept in (self._attempts, self._offsets, self._recent):
+            kept.pop(job_id, None)
+        self._loop.call_soon_threadsafe(self._wake, job_id)
 
     def _refuse_full_queue(self) -> None:
         if sum(view.state == QUEUED for view in self._views.values()) >= QUEUE_LIMIT:
@@ -232,17 +287,23 @@ class Store:
 
     def _next_id(self) -> int:
         """Above every folder too: an older database's artifacts are never written over."""
-        folders = [int(path.name) for path in self.home.job(0).parent.glob("*") if path.name.isdecimal()]
-        return max(self._one("SELECT COALESCE(MAX(id), 0) FROM jobs"), *folders, 0) + 1
+        return max(rows.highest(self._connection), *job_folder.numbers(self.home), 0) + 1
 
     def _append(
-        self, job_id: int, events: tuple[e.Event, ...], offset: int | None, only_in: str | None
+        self, job_id: int, events: tuple[e.Event, ...], offset: int | None, only_in: str | None, epoch: int | None
     ) -> list[e.Event]:
         view = self.get(job_id)
         if only_in is not None and view.state != only_in:
             return []
+        if epoch is not None and epoch != self._attempts[job_id]:
+            log.warning("job %d: attempt %d is over, a newer one was begun: nothing of it is taken", job_id, epoch)
+            return []
+        if epoch is not None and view.state not in AT_WORK:
+            log.info("job %d: attempt %d has ended; what its worker still says is left out", job_id, epoch)
+            events = ()
         kept: list[e.Numbered] = []
-        for event in events:
+        for said in events:
+            event = states.meant(view.state, job_id, said) if epoch is not None else said
             if not states.may_follow(view.state, event):
                 log.warning("job %d: %s dropped, it is %s", job_id, type(event).__name__, view.state)
                 continue
@@ -251,28 +312,23 @@ class Store:
         if not kept and offset is None:
             return []
         with self._transaction():
-            self._connection.executemany(
-                "INSERT INTO events VALUES (?, ?, ?)", [(job_id, one.number, e.encode(one.event)) for one in kept]
-            )
-            self._connection.execute(
-                "UPDATE jobs SET state = ?, journal_offset = COALESCE(?, journal_offset), view = ? WHERE id = ?",
-                (view.state, offset, msgspec.json.encode(view) if view.ended_already else None, job_id),
-            )
+            rows.add(self._connection, job_id, kept)
+            rows.update(self._connection, view, offset)
         if offset is not None:
             self._offsets[job_id] = offset
         if kept:
-            rows = [(one.number, e.encode(one.event)) for one in kept]
-            self._recent[job_id] = [*self._recent.get(job_id, ()), *rows][-RECENT:]
+            encoded = [(one.number, e.encode(one.event)) for one in kept]
+            self._recent[job_id] = [*self._recent.get(job_id, ()), *encoded][-RECENT:]
             self._publish(view)
         return [one.event for one in kept]
 
     def _reserve(self, job_id: int) -> int:
+        self.get(job_id)
         with self._transaction():
-            self._connection.execute(
-                "UPDATE jobs SET attempt = attempt + 1, journal_offset = 0 WHERE id = ?", (job_id,)
-            )
+            rows.set_attempt(self._connection, job_id, self._attempts[job_id] + 1, 0)
         self._offsets[job_id] = 0
-        return self._one("SELECT attempt FROM jobs WHERE id = ?", job_id)
+        self._attempts[job_id] += 1
+        return self._attempts[job_id]
 
     def _publish(self, view: JobView) -> None:
         self._views[view.id] = _short(view) if view.ended_already else view
@@ -288,3 +344,17 @@ class Store:
 
 def _short(view: JobView) -> JobView:
     return msgspec.structs.replace(view, losses=(), learning_rates=())
+
+
+def _discard(home: Home, job_id: int) -> None:
+    try:
+        job_folder.discard(home.job(job_id))
+    except OSError as error:
+        log.error("job %d: not all of its folder could be removed yet: %s", job_id, error)
+
+
+def _discard_staged(home: Home, job_id: int) -> None:
+    try:
+        job_folder.discard(job_folder.staged(home, job_id))  # made a moment ago, by us
+    except OSError as error:
+        log.error("job %d was not accepted, and its folder could not be removed: %s", job_id, error)

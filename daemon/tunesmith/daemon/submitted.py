@@ -1,4 +1,4 @@
-"""What a client said beside the recipe, in the job's folder: the file `force`, and `submitted.json` with the rows."""
+"""What a client said beside the recipe, in the job's folder: the file `force`, and `submitted.json` with the rest."""
 
 from __future__ import annotations
 
@@ -6,37 +6,50 @@ from pathlib import Path
 
 import msgspec
 
+from tunesmith.daemon import versions
 from tunesmith.daemon.publish import write_whole
 from tunesmith.recipes.planner import Rows
 
 FILE = "submitted.json"
 FORCE = "force"  # an empty file: the worker looks for it too
+FORMAT = "tunesmith-submitted"
+FORMAT_VERSION = 1
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """`force`: start whatever the forecast says. `rows` is what the client knows of the data, None when nothing."""
+    """`force`: start whatever the forecast says. `rows` is what the client knows of the data, None when nothing. `key`
+    is the submit's, so that a database made anew from folders still knows which job it was.
+    """
 
     force: bool = False
     rows: Rows | None = None
+    key: str = ""
 
 
 class _Kept(msgspec.Struct, frozen=True):
     """`submitted.json`."""
 
     rows: Rows | None = None
+    key: str = ""
+    format: str = FORMAT
+    version: int = FORMAT_VERSION
 
 
 def read(folder: Path) -> Submitted:
-    """Of the job in `folder`; nothing was said where an older version accepted it or the file is damaged."""
+    """Of the job in `folder`; nothing was said where an older version accepted it or the file is damaged.
+
+    Raises JobError when a newer version wrote it.
+    """
     try:
-        rows = msgspec.json.decode((folder / FILE).read_bytes(), type=_Kept).rows
+        kept = msgspec.json.decode((folder / FILE).read_bytes(), type=_Kept)
     except (FileNotFoundError, msgspec.DecodeError):
-        rows = None
-    return Submitted((folder / FORCE).exists(), rows)
+        kept = _Kept()
+    versions.refuse_newer(folder / FILE, kept.version, FORMAT_VERSION)
+    return Submitted((folder / FORCE).exists(), kept.rows, kept.key)
 
 
 def write(folder: Path, said: Submitted) -> None:
     """Each file whole or not at all; a force is never taken back. Raises OSError."""
-    write_whole(folder / FILE, msgspec.json.encode(_Kept(said.rows)))
+    write_whole(folder / FILE, msgspec.json.encode(_Kept(said.rows, said.key)))
     if said.force:
         write_whole(folder / FORCE, b"")

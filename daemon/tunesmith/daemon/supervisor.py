@@ -7,215 +7,165 @@ import contextlib
 import logging
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
-from tunesmith.daemon import journal, out_of_memory
+from tunesmith.daemon import crash_points, journal, out_of_memory, recovery
 from tunesmith.daemon.admission import Look
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.api.view import CANCELLING, QUEUED, RUNNING
+from tunesmith.daemon.api.view import CANCELLING, PAUSING, QUEUED, RUNNING, JobView
+from tunesmith.daemon.lease import Lease
+from tunesmith.daemon.ledger import Ledger
 from tunesmith.daemon.publish import write_whole
-from tunesmith.daemon.recovery import WorkerRecord, boot, kill_group, lives, load, record_of
+from tunesmith.daemon.recovery import WorkerRecord, kill_group, lives, record_of
 from tunesmith.daemon.settings import Settings
 from tunesmith.daemon.store import Store
-from tunesmith.recipes.errors import MachineError
 
 POLL_S = 0.1  # a person sees a step at once; looking costs one stat
 COMMIT_EVERY_S = 0.2  # FULL commits cost several milliseconds of disk each; training wants that disk
-RETRY_S = 1.0
+TELL_EVERY_S = 1.0  # a worker that is still loading its libraries does not hear yet that it is to stop and keep
 # Waits for a line before it becomes the worker: a daemon that dies before it has written down whom it started
-# leaves no worker behind (the pipe closes, `read` fails).
-GATE = 'read -r go || exit 0; exec "$@" </dev/null'
+# leaves no worker behind (the pipe closes, `read` fails). USR1 would end a worker that does not listen yet.
+GATE = "trap '' USR1; read -r go || exit 0; exec \"$@\" </dev/null"
+EPOCH = "epoch"  # a file in the job's folder with the number of its newest attempt
 log = logging.getLogger("tunesmith.supervisor")
 
 
 class Supervisor:
+    """Workers are started from the thread of the event loop, which lives as long as the daemon."""
+
     def __init__(self, store: Store, settings: Settings, machine: Look) -> None:
         self._store = store
         self._settings = settings
         self._machine = machine
+        self.ledger = Ledger(store, machine)
 
     async def run(self, job_id: int, events: Sequence[e.Event] = ()) -> None:
         """Start a worker for a queued job, write `events` of its start, and return when it is over."""
-        attempt = await self._store.reserve_attempt(job_id)
         folder = self._store.home.job(job_id)
-        await self._outlive(load(folder / f"worker-{attempt - 1}.json"))
-        out_of_memory.write_spec(self._store.home, self._store.get(job_id))
-        command = [sys.executable, "-m", self._settings.worker_module, str(folder), str(attempt)]
-        try:
-            with (folder / f"worker-{attempt}.log").open("ab") as output:
-                process = subprocess.Popen(
-                    ["/bin/sh", "-c", GATE, "worker", *command],
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    cwd=folder,
-                    start_new_session=True,
-                )
-        except OSError as error:
-            failed = e.Failed(
-                time=time.time(),
-                code="worker_start",
-                message=f"No worker process could be started: {error}",
-                hint="Look at free memory, free disk and the limit on processes, then run it again.",
-            )
-            await self._store.append(job_id, [failed])
+        if not folder.is_dir():
+            await self._store.append(job_id, [_failed("folder_missing", f"The folder of the run is gone: {folder}")])
             return
+        attempt = await self._store.reserve_attempt(job_id)
+        crash_points.reach("supervisor.reserved")
+        await self._outlive(recovery.records(folder, attempt))
+        write_whole(folder / EPOCH, f"{attempt}\n".encode())  # workers of older attempts publish nothing from here on
+        out_of_memory.write_spec(self._store.home, self._store.get(job_id))
+        journal.begin(journal.path(folder, attempt))
+        try:
+            process = self._spawn(folder, attempt)
+        except OSError as error:
+            await self._store.append(job_id, [_failed("worker_start", f"No worker process could be started: {error}")])
+            return
+        crash_points.reach("supervisor.spawned")
         assert process.stdin is not None
         with process.stdin as gate:
-            record = record_of(process.pid, self._machine.memory_kills())
+            record = record_of(process.pid, self._machine.memory_kills(), str(folder))
             write_whole(folder / f"worker-{attempt}.json", record.encode())
+            crash_points.reach("supervisor.recorded")
             started = e.Started(time=time.time(), attempt=attempt, pid=process.pid)
-            # Else it was cancelled while we were at it.
+            # Else it was cancelled or paused while we were at it.
             if await self._store.append(job_id, [started, *events], only_in=QUEUED):
+                crash_points.reach("supervisor.started")
                 with contextlib.suppress(BrokenPipeError):  # died already: follow() says so
                     gate.write(b"go\n")
                     gate.flush()
+        crash_points.reach("supervisor.let_go")
         log.info("job %d: worker %d, attempt %d", job_id, process.pid, attempt)
         await self.follow(job_id, attempt, record, process)
+
+    def _spawn(self, folder: Path, attempt: int) -> subprocess.Popen[bytes]:
+        """In a session and process group of its own, at the gate. Raises OSError."""
+        command = [sys.executable, "-m", self._settings.worker_module, str(folder), str(attempt)]
+        with (folder / f"worker-{attempt}.log").open("ab") as output:
+            return subprocess.Popen(
+                ["/bin/sh", "-c", GATE, "worker", *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=os.environ | {recovery.MARK: str(folder)},
+                start_new_session=True,
+            )
 
     async def follow(
         self, job_id: int, attempt: int, record: WorkerRecord, process: subprocess.Popen[bytes] | None
     ) -> None:
-        """Until the worker is gone, its journal stored and a terminal event written. `process` None: adopted."""
-        folder = self._store.home.job(job_id)
-        path = folder / f"journal-{attempt}.jsonl"
-        ending: asyncio.Task[None] | None = None
+        """Until the worker is gone, its journal stored and its outcome written. `process` None: adopted."""
+        ending = _Ending(record, self._settings)
+        lease = Lease(record, self._settings.lease_s)
         committed = 0.0
         while lives(record):
-            if time.monotonic() - committed >= COMMIT_EVERY_S and await self._drain(job_id, path):
+            if time.monotonic() - committed >= COMMIT_EVERY_S and await self.ledger.drain(job_id, attempt):
                 committed = time.monotonic()
-            state = self._store.get(job_id).state
-            if ending is None and state != RUNNING:
-                ending = asyncio.create_task(self._end(record, politely=state == CANCELLING))
+            view = self._store.get(job_id)
+            ending.see(view, attempt)
+            if told := lease.look(self._store.offset(job_id, attempt) or 0):
+                await self.ledger.append(job_id, *told, epoch=attempt)
             await asyncio.sleep(POLL_S)
-        if ending is not None:
-            ending.cancel()
+        ending.over()
         kill_group(record)  # converters and loaders it left behind
         if process is not None:
             process.wait()
-        while await self._drain(job_id, path):
-            pass
-        await self._conclude(job_id, attempt, record, process)
+        await self.ledger.drain_all(job_id, attempt)
+        await self.ledger.conclude(job_id, attempt, record, None if process is None else process.returncode)
 
-    async def _end(self, record: WorkerRecord, politely: bool) -> None:
-        """TERM (when it has not said its last word), a grace, then KILL to everything it started."""
-        if politely and lives(record):
-            os.kill(record.pid, signal.SIGTERM)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(record.group, signal.SIGCONT)
-        await asyncio.sleep(self._settings.cancel_grace_s)
-        if lives(record):
-            log.warning("worker %d did not end in %g s; killed", record.pid, self._settings.cancel_grace_s)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(record.group, signal.SIGKILL)
+    async def end(self, record: WorkerRecord) -> None:
+        """A worker whose job nobody follows any more: a grace to go by itself, then KILL to everything it started."""
+        await self._outlive([record])
+        kill_group(record)
 
-    async def _outlive(self, record: WorkerRecord | None) -> None:
-        """Until the worker of the attempt before is gone: a daemon that died may have queued its job again."""
+    async def _outlive(self, records: Sequence[WorkerRecord]) -> None:
+        """Until the workers of attempts before are gone: a daemon that died may have queued their job again."""
         until = time.monotonic() + self._settings.cancel_grace_s
-        while record is not None and lives(record):
+        while any(lives(record) for record in records):
             if time.monotonic() > until:
-                kill_group(record)
+                for record in records:
+                    kill_group(record)
             await asyncio.sleep(POLL_S)
 
-    async def _drain(self, job_id: int, path: Path) -> bool:
-        """Store what is new in the journal; False when there was nothing. Waits out what ails the disk."""
-        offset = self._store.offset(job_id)
-        while True:
-            try:
-                piece = journal.read(path, offset)
-                break
-            except OSError as error:
-                log.error("job %d: its journal cannot be read yet: %s", job_id, error)
-                await asyncio.sleep(RETRY_S)
-        if piece.offset == offset:
-            return False
-        await self._write(job_id, piece.events, piece.offset)
-        return True
 
-    async def _write(self, job_id: int, events: tuple[e.Event, ...], offset: int | None = None) -> None:
-        """Store `events`; of a run that memory ran out of its second chance too, in the same commit."""
-        answered = events
-        if any(isinstance(event, e.Failed) and event.code == out_of_memory.CODE for event in events):
-            home, view = self._store.home, self._store.get(job_id)
-            try:
-                answered = await asyncio.to_thread(out_of_memory.answered, home, view, events, self._machine)
-            except Exception:  # a model folder that the arithmetic trips over: what the worker said is kept
-                log.exception("job %d: nothing can be said about its memory", job_id)
-        again = any(isinstance(event, e.Queued) for event in answered)
-        if again and await self._append(job_id, *answered, offset=offset, only_in=RUNNING):
-            return
-        await self._append(job_id, *(events if again else answered), offset=offset)  # again: cancelled meanwhile
+class _Ending:
+    """Tells a worker what is asked of its job: to stop and keep, or to end; and ends it when it takes too long."""
 
-    async def _conclude(
-        self, job_id: int, attempt: int, record: WorkerRecord, process: subprocess.Popen[bytes] | None
-    ) -> None:
-        state = self._store.get(job_id).state
-        if state == CANCELLING:
-            await self._append(job_id, e.Cancelled(time=time.time()))
-        elif state == RUNNING:
-            how = _how_it_ended(process.returncode) if process is not None else "ended"
-            failed = e.Failed(
-                time=time.time(),
-                code="worker_died",
-                message=f"The worker process {how} without a last word",
-                hint=f"Look at `tunesmith jobs logs {job_id}`, then go on with `tunesmith resume {job_id}`.",
-                stage=_running_stage(self._store, job_id),
-            )
-            await self._fail(job_id, failed, record, None if process is None else process.returncode)
-        elif state == QUEUED:
-            log.info("job %d: attempt %d never began, or is followed by another", job_id, attempt)
+    def __init__(self, record: WorkerRecord, settings: Settings) -> None:
+        self._record = record
+        self._settings = settings
+        self._state = RUNNING
+        self._task: asyncio.Task[None] | None = None
+        self._told = float("-inf")
 
-    async def _fail(self, job_id: int, failed: e.Failed, record: WorkerRecord | None, returncode: int | None) -> None:
-        """Of a worker without a last word: memory may have run out, which has an answer of its own."""
-        kills = self._machine.memory_kills()
-        if record is not None and out_of_memory.killed(record, returncode, failed.stage, kills):
-            text = "The system ended the worker process: there was not enough memory"
-            failed = msgspec.structs.replace(failed, code=out_of_memory.CODE, message=text)
-        await self._write(job_id, (failed,))
+    def see(self, view: JobView, attempt: int) -> None:
+        state = view.state if view.attempt == attempt else QUEUED
+        if state == RUNNING:
+            if view.finishing and time.monotonic() - self._told >= TELL_EVERY_S:
+                self._told = time.monotonic()
+                recovery.tell(self._record, signal.SIGUSR1)
+        elif state != self._state:
+            self.over()
+            politely = state in (CANCELLING, PAUSING)
+            grace = self._settings.pause_grace_s if state == PAUSING else self._settings.cancel_grace_s
+            self._task = asyncio.create_task(self._end(politely, grace))
+        self._state = state
 
-    async def _append(
-        self, job_id: int, *events: e.Event, offset: int | None = None, only_in: str | None = None
-    ) -> list[e.Event]:
-        """The journal keeps the truth meanwhile, so a full or failing disk only makes this late."""
-        while True:
-            try:
-                return await self._store.append(job_id, events, offset, only_in)
-            except (MachineError, sqlite3.OperationalError) as error:
-                log.error("job %d: events not stored yet: %s", job_id, error)
-                await asyncio.sleep(RETRY_S)
+    def over(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
-    async def interrupted(self, job_id: int, attempt: int, record: WorkerRecord | None) -> None:
-        """A worker that ended while no daemon was there: store its last words, or say that it had none."""
-        path = self._store.home.job(job_id) / f"journal-{attempt}.jsonl"
-        while await self._drain(job_id, path):
-            pass
-        if self._store.get(job_id).state == RUNNING:
-            failed = e.Failed(
-                time=time.time(),
-                code="interrupted",
-                message="The run was interrupted: its worker process ended while the daemon was away",
-                hint=f"Go on with `tunesmith resume {job_id}`.",
-                stage=_running_stage(self._store, job_id),
-            )
-            same_boot = record is not None and record.boot == boot()  # the system counts from its start on
-            await self._fail(job_id, failed, record if same_boot else None, None)
-        if self._store.get(job_id).state == CANCELLING:
-            await self._append(job_id, e.Cancelled(time=time.time()))
+    async def _end(self, politely: bool, grace_s: float) -> None:
+        """TERM (when it has not said its last word), a grace, then KILL to everything it started."""
+        if politely:
+            recovery.tell(self._record, signal.SIGTERM)
+            recovery.tell_group(self._record, signal.SIGCONT)  # one that was stopped hears of it only then
+        await asyncio.sleep(grace_s)
+        if lives(self._record):
+            log.warning("worker %d did not end in %g s; killed", self._record.pid, grace_s)
+            kill_group(self._record)
 
 
-def _running_stage(store: Store, job_id: int) -> str:
-    return next((stage.name for stage in store.get(job_id).stages if stage.state == "running"), "")
-
-
-def _how_it_ended(returncode: int) -> str:
-    if returncode >= 0:
-        return f"ended with exit code {returncode}"
-    name = signal.Signals(-returncode).name
-    return "was killed (SIGKILL; out of memory?)" if name == "SIGKILL" else f"was ended by {name}"
+def _failed(code: str, message: str) -> e.Failed:
+    hint = "Look at free memory, free disk and the limit on processes, then run it again."
+    return e.Failed(time=time.time(), code=code, message=message, hint=hint)

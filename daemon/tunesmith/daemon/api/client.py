@@ -13,7 +13,8 @@ import httpx
 import msgspec
 from httpx_sse import SSEError, aconnect_sse
 
-from tunesmith.daemon.api.events import TERMINAL, Event, Gap, Gauged, Numbered
+from tunesmith.daemon.api.events import RESTING, Event, Gap, Gauged, Numbered
+from tunesmith.daemon.api.report import Report
 from tunesmith.daemon.api.requests import (
     API_VERSION,
     HOST,
@@ -24,7 +25,9 @@ from tunesmith.daemon.api.requests import (
     DaemonStatus,
     Done,
     LogText,
+    Move,
     Resume,
+    Retry,
     Submit,
 )
 from tunesmith.daemon.api.view import JobView, fold
@@ -119,6 +122,30 @@ class Client:
         """
         return await self._call("POST", f"/v1/jobs/{job_id}/resume", JobView, Resume(force))
 
+    async def pause(self, job_id: int) -> JobView:
+        """Out of the queue until it is resumed; a running one saves a checkpoint first."""
+        return await self._call("POST", f"/v1/jobs/{job_id}/pause", JobView)
+
+    async def finish(self, job_id: int) -> JobView:
+        """Stop and keep: training ends after this step; what was learned is evaluated and exported."""
+        return await self._call("POST", f"/v1/jobs/{job_id}/finish", JobView)
+
+    async def retry(self, job_id: int, key: str, force: bool = False) -> JobView:
+        """The recipe of a job that has ended as a new job."""
+        return await self._call("POST", f"/v1/jobs/{job_id}/retry", JobView, Retry(key, force))
+
+    async def move(self, job_id: int, before: int | None = None) -> JobView:
+        """A queued job to right before another queued one, or to the front."""
+        return await self._call("POST", f"/v1/jobs/{job_id}/move", JobView, Move(before))
+
+    async def remove(self, job_id: int) -> None:
+        """A job that has ended, with all its files."""
+        await self._call("DELETE", f"/v1/jobs/{job_id}", Done)
+
+    async def recovery(self) -> Report:
+        """What the daemon found when it started, and those before it."""
+        return await self._call("GET", "/v1/recovery", Report)
+
     async def log(self, job_id: int, tail: int = 200) -> LogText:
         """The last `tail` lines of the worker's log."""
         return await self._call("GET", f"/v1/jobs/{job_id}/log?tail={tail}", LogText)
@@ -159,7 +186,7 @@ class Client:
                             continue
                         after = numbered.number
                         yield numbered
-                        if isinstance(numbered.event, TERMINAL):
+                        if isinstance(numbered.event, RESTING):
                             break  # of an earlier attempt, perhaps
                 view = await self.job(job_id)
                 if view.ended_already and after >= view.last_event:

@@ -17,7 +17,9 @@ class _Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
 
 
 class Queued(_Event, frozen=True, kw_only=True, tag="queued"):
-    pass
+    """It waits for its turn: submitted, or once more; `automatic` where the daemon itself queued it again."""
+
+    automatic: bool = False
 
 
 class Started(_Event, frozen=True, kw_only=True, tag="started"):
@@ -265,6 +267,31 @@ class Notice(_Event, frozen=True, kw_only=True, tag="notice"):
     text: str
 
 
+class Moved(_Event, frozen=True, kw_only=True, tag="moved"):
+    """A person moved the job in the queue: lower places start first, and a job's place is its number until then."""
+
+    place: float
+
+
+class Stalled(_Event, frozen=True, kw_only=True, tag="stalled"):
+    """The worker's process is there and has given no sign of life for `silent_s` seconds; `stopped` by a signal."""
+
+    silent_s: float
+    stopped: bool = False
+
+
+class Woke(_Event, frozen=True, kw_only=True, tag="woke"):
+    """A worker that had stalled gives signs of life again."""
+
+
+class PauseRequested(_Event, frozen=True, kw_only=True, tag="pause_requested"):
+    pass
+
+
+class FinishRequested(_Event, frozen=True, kw_only=True, tag="finish_requested"):
+    """Stop and keep: training ends after this step, what was learned is evaluated and exported."""
+
+
 class CancelRequested(_Event, frozen=True, kw_only=True, tag="cancel_requested"):
     pass
 
@@ -286,13 +313,32 @@ class Cancelled(_Event, frozen=True, kw_only=True, tag="cancelled"):
     pass
 
 
+class Paused(_Event, frozen=True, kw_only=True, tag="paused"):
+    """It has left the queue and its worker has ended, until a person resumes it."""
+
+
+class Interrupted(_Event, frozen=True, kw_only=True, tag="interrupted"):
+    """The worker ended without a last word and not of its own doing.
+
+    `reason` is reboot, worker_gone (while no daemon watched), never_began, terminated (told to end by a signal that was
+    not ours) or restored (its row was lost, its folder was not).
+    """
+
+    reason: str
+    message: str
+    hint: str = ""
+    stage: str = ""
+
+
 Event = (
     Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | TrainStep | PathsChosen | LimitMeasured
     | MemoryMeasured | CheckpointSaved | Resumed | StoppedEarly | DataChecked | Scored
     | Answered | ArtifactWritten | Verified
-    | Forecasted | Waiting | Shrunk | Gauged | Gap | Notice | CancelRequested | Finished | Failed | Cancelled
+    | Forecasted | Waiting | Shrunk | Gauged | Gap | Notice | Moved | Stalled | Woke
+    | PauseRequested | FinishRequested | CancelRequested | Finished | Failed | Cancelled | Paused | Interrupted
 )  # fmt: skip
 TERMINAL = (Finished, Failed, Cancelled)
+RESTING = (*TERMINAL, Paused, Interrupted)  # after these no worker has the job, and none will until it is queued again
 
 
 class Numbered(msgspec.Struct, frozen=True):

@@ -58,6 +58,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "cache" / "learned.json"
 
     @property
+    def recovery(self) -> Path:
+        """What daemons found when they started."""
+        return self.root / "recovery.json"
+
+    @property
     def log(self) -> Path:
         return self.root / "daemon.log"
 

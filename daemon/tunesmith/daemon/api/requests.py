@@ -33,6 +33,19 @@ class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     force: bool = False
 
 
+class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/jobs/{id}/retry: the same recipe as a new job. `key` and `force` as in Submit."""
+
+    key: str
+    force: bool = False
+
+
+class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/jobs/{id}/move: to right before the queued job `before`; None: it starts next."""
+
+    before: int | None = None
+
+
 class ChatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: str
     content: str

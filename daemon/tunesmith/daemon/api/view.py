@@ -8,10 +8,13 @@ from tunesmith.daemon.api import events as e
 from tunesmith.recipes.errors import ErrorBody
 from tunesmith.recipes.planner.forecast import Forecast
 
-QUEUED, RUNNING, CANCELLING, FINISHED, FAILED, CANCELLED = (
-    "queued", "running", "cancelling", "finished", "failed", "cancelled",
+QUEUED, RUNNING, PAUSING, CANCELLING, PAUSED, INTERRUPTED, FINISHED, FAILED, CANCELLED = (
+    "queued", "running", "pausing", "cancelling", "paused", "interrupted", "finished", "failed", "cancelled",
 )  # fmt: skip
+AT_WORK = frozenset({RUNNING, PAUSING, CANCELLING})  # a worker process has the job
 TERMINAL_STATES = frozenset({FINISHED, FAILED, CANCELLED})
+RESTING_STATES = TERMINAL_STATES | {PAUSED, INTERRUPTED}  # nothing happens to it until it is queued again
+RESUMABLE_STATES = RESTING_STATES - {FINISHED}
 LOSS_POINTS_KEPT = 2000  # a braille chart is at most a few hundred columns wide
 
 
@@ -36,7 +39,10 @@ class StageView(msgspec.Struct, frozen=True):
 
 
 class JobView(msgspec.Struct, frozen=True):
-    """`missed` are the first and last number of events that were not folded in: take the view anew."""
+    """`finishing`: training was told to stop and keep what was learned. `interruptions` counts how often the daemon has
+    queued the job again by itself since it last got further. `moved` is its place in the queue once a person moved it.
+    `missed` are the first and last number of events that were not folded in: take the view anew.
+    """
 
     id: int
     name: str
@@ -70,10 +76,21 @@ class JobView(msgspec.Struct, frozen=True):
     notices: tuple[e.Notice, ...] = ()
     error: ErrorBody | None = None
     missed: tuple[int, int] | None = None
+    finishing: bool = False
+    stalled: e.Stalled | None = None
+    interrupted: str = ""
+    interruptions: int = 0
+    moved: float | None = None
 
     @property
     def ended_already(self) -> bool:
-        return self.state in TERMINAL_STATES
+        """No worker has it, and none will until it is queued again."""
+        return self.state in RESTING_STATES
+
+    @property
+    def place(self) -> float:
+        """Lower places start first."""
+        return float(self.id) if self.moved is None else self.moved
 
     def stage(self, name: str) -> StageView:
         return next(stage for stage in self.stages if stage.name == name)
@@ -94,9 +111,9 @@ def _with_stage(view: JobView, stage: StageView) -> JobView:
     return msgspec.structs.replace(view, stages=tuple(stage if s.name == stage.name else s for s in view.stages))
 
 
-def _again(view: JobView) -> JobView:
+def _again(view: JobView, by_person: bool) -> JobView:
     """At the begin of another attempt: its stages start over; the curve so far, what it can resume from and what was
-    forecast remain.
+    forecast remain; what was asked of the attempt before remains unless a person begins anew.
     """
     return JobView(
         view.id,
@@ -111,6 +128,9 @@ def _again(view: JobView) -> JobView:
         forecast=view.forecast,
         shrunk=view.shrunk,
         notices=view.notices,
+        finishing=view.finishing and not by_person,
+        interruptions=0 if by_person else view.interruptions,
+        moved=view.moved,
     )
 
 
@@ -123,6 +143,19 @@ def _before(view: JobView, step: int) -> JobView:
         learning_rates=tuple(point for point in view.learning_rates if point[0] < step),
         checkpoint=None if outlived else view.checkpoint,
     )
+
+
+_AFTER_REST: dict[str, tuple[type, ...]] = {
+    FINISHED: (),
+    FAILED: (e.Queued,),
+    CANCELLED: (e.Queued,),
+    PAUSED: (e.Queued, e.Cancelled),
+    INTERRUPTED: (e.Queued, e.Cancelled),
+}
+
+
+def _rests(view: JobView, state: str, time: float) -> JobView:
+    return msgspec.structs.replace(view, state=state, ended=time, pid=None, stalled=None)
 
 
 def fold(view: JobView, numbered: e.Numbered) -> JobView:
@@ -140,15 +173,15 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
         return view
     replace = msgspec.structs.replace
     view = replace(view, last_event=numbered.number)
-    if view.state == FINISHED or (view.ended_already and not isinstance(numbered.event, e.Queued)):
+    if view.ended_already and not isinstance(numbered.event, _AFTER_REST[view.state]):
         return view
     match numbered.event:
-        case e.Queued() if view.ended_already:
-            return _again(view)
+        case e.Queued(automatic=automatic) if view.ended_already:
+            return _again(view, by_person=not automatic)
         case e.Queued(time=time):
             return replace(view, created=time)
         case e.Started(time=time, attempt=attempt, pid=pid):
-            return replace(_again(view), state=RUNNING, started=time, attempt=attempt, pid=pid)
+            return replace(_again(view, by_person=False), state=RUNNING, started=time, attempt=attempt, pid=pid)
         case e.Adopted(pid=pid):
             return replace(view, pid=pid)
         case e.StageStarted(stage=name):
@@ -174,7 +207,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
         case e.MemoryMeasured() as memory:
             return replace(view, memory=memory)
         case e.CheckpointSaved() as checkpoint:
-            return replace(view, checkpoint=checkpoint)
+            further = view.checkpoint is None or checkpoint.step > view.checkpoint.step
+            return replace(view, checkpoint=checkpoint, interruptions=0 if further else view.interruptions)
         case e.Resumed() as resumed:
             return replace(view, resumed=resumed)
         case e.StoppedEarly() as stopped:
@@ -197,13 +231,30 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, shrunk=shrunk)
         case e.Notice() as notice:
             return replace(view, notices=(*view.notices, notice)[-200:])
+        case e.Moved(place=place):
+            return replace(view, moved=place)
+        case e.Stalled() as stalled:
+            return replace(view, stalled=stalled)
+        case e.Woke():
+            return replace(view, stalled=None)
+        case e.PauseRequested():
+            return replace(view, state=PAUSING)
+        case e.FinishRequested():
+            return replace(view, finishing=True)
         case e.CancelRequested():
             return replace(view, state=CANCELLING)
         case e.Finished(time=time):
-            return replace(view, state=FINISHED, ended=time, pid=None, checkpoint=None)  # they are removed
+            return replace(_rests(view, FINISHED, time), checkpoint=None)  # they are removed
         case e.Cancelled(time=time):
-            return replace(view, state=CANCELLED, ended=time, pid=None)
+            return _rests(view, CANCELLED, time)
+        case e.Paused(time=time):
+            return _rests(view, PAUSED, time)
+        case e.Interrupted() as cut:
+            error = ErrorBody("interrupted", cut.message, cut.hint)
+            counted = view.interruptions + 1
+            rests = _rests(view, INTERRUPTED, cut.time)
+            return replace(rests, error=error, interrupted=cut.reason, interruptions=counted)
         case e.Failed() as failed:
             stages = tuple(replace(s, state="failed") if s.state == "running" else s for s in view.stages)
             error = ErrorBody(failed.code, failed.message, failed.hint)
-            return replace(view, state=FAILED, ended=failed.time, pid=None, stages=stages, error=error)
+            return replace(_rests(view, FAILED, failed.time), stages=stages, error=error)

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.report import Report
 from tunesmith.daemon.api.requests import (
     Chat,
     ChatEvent,
@@ -19,11 +20,13 @@ from tunesmith.daemon.api.requests import (
     EventsQuery,
     LogQuery,
     LogText,
+    Move,
     Resume,
+    Retry,
     Submit,
 )
 from tunesmith.daemon.api.view import JobView
-from tunesmith.daemon.server import chat_route, guard, jobs, openapi, status, stream
+from tunesmith.daemon.server import chat_route, controls, guard, jobs, openapi, status, stream
 from tunesmith.daemon.server.endpoint import Endpoint, PathEndpoints, Refusal
 from tunesmith.daemon.server.parts import Parts
 
@@ -33,6 +36,8 @@ TOO_MANY_CHATS = Refusal(429, "too_many_chats", "eight questions wait for an ans
 TOO_MANY_STREAMS = Refusal(429, "too_many_streams", "as many event streams are open as the daemon takes")
 QUEUE_FULL = Refusal(429, "queue_full", "two hundred jobs wait already")
 NO_SUCH_STEP = Refusal(409, "ended_already", "the job's state does not allow it")
+STILL_LIVING = Refusal(409, "still_living", "the job waits or is at work")
+REMOVED = Refusal(409, "removed", "the job of that key was removed")
 UNUSABLE = (
     Refusal(422, "recipe", "a value of the recipe is wrong"),
     Refusal(422, "data_missing", "a data file is missing, unreadable or empty (codes data_...)"),
@@ -47,10 +52,11 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/openapi.json", status.openapi, reply=dict, any_version=True),
     Endpoint("GET", "/v1/daemon", status.daemon, reply=DaemonStatus, any_version=True),
     Endpoint("POST", "/v1/daemon/stop", status.stop, reply=Done, any_version=True),
+    Endpoint("GET", "/v1/recovery", status.recovery, reply=Report),
     Endpoint("GET", "/v1/jobs", jobs.index, reply=list[JobView]),
     Endpoint(
         "POST", "/v1/jobs", jobs.submit, request=Submit, reply=JobView, statuses=(200, 201), example=SUBMIT,
-        refusals=(*UNUSABLE, QUEUE_FULL),
+        refusals=(*UNUSABLE, REMOVED, QUEUE_FULL),
     ),
     Endpoint("GET", "/v1/jobs/{id}", jobs.show, reply=JobView, refusals=(UNKNOWN_JOB,)),
     Endpoint(
@@ -58,13 +64,25 @@ ENDPOINTS = (
         refusals=(UNKNOWN_JOB, TOO_MANY_STREAMS),
     ),
     Endpoint("GET", "/v1/jobs/{id}/log", jobs.log, reply=LogText, query=LogQuery, refusals=(UNKNOWN_JOB,)),
+    Endpoint("POST", "/v1/jobs/{id}/cancel", controls.cancel, reply=JobView, refusals=(UNKNOWN_JOB, NO_SUCH_STEP)),
+    Endpoint("POST", "/v1/jobs/{id}/pause", controls.pause, reply=JobView, refusals=(UNKNOWN_JOB, NO_SUCH_STEP)),
     Endpoint(
-        "POST", "/v1/jobs/{id}/cancel", jobs.cancel, reply=JobView, refusals=(UNKNOWN_JOB, NO_SUCH_STEP),
+        "POST", "/v1/jobs/{id}/finish", controls.finish, reply=JobView,
+        refusals=(UNKNOWN_JOB, Refusal(409, "nothing_to_keep", "it does not train, or has learned nothing yet")),
     ),
     Endpoint(
-        "POST", "/v1/jobs/{id}/resume", jobs.resume, request=Resume, reply=JobView, example='{"force": false}',
+        "POST", "/v1/jobs/{id}/resume", controls.resume, request=Resume, reply=JobView, example='{"force": false}',
         refusals=(UNKNOWN_JOB, NO_SUCH_STEP, QUEUE_FULL),
     ),
+    Endpoint(
+        "POST", "/v1/jobs/{id}/retry", jobs.retry, request=Retry, reply=JobView, statuses=(200, 201),
+        example='{"key": "0b6f..."}', refusals=(UNKNOWN_JOB, STILL_LIVING, REMOVED, *UNUSABLE, QUEUE_FULL),
+    ),
+    Endpoint(
+        "POST", "/v1/jobs/{id}/move", controls.move, request=Move, reply=JobView, example='{"before": 3}',
+        refusals=(UNKNOWN_JOB, Refusal(409, "not_queued", "one of the two does not wait in the queue")),
+    ),
+    Endpoint("DELETE", "/v1/jobs/{id}", controls.remove, reply=Done, refusals=(UNKNOWN_JOB, STILL_LIVING)),
     Endpoint(
         "POST", "/v1/jobs/{id}/chat", chat_route.chat, request=Chat, stream=ChatEvent, example=CHAT,
         refusals=(UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS),

@@ -1,18 +1,24 @@
-"""Submit, list, show, cancel, resume, and the libraries' own output."""
+"""Submit, submit again, list, show, and the libraries' own output."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from starlette.responses import Response
 
-from tunesmith.daemon.api.requests import LogQuery, LogText, Resume, Submit
+from tunesmith.daemon import submitted
+from tunesmith.daemon.api.requests import LogQuery, LogText, Retry, Submit
 from tunesmith.daemon.server.check import acceptable
 from tunesmith.daemon.server.endpoint import Call
 from tunesmith.daemon.server.guard import BadRequest, reply
+from tunesmith.daemon.server.parts import Parts
 from tunesmith.daemon.submitted import Submitted
+from tunesmith.recipes.errors import JobError
+from tunesmith.recipes.spec import JobSpec, load
 
 LOG_BYTES = 262_144  # the most of a log that is sent: far above what anybody reads at once
 
@@ -20,17 +26,32 @@ LOG_BYTES = 262_144  # the most of a log that is sent: far above what anybody re
 async def submit(call: Call) -> Response:
     """Accept a job: 201 when it is new, 200 when `key` was submitted before. It is on disk before the reply."""
     asked: Submit = call.body
-    parts = call.parts
-    if not 1 <= len(asked.key) <= 200:
-        raise BadRequest("The key of a submit has 1 to 200 characters", "Send a UUID.")
     if asked.rows is not None and min(asked.rows.rows, asked.rows.longest, asked.rows.mean) <= 0:
         raise BadRequest("A submit's rows are not above 0", "Leave them out, or send what was counted.")
-    known = parts.store.known(asked.key)
+    return await _accept(call.parts, asked.key, lambda: asked.spec, Submitted(asked.force, asked.rows))
+
+
+async def retry(call: Call) -> Response:
+    """Submit the recipe of a job that rests again, as a new job from the start; the old one stays as it is."""
+    asked: Retry = call.body
+    old = call.parts.store.get(call.job_id)
+    if not old.ended_already:
+        raise JobError(f"Job {old.id} is {old.state}", "Wait until it has ended, or cancel it.", "still_living")
+    folder = call.parts.home.job(old.id)
+    said = msgspec.structs.replace(await asyncio.to_thread(submitted.read, folder), force=asked.force)
+    # The person's own recipe: spec.json may have been made smaller when memory ran out.
+    return await _accept(call.parts, asked.key, lambda: load(folder / "recipe.yaml"), said)
+
+
+async def _accept(parts: Parts, key: str, recipe: Callable[[], JobSpec], said: Submitted) -> Response:
+    if not 1 <= len(key) <= 200:
+        raise BadRequest("The key of a submit has 1 to 200 characters", "Send a UUID.")
+    known = parts.store.known(key)
     if known is not None:
         return reply(await parts.store.view(known))
     # In a thread: the files may lie on a slow disk.
-    spec = await asyncio.to_thread(acceptable, asked.spec, parts.home, parts.settings.free_disk_needed)
-    view, new = await parts.store.add(asked.key, spec, Submitted(asked.force, asked.rows))
+    spec = await asyncio.to_thread(lambda: acceptable(recipe(), parts.home, parts.settings.free_disk_needed))
+    view, new = await parts.store.add(key, spec, said)
     parts.scheduler.wake()
     return reply(view, 201 if new else 200)
 
@@ -44,19 +65,6 @@ async def show(call: Call) -> Response:
     """Show one job as it is now: the fold over all its events."""
     view = await call.parts.store.view(call.job_id)
     return reply(call.parts.gauges.shown(view))
-
-
-async def cancel(call: Call) -> Response:
-    """Cancel a job: at once while it waits, through its worker while it runs. Twice is as good as once."""
-    await call.parts.scheduler.cancel(call.job_id)
-    return reply(await call.parts.store.view(call.job_id))
-
-
-async def resume(call: Call) -> Response:
-    """Queue a failed or cancelled job for another attempt, from its last checkpoint on if there is one."""
-    asked: Resume = call.body
-    await call.parts.scheduler.resume(call.job_id, asked.force)
-    return reply(await call.parts.store.view(call.job_id))
 
 
 async def log(call: Call) -> Response:

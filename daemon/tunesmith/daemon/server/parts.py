@@ -6,7 +6,9 @@ import asyncio
 import dataclasses
 
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.controls import Controls
 from tunesmith.daemon.gauges import Gauges
+from tunesmith.daemon.restart import Restart
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.broadcast import Streams
 from tunesmith.daemon.server.chat import Chats
@@ -22,6 +24,8 @@ class Parts:
     settings: Settings
     store: Store
     scheduler: Scheduler
+    controls: Controls
+    restart: Restart
     gauges: Gauges
     chats: Chats
     streams: Streams

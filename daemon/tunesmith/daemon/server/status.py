@@ -50,6 +50,11 @@ async def stop(call: Call) -> Response:
     return reply(Done())
 
 
+async def recovery(call: Call) -> Response:
+    """What this daemon found when it started (adopted, queued again, interrupted, cleaned), and those before it."""
+    return reply(call.parts.restart.report())
+
+
 async def openapi(call: Call) -> Response:
     """This description, as an OpenAPI 3.1 document."""
     document: bytes = call.request.app.state.openapi()

@@ -20,6 +20,7 @@ from tunesmith.tui.cli.computing_text import computing, computing_lines
 
 STATE_STYLES = {
     "finished": "green", "running": "cyan", "failed": "red", "cancelled": "yellow", "cancelling": "yellow",
+    "pausing": "yellow", "paused": "yellow", "interrupted": "red",
 }  # fmt: skip
 PIPE_WIDTH = 120  # characters of a table that goes into a file or pipe, where nobody says how wide it may be
 

@@ -13,7 +13,10 @@ MUTED = "$foreground 60%"
 STATE_STYLES = {
     "queued": ("○", "$secondary"),
     "running": ("▶", "$primary"),
+    "pausing": ("‖", "$warning"),
     "cancelling": ("■", "$warning"),
+    "paused": ("‖", "$secondary"),
+    "interrupted": ("!", "$warning"),
     "finished": ("✓", "$success"),
     "failed": ("✗", "$error"),
     "cancelled": ("■", "$warning"),

@@ -1,0 +1,106 @@
+"""The database file: looked at before a byte of it changes, its troubles told in sentences, moved only when asked."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from tunesmith.daemon import migrations
+from tunesmith.recipes.errors import DaemonError, MachineError, TunesmithError
+
+# FULL: with NORMAL a power cut takes acknowledged jobs along.
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 2000")
+COMPANIONS = ("", "-wal", "-shm")
+CODES_OF_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """The one connection that writes. Raises DaemonError when the file is damaged, newer or another program's;
+    MachineError when the disk is full or fails.
+    """
+    try:
+        if path.exists() and path.stat().st_size:
+            _examine(path)
+        else:
+            set_aside(path, ("-wal", "-shm"))  # of a database that is gone: they would be taken for the new one's
+        connection = sqlite3.connect(path, isolation_level=None)
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        migrations.apply(connection, path)
+    except (sqlite3.Error, OSError) as error:
+        raise typed(error, path) from error
+    return connection
+
+
+def _examine(path: Path) -> None:
+    """Read-only: what is refused has been left as it was, its write-ahead log too."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        migrations.refuse_unknown(connection, path)
+        wrong = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if wrong != "ok":
+        raise damaged(path, wrong)
+
+
+def set_aside(path: Path, companions: tuple[str, ...] = COMPANIONS) -> list[Path]:
+    """Rename the database and what belongs to it; where they lie now. Nothing is removed. Raises OSError."""
+    moved = []
+    moment = time.strftime("%Y%m%d-%H%M%S")
+    for end in companions:
+        file = path.with_name(path.name + end)
+        if file.exists():
+            aside = path.with_name(f"{path.name}.aside-{moment}{end}")
+            os.rename(file, aside)
+            moved.append(aside)
+    return moved
+
+
+def typed(error: Exception, path: Path) -> Exception:
+    """`error` as a person should read it; itself where it is a mistake of ours."""
+    if isinstance(error, TunesmithError):
+        return error
+    if isinstance(error, OSError):
+        return _of_disk(error, path)
+    if not isinstance(error, sqlite3.DatabaseError) or not hasattr(error, "sqlite_errorcode"):
+        return error
+    code = error.sqlite_errorcode & 0xFF  # without what extended codes add
+    if code in CODES_OF_DAMAGE:
+        return damaged(path, str(error))
+    if code == sqlite3.SQLITE_FULL:
+        return full(path.parent)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return MachineError(f"Another program holds {path}", "End whatever opened the database.", "database_busy")
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        hint = f"Look at the disk of {path.parent} and at the rights of its files; all goes on once it works again."
+        return MachineError(f"The database {path} cannot be written: {error}", hint, "disk_error")
+    return error
+
+
+def _of_disk(error: OSError, path: Path) -> MachineError:
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return full(path.parent)
+    what = error.filename or path.parent
+    return MachineError(
+        f"The disk refused: {what}: {error.strerror or error}",
+        "Look at the disk and at the rights of that folder; all goes on once it works again.",
+        "disk_error",
+    )
+
+
+def full(root: Path) -> MachineError:
+    return MachineError(f"The disk of {root} is full", "Free some space, then try again.", "disk_full")
+
+
+def damaged(path: Path, what: str) -> DaemonError:
+    backup = migrations.newest_backup(path)
+    kept = f" A copy from before the last update is {backup}." if backup is not None else ""
+    return DaemonError(
+        f"The database {path} is damaged: {what}",
+        "`tunesmith jobs recover --rebuild` puts it aside and lists the runs again from their folders; nothing is "
+        f"removed.{kept}",
+        "database_damaged",
+    )
