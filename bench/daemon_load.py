@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
 import re
 import signal
 import sys
@@ -67,7 +66,8 @@ class Follower(asyncio.Protocol):
             return
         number = int(first[1])
         count = whole.count(b"\nid: ") + whole.startswith(b"id: ")
-        last = int(whole[whole.rfind(b"\nid: ") + 5 : whole.rfind(b"\ndata: ")])
+        at = max(whole.rfind(b"\nid: ") + 5, 4)
+        last = int(whole[at : whole.index(b"\n", at)])
         said = sum(int(to) - int(start) + 1 for start, to in GAPS.findall(whole)) if b'"type":"gap"' in whole else 0
         self.counts["events"] += count
         if last - self.last != count + said or number <= self.last:
@@ -150,14 +150,14 @@ def _main(function: Any, *arguments: Any) -> None:
 
 async def load(root: Path, clients: int, seconds: float, rate: float, events: int, deaf: int) -> dict[str, Any]:
     """What was measured; the daemon is fresh and its own."""
-    daemon = DaemonProcess(root)
+    daemon = DaemonProcess(root, TUNESMITH_WORKER_MODULE="steady_worker")
     await daemon.start()
     try:
         assert daemon.process is not None
         process = psutil.Process(daemon.process.pid)
         at_rest = process.memory_info().rss
-        ten = f"burst={max(1, events // 100)}" if events > 100 else ""
-        await daemon.submit(f"steps={events * 100_000} step={0.01 if ten else 1 / events} {ten}")
+        await daemon.submit(f"rate={events}")
+        await daemon.until_step(1, 1)
         socket = str(daemon.home.socket)
         _, following = in_process(followers, socket, clients, deaf)
         await asyncio.to_thread(following.recv)
@@ -176,11 +176,13 @@ async def load(root: Path, clients: int, seconds: float, rate: float, events: in
         followed, asked = await asyncio.to_thread(following.recv), await asyncio.to_thread(asking.recv)
         health = sorted(asked["health"])
         await daemon.client.cancel(1)
+        await daemon.until(1, "cancelled")
     finally:
         await daemon.tidy()
     return {
         "clients": clients, "deaf": deaf, "seconds": round(elapsed, 1),
-        "events_per_s": round((last - first) / elapsed), "requests_per_s": round(sum(asked["statuses"].values()) / elapsed),
+        "events_per_s": round((last - first) / elapsed),
+        "requests_per_s": round(sum(asked["statuses"].values()) / elapsed),
         "statuses": asked["statuses"], "health_looks": len(health), "health_max_ms": round(health[-1] * 1000, 1),
         "health_p99_ms": round(health[int(len(health) * 0.99)] * 1000, 1),
         "health_median_ms": round(health[len(health) // 2] * 1000, 1),
@@ -198,7 +200,6 @@ def main() -> None:
     for name, value in (("clients", 1000), ("seconds", 60), ("rate", 200), ("events", 1000), ("deaf", 0)):
         parser.add_argument(f"--{name}", type=int, default=value)
     chosen = parser.parse_args()
-    os.nice(0)
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(asyncio.run(load(Path(folder) / "home", **vars(chosen)))), flush=True)
 
