@@ -43,10 +43,11 @@ class DaemonProcess:
         self.environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         self.process: subprocess.Popen[str] | None = None
         self.client = Client(self.home.socket)
+        self.command = [sys.executable, "-m", "tunesmith.daemon"]
 
     def spawn(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "tunesmith.daemon"],
+            self.command,
             env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

@@ -130,7 +130,12 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
 @contextlib.contextmanager
 def locked(home: Home) -> Iterator[None]:
     """Holds the lock of the home, our pid in it. Raises DaemonError when another daemon has it."""
-    handle = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        handle = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise DaemonError(
+            f"The lock {home.lock} cannot be opened: {error.strerror}", "Move it aside.", "lock_path"
+        ) from error
     try:
         until = time.monotonic() + LOCK_PATIENCE_S
         while True:

@@ -6,6 +6,7 @@ asyncio's own server, out of descriptors, logs every connection it could not tak
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import logging
 import os
@@ -23,6 +24,8 @@ RESERVED_DESCRIPTORS = 96  # database, logs, journals, pipes of workers and chat
 WAITING = 1024  # connections that the kernel holds until we take them
 AT_ONCE = 32  # taken in one turn of the loop: those that are open already want their turn too
 PAUSE_S = 0.5  # until we look again when the system gave us no descriptor
+LEAVING = 16  # that were turned away and may still be writing
+LEAVE_AFTER_S = 1.0
 RETRY_AFTER_S = 2  # most connections are gone within a second
 BUSY = msgspec.json.encode(
     ErrorBody("too_many_connections", "The daemon has as many connections as it takes", "Try again in a moment.")
@@ -48,6 +51,7 @@ class Acceptor:
         self._uid = os.getuid() if uid is None else uid
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
+        self._leaving: collections.deque[socket.socket] = collections.deque()
         self._told: set[str] = set()
         self._stopped = False
 
@@ -79,8 +83,7 @@ class Acceptor:
             connection.close()
             self._tell("stranger", "a connection of another user was refused")
         elif len(self._opened) + len(self._opening) >= self._limit:
-            with connection, contextlib.suppress(OSError):  # it went away
-                connection.send(_busy(), socket.MSG_DONTWAIT)
+            self._turn_away(connection)
             self._tell("busy", f"{self._limit} connections: more are turned away")
         else:
             opening = self._loop.create_task(self._open(connection))
@@ -88,6 +91,16 @@ class Acceptor:
             opening.add_done_callback(self._opening.discard)
             if len(self._opened) < self._limit // 2:
                 self._told.clear()
+
+    def _turn_away(self, connection: socket.socket) -> None:
+        """Say why, and stay a moment: a client still writing to a closed socket would not read it."""
+        with contextlib.suppress(OSError):  # it went away
+            connection.send(_busy(), socket.MSG_DONTWAIT)
+            connection.shutdown(socket.SHUT_WR)
+        self._leaving.append(connection)
+        while len(self._leaving) > LEAVING:
+            self._leaving.popleft().close()
+        self._loop.call_later(LEAVE_AFTER_S, connection.close)
 
     async def _open(self, connection: socket.socket) -> None:
         try:
