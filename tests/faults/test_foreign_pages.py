@@ -15,13 +15,10 @@ from tunesmith.daemon.server.guard import foreign
 from tunesmith.recipes.errors import ErrorBody
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-HOSTS = (HOST, "localhost", "127.0.0.1", "127.0.0.1:8000", "evil.example", f"{HOST}.evil.example", f"{HOST}:80", "")
-PAGES = (
-    {}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": f"http://{HOST}"},
-    {"Referer": "https://evil.example/page"}, {"Referer": ""},
-)  # fmt: skip
+HOSTS = (HOST, "localhost:8000", "evil.example", f"{HOST}:80", "")
+PAGES = ({}, {"Origin": "null"}, {"Origin": f"http://{HOST}"}, {"Referer": "https://evil.example/page"})
 FOREIGN = [(host, page) for host, page in itertools.product(HOSTS, PAGES) if host != HOST or page]
-PATHS = sorted({endpoint.path.replace("{id}", "1") for endpoint in ENDPOINTS}) + ["/", "/v1/nothing"]
+PATHS = [*sorted({endpoint.path.replace("{id}", "1") for endpoint in ENDPOINTS}), "/", "/v1/nothing"]
 
 
 async def test_no_route_answers_a_web_page_by_any_method(daemon: DaemonProcess) -> None:
@@ -37,14 +34,14 @@ async def test_no_route_answers_a_web_page_by_any_method(daemon: DaemonProcess) 
             if method != "HEAD":
                 assert msgspec.json.decode(response.content, type=ErrorBody).code == "foreign_request"
             asked += 1
-    assert asked == len(PATHS) * len(METHODS) * len(FOREIGN) > 4000
+    assert asked == len(PATHS) * len(METHODS) * len(FOREIGN) > 1500
     assert [view.state for view in await daemon.client.jobs()] == ["running"]
 
 
 @pytest.mark.parametrize(
     ("headers", "ours"),
     [
-        ([(b"host", b"tunesmith")], True), ([(b"host", b"tunesmith"), (b"accept", b"*/*")], True),
+        ([(b"host", b"tunesmith")], True), ([(b"host", b"tunesmith.evil.example")], False), ([(b"host", b"tunesmith"), (b"accept", b"*/*")], True),
         ([], False), ([(b"host", b"tunesmith"), (b"host", b"tunesmith")], False), ([(b"host", b"Tunesmith.")], False),
         ([(b"host", b"tunesmith"), (b"origin", b"")], False), ([(b"host", b"tunesmith"), (b"referer", b"")], False),
     ],

@@ -53,7 +53,7 @@ async def test_a_reader_that_fell_behind_is_told_what_it_missed_and_can_have_it(
     reader, writer = await asyncio.open_unix_connection(daemon.home.socket, limit=1 << 16)
     writer.write(b"GET /v1/jobs/1/events HTTP/1.1\r\nHost: tunesmith\r\n\r\n")
     seen = await reader.readuntil(b"\n\n")
-    await daemon.until_step(1, 30_000)  # some 10 MB that it does not read
+    await daemon.until_step(1, 10_000)  # some 3 MB that it does not read
     await daemon.client.cancel(1)
     view = await daemon.until(1, "cancelled")
     seen += await reader.read()

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -40,7 +40,7 @@ class Acceptor:
         self,
         listener: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
-        opened: Sized,
+        opened: Collection[object],
         limit: int = CONNECTIONS,
         uid: int | None = None,
     ) -> None:
@@ -50,7 +50,7 @@ class Acceptor:
         self._limit = limit
         self._uid = os.getuid() if uid is None else uid
         self._loop = asyncio.get_running_loop()
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: dict[asyncio.Protocol, asyncio.Task[None]] = {}
         self._leaving: collections.deque[socket.socket] = collections.deque()
         self._told: set[str] = set()
         self._stopped = False
@@ -82,13 +82,12 @@ class Acceptor:
         if peer_uid(connection) != self._uid:
             connection.close()
             self._tell("stranger", "a connection of another user was refused")
-        elif len(self._opened) + len(self._opening) >= self._limit:
+        elif self._count() >= self._limit:
             self._turn_away(connection)
             self._tell("busy", f"{self._limit} connections: more are turned away")
         else:
-            opening = self._loop.create_task(self._open(connection))
-            self._opening.add(opening)
-            opening.add_done_callback(self._opening.discard)
+            protocol = self._protocol()
+            self._opening[protocol] = self._loop.create_task(self._open(protocol, connection))
             if len(self._opened) < self._limit // 2:
                 self._told.clear()
 
@@ -102,12 +101,17 @@ class Acceptor:
             self._leaving.popleft().close()
         self._loop.call_later(LEAVE_AFTER_S, connection.close)
 
-    async def _open(self, connection: socket.socket) -> None:
+    def _count(self) -> int:
+        return len(self._opened) + sum(protocol not in self._opened for protocol in self._opening)
+
+    async def _open(self, protocol: asyncio.Protocol, connection: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._protocol, connection)
+            await self._loop.connect_accepted_socket(lambda: protocol, connection)
         except OSError as error:
             connection.close()
             log.warning("a connection broke while it was taken: %s", error)
+        finally:
+            del self._opening[protocol]
 
     def _go_on(self) -> None:
         if not self._stopped:
