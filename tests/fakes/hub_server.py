@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from blob import Blob
+
 COMMIT = "5e" * 20
 LARGE = 1000  # bytes from which a file is in LFS at Hugging Face: listed with its SHA-256, served from elsewhere
 
@@ -34,9 +36,10 @@ class FakeHub:
     """
 
     def __init__(
-        self, repository: str, files: dict[str, bytes], kind: str = "dataset", about: dict[str, Any] | None = None
+        self, repository: str, files: dict[str, Any], kind: str = "dataset", about: dict[str, Any] | None = None
     ) -> None:
-        self.repository, self.files, self.kind, self.about = repository, files, kind, about or {}
+        self.repository, self.kind, self.about = repository, kind, about or {}
+        self.files: dict[str, bytes] = files
         self.refuse = self.refuse_files = 0
         self.portal, self.ranges = False, True
         self.altered: set[str] = set()
@@ -49,8 +52,7 @@ class FakeHub:
 
     @contextmanager
     def serve(self) -> Iterator[FakeHub]:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
-        server.daemon_threads = True
+        server = Server(("127.0.0.1", 0), self.handler())
         self.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -62,17 +64,18 @@ class FakeHub:
             server.server_close()
             thread.join()
 
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        return handler(self)
+
     def ranges_of(self, path: str) -> list[int]:
         return [asked.start for asked in self.asked if asked.path == path]
 
     def listed_for_huggingface(self) -> dict[str, Any]:
         siblings = []
         for path, content in self.files.items():
-            blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-            sibling: dict[str, Any] = {"rfilename": path, "size": len(content), "blobId": blob}
+            sibling: dict[str, Any] = {"rfilename": path, "size": len(content), "blobId": git_name(content)}
             if len(content) >= LARGE:
-                digest = hashlib.sha256(content).hexdigest()
-                sibling["lfs"] = {"size": len(content), "sha256": digest, "pointerSize": 130}
+                sibling["lfs"] = {"size": len(content), "sha256": sha256(content), "pointerSize": 130}
             siblings.append(sibling)
         return {"id": self.repository, "sha": COMMIT, "private": False, "downloads": 0, "likes": 0, "tags": [],
                 "siblings": siblings} | self.about  # fmt: skip
@@ -80,13 +83,34 @@ class FakeHub:
     def listed_for_modelscope(self, page: int, size: int) -> dict[str, Any]:
         entries = [
             {"Path": path, "Name": path.rpartition("/")[2], "Type": "blob", "Size": len(content),
-             "Sha256": hashlib.sha256(content).hexdigest(), "Revision": COMMIT}
+             "Sha256": sha256(content), "Revision": COMMIT}
             for path, content in self.files.items()
         ]  # fmt: skip
         if self.kind == "model":  # whose listing has no pages
             return {"Code": 200, "Success": True, "Message": "", "Data": {"Files": entries}}
         of_page = entries[(page - 1) * size : page * size]
         return {"Code": 200, "Success": True, "Message": "", "Data": {"Files": of_page}}
+
+
+class Server(ThreadingHTTPServer):
+    """Clients that go away in the middle are what it is for: no word about them."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
+def sha256(content: bytes | Blob) -> str:
+    return content.sha256 if isinstance(content, Blob) else hashlib.sha256(content).hexdigest()
+
+
+def git_name(content: bytes | Blob) -> str:
+    """Of a large file the hub lists the name of its pointer; what it is does not matter here."""
+    if isinstance(content, Blob):
+        return hashlib.sha1(content.sha256.encode()).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def as_of_a_dataset(parts: list[str]) -> list[str]:
@@ -152,6 +176,8 @@ def handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             elsewhere = hub.url.replace("127.0.0.1", "localhost")  # another host, as far as a client can tell
             self.send_header("Location", f"{elsewhere}/cdn/{path}")
             self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("X-Linked-Etag", f'"{sha256(hub.files[path])}"')
+            self.send_header("X-Linked-Size", str(len(hub.files[path])))
             self.send_header("Content-Length", "0")
             self.end_headers()
 
