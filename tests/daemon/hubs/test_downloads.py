@@ -119,6 +119,22 @@ def test_a_killed_download_goes_on_where_it_stopped(hub: str, get: Get, tmp_path
     assert (tmp_path / "set" / FILE).read_bytes() == content
 
 
+def test_a_stopped_download_ends_at_once_and_goes_on(get: Get, tmp_path: Path) -> None:
+    content = os.urandom(4 * MEBI)
+    fake = FakeHub(repository_of("modelscope"), {FILE: content})
+    fake.stalled[FILE] = 3 * MEBI + 17
+    with fake.serve():
+        process = get("modelscope", fake.url)
+        assert fake.stalling.wait(60)
+        until(lambda: journalled(tmp_path / "set" / ".partial") >= 2 * MEBI)
+        process.terminate()
+        assert (told(process), process.returncode)[1] == 130
+        assert journalled(tmp_path / "set" / ".partial") > 3 * MEBI - MEBI // 2
+        assert told(get("modelscope", fake.url))[-1]["type"] == "downloaded"
+    assert fake.ranges_of(FILE)[-1] > 3 * MEBI - MEBI // 2
+    assert (tmp_path / "set" / FILE).read_bytes() == content
+
+
 @pytest.mark.parametrize("hub", HUBS)
 def test_a_broken_connection_is_taken_up_again(hub: str, get: Get, tmp_path: Path) -> None:
     content = os.urandom(4 * MEBI)

@@ -43,6 +43,18 @@ def test_paths_that_leave_the_folder_are_refused(path: str) -> None:
     assert refused.value.code == "unsafe_path"
 
 
+@pytest.mark.parametrize("path", ["", ".", "a/", "a//b", "./a", "a\nb", "a\x7f", ".partial/a"])
+def test_names_that_cannot_be_are_refused(path: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        download.refuse_unsafe("owner/name", [HubFile(path, 1)])
+    assert refused.value.code == "unsafe_path"
+
+
+def test_a_name_that_is_listed_twice_is_refused() -> None:
+    with pytest.raises(DataError):
+        download.refuse_unsafe("owner/name", [HubFile("a", 1), HubFile("a", 2)])
+
+
 @given(content=st.binary(max_size=64), changed=st.binary(max_size=64))
 def test_other_bytes_never_pass_for_the_listed_ones(
     content: bytes, changed: bytes, tmp_path_factory: pytest.TempPathFactory
