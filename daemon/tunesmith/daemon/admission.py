@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
 import time
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -18,21 +18,21 @@ import msgspec
 from tunesmith.daemon import submitted
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import learning
+from tunesmith.daemon.api import model_facts as facts
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import QUEUED, JobView
 from tunesmith.daemon.room import Room
 from tunesmith.daemon.store import Store
-from tunesmith.recipes.errors import ModelError
-from tunesmith.recipes.models import catalogue, headers
+from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.models import source
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import Forecast, Learned, Rows, fit, forecast
 from tunesmith.recipes.planner.advice import NAMES, hint, needs, scarcest, ways, with_changes
-from tunesmith.recipes.spec import STARTER, JobSpec
+from tunesmith.recipes.spec import JobSpec
 from tunesmith.recipes.units import bytes_text
 
 # The least that data can be: one short row. Nothing of it matters beside the model.
 LEAST = Rows(rows=1, longest=16, mean=16.0, held_out=0, answer=1.0, known=False)
-STARTER_MODEL = "smollm2-135m-instruct"  # in the catalogue: what the starter is once unpacked
 TOLD_AGAIN = 0.05  # free bytes change all the time: by this share they are told again
 log = logging.getLogger("tunesmith.admission")
 
@@ -84,7 +84,7 @@ class Admission:
         home, now = self._store.home, time.time()
         said = submitted.read(home.job(view.id))
         spec = spec_of(home, view)
-        facts = self._facts_of(view, spec)
+        facts = self._facts_of(view, spec, said.hub or source.preferred(os.environ))
         if facts is None:  # the worker says what is wrong with it
             return Weighed(True, (_forced("nothing is known of its model"),) if said.force else ())
         room = self._machine.now(home, spec.training.device)
@@ -105,11 +105,11 @@ class Admission:
         waiting = e.Waiting(time=now, what=what, needed=needed, free=free)
         return Weighed(False, (*told, waiting) if differs(view.waiting, waiting) else ())
 
-    def _facts_of(self, view: JobView, spec: JobSpec) -> ModelFacts | None:
+    def _facts_of(self, view: JobView, spec: JobSpec, hub: str) -> ModelFacts | None:
         """Kept for the job that waits: headers of large models take a while to read."""
         key = (view.id, view.attempt)
         if self._facts is None or self._facts[0] != key:
-            found = model_facts(self._store.home, spec)
+            found = model_facts(self._store.home, spec, hub)
             if found is None:
                 return None
             self._facts = (key, found)
@@ -122,18 +122,12 @@ def spec_of(home: Home, view: JobView) -> JobSpec:
     return with_changes(spec, view.shrunk.changes) if view.shrunk is not None else spec
 
 
-def model_facts(home: Home, spec: JobSpec) -> ModelFacts | None:
-    """None for a folder that cannot be read."""
-    source = spec.model.source
-    if source == STARTER:
-        unpacked = home.models / STARTER
-        if not unpacked.is_dir():
-            return catalogue.find(STARTER_MODEL).facts
-        source = str(unpacked)
+def model_facts(home: Home, spec: JobSpec, hub: str) -> ModelFacts | None:
+    """None for a model that cannot be read, or of which nothing is known; `hub` is asked first."""
     try:
-        return headers.read(Path(source))
-    except (ModelError, OSError) as error:
-        log.info("%s says nothing of its size: %s", source, error)
+        return facts.facts_of(home, spec.model.source, hub)
+    except (TunesmithError, OSError) as error:
+        log.info("%s says nothing of its size: %s", spec.model.source, error)
         return None
 
 

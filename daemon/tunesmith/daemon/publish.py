@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,12 @@ def publish_file(staged: Path, final: Path, fence: Fence | None = None) -> Publi
     return published
 
 
-def publish_folder(staged: Path, final: Path, fence: Fence | None = None) -> Published:
+def publish_folder(
+    staged: Path, final: Path, fence: Fence | None = None, known: Mapping[str, Published] | None = None
+) -> Published:
     """Give the folder `staged` its final name, with a manifest of all its files in it. An older `final` is replaced.
 
+    `known` are files, by path, whose bytes the caller has just hashed itself: they are synced and not read again.
     Raises OSError, MachineError for a link in it, and what the `fence` raises.
     """
     files: dict[str, Published] = {}
@@ -112,7 +115,8 @@ def publish_folder(staged: Path, final: Path, fence: Fence | None = None) -> Pub
         if path.is_symlink():
             raise MachineError(f"{path} is a link", "Only plain files are published; remove it and try again.")
         if path.is_file() and path.name != MANIFEST:
-            files[path.relative_to(staged).as_posix()] = _hash_and_sync(path)
+            name = path.relative_to(staged).as_posix()
+            files[name] = _synced(path, known[name]) if known and name in known else _hash_and_sync(path)
     for folder in (path for path in staged.rglob("*") if path.is_dir()):
         replacing.sync_folder(folder)
     crash_points.reach("publish.hashed")
@@ -236,6 +240,12 @@ def _hash_and_sync(path: Path) -> Published:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
         return Published(os.fstat(file.fileno()).st_size, digest)
+
+
+def _synced(path: Path, known: Published) -> Published:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return known
 
 
 def _write_manifest(folder: Path, files: dict[str, Published]) -> None:

@@ -19,11 +19,16 @@ FORMAT_VERSION = 1
 class Submitted(msgspec.Struct, frozen=True):
     """`force`: start whatever the forecast says. `rows` is what the client knows of the data, None when nothing. `key`
     is the submit's, so that a database made anew from folders still knows which job it was.
+
+    `hub` is asked first for a model that names none, `offline` forbids connections; "" and False leave both to the
+    daemon's environment.
     """
 
     force: bool = False
     rows: Rows | None = None
     key: str = ""
+    hub: str = ""
+    offline: bool = False
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -31,6 +36,8 @@ class _Kept(msgspec.Struct, frozen=True):
 
     rows: Rows | None = None
     key: str = ""
+    hub: str = ""
+    offline: bool = False
     format: str = FORMAT
     version: int = FORMAT_VERSION
 
@@ -45,11 +52,11 @@ def read(folder: Path) -> Submitted:
     except (FileNotFoundError, msgspec.DecodeError):
         kept = _Kept()
     versions.refuse_newer(folder / FILE, kept.version, FORMAT_VERSION)
-    return Submitted((folder / FORCE).exists(), kept.rows, kept.key)
+    return Submitted((folder / FORCE).exists(), kept.rows, kept.key, kept.hub, kept.offline)
 
 
 def write(folder: Path, said: Submitted) -> None:
     """Each file whole or not at all; a force is never taken back. Raises OSError."""
-    write_whole(folder / FILE, msgspec.json.encode(_Kept(said.rows, said.key)))
+    write_whole(folder / FILE, msgspec.json.encode(_Kept(said.rows, said.key, said.hub, said.offline)))
     if said.force:
         write_whole(folder / FORCE, b"")

@@ -21,7 +21,9 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class ModelSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`source` is `starter` or a folder with config.json, safetensors and tokenizer."""
+    """`source` is `starter`, a folder with config.json, safetensors and tokenizer, a .gguf file, a name of the
+    catalogue, or `owner/name` at a hub: `huggingface:` or `modelscope:` before it, `@revision` after it if wanted.
+    """
 
     source: str = STARTER
 
@@ -184,7 +186,9 @@ def refuse_unknown(raw: dict[str, Any], struct: type[msgspec.Struct], where: str
 
 
 def absolute(spec: JobSpec, folder: Path) -> JobSpec:
-    """`spec` with every path absolute."""
+    """`spec` with every path absolute; ids of models stay as they are. Raises RecipeError."""
+    from tunesmith.recipes.models.source import located
+
     replace = msgspec.structs.replace
 
     def resolve(value: str) -> str:
@@ -201,7 +205,7 @@ def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     )
     start = spec.training.start_from
     training = replace(spec.training, start_from=None if start is None else resolve(start))
-    return replace(spec, model=replace(spec.model, source=resolve(spec.model.source)), data=data, training=training)
+    return replace(spec, model=replace(spec.model, source=located(spec.model.source, folder)), data=data, training=training)
 
 
 def complete(spec: JobSpec) -> JobSpec:

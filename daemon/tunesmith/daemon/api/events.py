@@ -60,6 +60,14 @@ class StageFinished(_Event, frozen=True, kw_only=True, tag="stage_finished"):
     peak_bytes: int = 0
 
 
+class BaseChosen(_Event, frozen=True, kw_only=True, tag="base_chosen"):
+    """The very model that is trained: `source` as a recipe would say it, with its revision, and where it lies."""
+
+    source: str
+    folder: str
+    bytes: int = 0
+
+
 class TrainStep(_Event, frozen=True, kw_only=True, tag="train_step"):
     """One optimizer step. Tokens count without padding; `memory_bytes` is resident (CPU) or allocated (GPU).
 
@@ -331,8 +339,8 @@ class Interrupted(_Event, frozen=True, kw_only=True, tag="interrupted"):
 
 
 Event = (
-    Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | TrainStep | PathsChosen | LimitMeasured
-    | MemoryMeasured | CheckpointSaved | Resumed | StoppedEarly | DataChecked | Scored
+    Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | BaseChosen | TrainStep | PathsChosen
+    | LimitMeasured | MemoryMeasured | CheckpointSaved | Resumed | StoppedEarly | DataChecked | Scored
     | Answered | ArtifactWritten | Verified
     | Forecasted | Waiting | Shrunk | Gauged | Gap | Notice | Moved | Stalled | Woke
     | PauseRequested | FinishRequested | CancelRequested | Finished | Failed | Cancelled | Paused | Interrupted

@@ -18,13 +18,16 @@ class Submit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /v1/jobs. `key` makes it idempotent: the same key is the same job. Paths in `spec` are absolute.
 
     `rows` is what the client knows of the data, None when nobody has looked; `force` starts the job whatever its
-    forecast says.
+    forecast says. `hub` is asked first for a model that names none, `offline` forbids every connection: what is "" or
+    False is as the daemon's environment says.
     """
 
     key: str
     spec: JobSpec
     rows: Rows | None = None
     force: bool = False
+    hub: str = ""
+    offline: bool = False
 
 
 class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -66,6 +66,7 @@ class JobView(msgspec.Struct, frozen=True):
     stopped_early: e.StoppedEarly | None = None
     data: tuple[e.DataChecked, ...] = ()
     scores: tuple[e.Scored, ...] = ()
+    base: e.BaseChosen | None = None
     answers: tuple[e.Answered, ...] = ()
     artifacts: tuple[e.ArtifactWritten, ...] = ()
     verified: tuple[e.Verified, ...] = ()
@@ -191,6 +192,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return _with_stage(view, running)
         case e.StageFinished(stage=name, seconds=seconds):
             return _with_stage(view, replace(view.stage(name), state="done", seconds=seconds, eta_s=None))
+        case e.BaseChosen() as base:
+            return replace(view, base=base)
         case e.TrainStep() as step:
             if view.losses and view.losses[-1][0] >= step.step:
                 view = _before(view, step.step)

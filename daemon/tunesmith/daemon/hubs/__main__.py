@@ -1,4 +1,4 @@
-"""`python -m tunesmith.daemon.hubs get KEY --to FOLDER --json-progress`: one download in a process of its own.
+"""`python -m tunesmith.daemon.hubs get|pull|describe|search|verify|import`: one download in a process of its own.
 
 It says what happens in lines of `daemon.api.downloads` on standard output; what the libraries print goes elsewhere.
 """
@@ -6,20 +6,18 @@ It says what happens in lines of `daemon.api.downloads` on standard output; what
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
 
-import msgspec
-
-from tunesmith.daemon.api import downloads
+from tunesmith.daemon.api import downloads, offline
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.hubs import model_commands, telling
+from tunesmith.daemon.hubs.telling import Teller
 from tunesmith.recipes.data import public_sets
-from tunesmith.recipes.errors import DataError, MachineError, TunesmithError, nearest
+from tunesmith.recipes.errors import DataError, TunesmithError, nearest
 
 # Set before a client library is imported, unless the person did.
 ENVIRONMENT = {
@@ -27,50 +25,24 @@ ENVIRONMENT = {
     "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "2",  # its four take 7 s to say that there is no network
     "TQDM_DISABLE": "1",  # their bars; ours is drawn from what this process says
 }
-TELL_EVERY_S = 0.1
-
-
-class Teller:
-    """Writes messages to `stream`; progress at most ten times a second."""
-
-    def __init__(self, stream: TextIO, as_json: bool) -> None:
-        self.stream, self.as_json = stream, as_json
-        self.told_at = 0.0
-
-    def progress(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self.told_at >= TELL_EVERY_S or done == total:
-            self.told_at = now
-            self.say(downloads.Downloading(done, total))
-
-    def say(self, message: downloads.DownloadMessage) -> None:
-        text = msgspec.json.encode(message).decode() if self.as_json else str(message)
-        print(text, file=self.stream, flush=True)
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tunesmith.daemon.hubs", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    get = commands.add_parser("get", help="fetch a public data set")
-    get.add_argument("key")
-    get.add_argument("--to", type=Path, required=True, help="folder that the files go into")
-    get.add_argument("--hub", default="", help="modelscope or huggingface; the set's first one by default")
-    get.add_argument("--json-progress", action="store_true", help="write messages as lines of JSON")
-    given = parser.parse_args(arguments)
-
-    # Libraries print to standard output too; it is for messages alone.
-    teller = Teller(os.fdopen(os.dup(1), "w", encoding="utf-8"), given.json_progress)
-    os.dup2(2, 1)
+    given = parsed(arguments)
+    teller = telling.alone(given.json_progress)
+    if given.ends_with_parent:
+        telling.end_with_parent()
     signal.signal(signal.SIGTERM, ended)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    home = Home.find()
     try:
-        teller.say(fetch(given.key, given.hub, given.to, teller))
+        teller.say(given.act(given, home, teller))
     except TunesmithError as error:
         teller.say(downloads.DownloadFailed(error.code, error.message, error.hint))
         return 1
     except OSError as error:
-        refused = of_the_disk(error, given.to)
+        refused = telling.of_the_disk(error, getattr(given, "to", home.models))
         teller.say(downloads.DownloadFailed(refused.code, refused.message, refused.hint))
         return 1
     except KeyboardInterrupt:
@@ -81,6 +53,29 @@ def main(arguments: list[str]) -> int:
 def ended(_signal: int, _frame: FrameType | None) -> None:
     """SIGTERM: the download stops where it is, with its connections closed and its journal written."""
     raise KeyboardInterrupt
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tunesmith.daemon.hubs", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    get = commands.add_parser("get", help="fetch a public data set")
+    get.set_defaults(act=fetched)
+    get.add_argument("key")
+    get.add_argument("--to", type=Path, required=True, help="folder that the files go into")
+    get.add_argument("--hub", default="", help="modelscope or huggingface; the set's first one by default")
+    model_commands.add(commands)
+    for command in commands.choices.values():
+        command.add_argument("--json-progress", action="store_true", help="write messages as lines of JSON")
+        command.add_argument(downloads.WITH_PARENT, action="store_true", help="end when standard input is closed")
+    return parser.parse_args(arguments)
+
+
+def fetched(given: argparse.Namespace, home: Home, teller: Teller) -> downloads.Downloaded:
+    if offline.is_offline(os.environ):
+        raise offline.refusal(
+            f"{given.key} would have to be fetched", "A folder copied from another machine works: tunesmith data check."
+        )
+    return fetch(given.key, given.hub, given.to, teller)
 
 
 def fetch(key: str, hub_key: str, folder: Path, teller: Teller) -> downloads.Downloaded:
@@ -96,16 +91,6 @@ def fetch(key: str, hub_key: str, folder: Path, teller: Teller) -> downloads.Dow
     return downloads.Downloaded(
         key, hub_key, record.repository, record.revision, str(folder), files, sum(file.bytes for file in record.files)
     )
-
-
-def of_the_disk(error: OSError, folder: Path) -> MachineError:
-    if error.errno == errno.ENOSPC:
-        return MachineError(
-            f"The disk of {folder} is full",
-            "Free some space and run the same command: what arrived is kept, and it goes on from there.",
-            "disk_full",
-        )
-    return MachineError(f"{folder} cannot be written: {error}", "Give another folder with --to.", "unwritable")
 
 
 if __name__ == "__main__":

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
-from tunesmith.daemon.api import measuring
+from tunesmith.daemon.api import library_caches, measuring, model_store
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.offline import is_offline, lacks
 from tunesmith.recipes.checks import refuse_unsuited
 from tunesmith.recipes.data.files import sources
 from tunesmith.recipes.errors import DataError, MachineError, ModelError, RecipeError
 from tunesmith.recipes.machine import detect
+from tunesmith.recipes.models import gguf_config, source
+from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Source
 from tunesmith.recipes.spec import STARTER, JobSpec, complete
 from tunesmith.recipes.units import bytes_text
 
 LOOK_BYTES = 65_536  # a file whose first 64 kB are blank has no rows worth a job
 
 
-def acceptable(spec: JobSpec, home: Home, free_disk_needed: int) -> JobSpec:
+def acceptable(spec: JobSpec, home: Home, free_disk_needed: int, no_network: bool = False) -> JobSpec:
     """`spec` with every knob filled in. Raises RecipeError, ModelError, DataError or MachineError."""
     for where, card in (("method", spec.method), ("tuner", spec.tuner)):
         if not isinstance(card.get("kind"), str):
@@ -25,11 +29,10 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int) -> JobSpec:
     spec = complete(spec)
     if spec.training.device == "auto":
         refuse_unsuited(spec, measuring.merged(home, detect(home.root)).device.kind)
-    if spec.model.source != STARTER:
-        _check_model(_absolute("model.source", spec.model.source))
-    for source in spec.data.sources:
-        if source.path != STARTER:
-            _check_data(_absolute("data.train", source.path))
+    _check_source(source.parse(spec.model.source), home, no_network or is_offline(os.environ))
+    for part in spec.data.sources:
+        if part.path != STARTER:
+            _check_data(_absolute("data.train", part.path))
     if spec.data.held_out not in (None, STARTER):
         _check_data(_absolute("data.held_out", str(spec.data.held_out)))
     free = shutil.disk_usage(home.root).free
@@ -46,6 +49,32 @@ def _absolute(key: str, text: str) -> Path:
     if "\0" in text or not Path(text).is_absolute():
         raise RecipeError(f"{key} is {text!r}, no absolute path", "Give 'starter' or the whole path.")
     return Path(text)
+
+
+def _check_source(found: Source, home: Home, no_network: bool) -> None:
+    """What is not on this machine is fetched by the worker, so only what can be seen here is refused here."""
+    match found:
+        case Folder(path):
+            _check_model(_absolute("model.source", path))
+        case GgufFile(path):
+            gguf_config.config(_a_file(_absolute("model.source", path)))
+        case Named() | Repository():
+            candidates = source.candidates(found, source.HUBS[0])
+            here = model_store.first(home, candidates, found.revision)
+            if here is None and candidates[0][0] == source.LOCAL:
+                raise ModelError(
+                    f"No model was imported as {found}",
+                    "`tunesmith models list` shows those that were.",
+                    "model_missing",
+                )
+            if here is None and no_network and not any(library_caches.models(*one) for one in candidates):
+                raise lacks(str(found), str(home.models))
+
+
+def _a_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ModelError(f"There is no file {path}", "Check the path.", "model_missing")
+    return path
 
 
 def _check_model(folder: Path) -> None:

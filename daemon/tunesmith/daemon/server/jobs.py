@@ -18,6 +18,7 @@ from tunesmith.daemon.server.guard import BadRequest, reply
 from tunesmith.daemon.server.parts import Parts
 from tunesmith.daemon.submitted import Submitted
 from tunesmith.recipes.errors import JobError
+from tunesmith.recipes.models.source import checked_hub
 from tunesmith.recipes.spec import JobSpec, load
 
 LOG_BYTES = 262_144  # the most of a log that is sent: far above what anybody reads at once
@@ -28,7 +29,10 @@ async def submit(call: Call) -> Response:
     asked: Submit = call.body
     if asked.rows is not None and min(asked.rows.rows, asked.rows.longest, asked.rows.mean) <= 0:
         raise BadRequest("A submit's rows are not above 0", "Leave them out, or send what was counted.")
-    return await _accept(call.parts, asked.key, lambda: asked.spec, Submitted(asked.force, asked.rows))
+    if asked.hub:
+        checked_hub(asked.hub, "hub")
+    said = Submitted(asked.force, asked.rows, hub=asked.hub, offline=asked.offline)
+    return await _accept(call.parts, asked.key, lambda: asked.spec, said)
 
 
 async def retry(call: Call) -> Response:
@@ -50,7 +54,9 @@ async def _accept(parts: Parts, key: str, recipe: Callable[[], JobSpec], said: S
     if known is not None:
         return reply(await parts.store.view(known))
     # In a thread: the files may lie on a slow disk.
-    spec = await asyncio.to_thread(lambda: acceptable(recipe(), parts.home, parts.settings.free_disk_needed))
+    spec = await asyncio.to_thread(
+        lambda: acceptable(recipe(), parts.home, parts.settings.free_disk_needed, said.offline)
+    )
     view, new = await parts.store.add(key, spec, said)
     parts.scheduler.wake()
     return reply(view, 201 if new else 200)

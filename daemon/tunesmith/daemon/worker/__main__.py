@@ -16,7 +16,8 @@ from pathlib import Path
 
 from tunesmith.daemon import disk, worker_log
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import load, processor
+from tunesmith.daemon.api import offline
+from tunesmith.daemon.worker import hub_model, load, processor
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.stages import run_all
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
@@ -31,9 +32,10 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)  # what libraries print is the log's; the journal is a file of its own
     threading.Thread(target=keep_log_small, args=(job / f"worker-{attempt}.log",), daemon=True).start()
     cores = detect().cores
+    if offline.is_offline(os.environ):  # before we say so to the libraries
+        os.environ[offline.VARIABLE] = "1"
     os.environ.update(
-        HF_HUB_OFFLINE="1",  # models come through fetch only
-        HF_HUB_DISABLE_TELEMETRY="1",
+        **hub_model.QUIET,  # models come through fetch only
         TRANSFORMERS_VERBOSITY="warning",
         TOKENIZERS_PARALLELISM="false",
         **processor.environment(cores),

@@ -134,14 +134,17 @@ class Context:
             self._told.add(about)
             self.notice(level, text)
 
-    def progress(self, done: float, total: float, unit: str, note: str = "") -> None:
-        """How far the running stage is; at most ten a second are written, the last always. Checks for a cancel."""
+    def progress(self, done: float, total: float, unit: str, note: str = "", before: float = 0) -> None:
+        """How far the running stage is; at most ten a second are written, the last always. Checks for a cancel.
+
+        `before` is what of `done` an earlier attempt did: it says nothing of how fast this one goes.
+        """
         self.check_cancelled()
         now = time.monotonic()
         if done < total and now - self._last_progress < PROGRESS_INTERVAL_S:
             return
         self._last_progress = now
-        eta = (now - self._stage_started) * (total - done) / done if done > 0 else None
+        eta = (now - self._stage_started) * (total - done) / (done - before) if done > before else None
         self.emit(
             e.StageProgress(time=time.time(), stage=self.stage, done=done, total=total, unit=unit, eta_s=eta, note=note)
         )

@@ -1,18 +1,19 @@
-"""Where the base model comes from: the starter that travels with the install, or a folder of the person's."""
+"""Where the base model comes from: the starter, a folder, a GGUF file, or the shared cache, pulled into it first."""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tunesmith.daemon import publish
-from tunesmith.daemon.worker import starter
+from tunesmith.daemon.worker import hub_model, starter
 from tunesmith.daemon.worker.context import Context
 from tunesmith.recipes.errors import MachineError, ModelError
+from tunesmith.recipes.models import headers, needed, source
+from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Starter
 from tunesmith.recipes.spec import STARTER
 from tunesmith.recipes.units import bytes_text
 
@@ -25,21 +26,28 @@ ROOM_FACTOR = 4
 
 def run(context: Context) -> None:
     context.progress(0, 1, "files")
-    source = context.spec.model.source
-    if source == STARTER:
-        final = context.home.models / STARTER
-        known = cached(final, context)
-        refuse_full_disk(context.home.root, STARTER_BYTES * (ROOM_FACTOR + (not known)))
-        if not known:
-            with publish.staging(final) as staged:
-                starter.write(starter_gguf(), staged, lambda done: context.progress(done, 1, "files"))
-                publish.publish_folder(staged, final)
-        context.base = final
-    else:
-        context.base = local(Path(source))
-        weights = sum(file.stat().st_size for file in context.base.glob("*.safetensors"))
-        refuse_full_disk(context.home.root, weights * ROOM_FACTOR)
+    match source.parse(context.spec.model.source):
+        case Starter():
+            context.base = unpacked_starter(context)
+        case Folder(path):
+            context.base = local(Path(path))
+        case GgufFile(path):
+            context.base = local(hub_model.unpacked(context, Path(path)))
+        case Named() | Repository() as asked:
+            context.base = local(hub_model.pulled(context, asked))
+    weights = sum(file.stat().st_size for file in context.base.glob("*.safetensors"))
+    refuse_full_disk(context.home.root, weights * ROOM_FACTOR)
     context.progress(1, 1, "files")
+
+
+def unpacked_starter(context: Context) -> Path:
+    final = context.home.models / STARTER
+    if not cached(final, context):
+        refuse_full_disk(context.home.root, STARTER_BYTES * (ROOM_FACTOR + 1))
+        with publish.staging(final) as staged:
+            starter.write(starter_gguf(), staged, lambda done: context.progress(done, 1, "files"))
+            publish.publish_folder(staged, final)
+    return final
 
 
 def cached(final: Path, context: Context) -> bool:
@@ -81,21 +89,26 @@ def local(folder: Path) -> Path:
         raise ModelError(f"{folder} has no safetensors weights", hint)
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise ModelError(f"{folder} has no tokenizer", "Copy tokenizer.json and tokenizer_config.json to it.")
-    refuse_quantized(folder)
+    config = headers.config_of(folder)
+    needed.refuse_unusable(config, str(folder))
+    refuse_foreign_code(config, folder)
     return folder
 
 
-def refuse_quantized(folder: Path) -> None:
-    """Raises ModelError for weights that are quantized already: nothing could be merged into them."""
-    try:
-        config = msgspec.json.decode((folder / "config.json").read_bytes(), type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise ModelError(f"{folder / 'config.json'} is not valid: {error}", "Copy the model's files again.") from error
-    if found := config.get("quantization_config"):
-        how = found.get("quant_method", "unknown") if isinstance(found, dict) else "unknown"
+def refuse_foreign_code(config: Mapping[str, Any], folder: Path) -> None:
+    """Raises ModelError for a model that only works with Python of its own, which is never run.
+
+    Where transformers has the class itself the model's own is not needed.
+    """
+    if not needed.wants_code(config):
+        return
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    if config.get("model_type") not in CONFIG_MAPPING_NAMES:
         raise ModelError(
-            f"The weights in {folder} are quantized already ({how})",
-            "Give the model they were made of; quantization: nf4 trains that in 4 bits too.",
+            f"The model in {folder} ({config.get('model_type')}) needs Python code of its own, which is not run here",
+            "Take a model that transformers knows itself; `tunesmith plan --models` lists some.",
+            "needs_code",
         )
 
 

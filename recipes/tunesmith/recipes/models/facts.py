@@ -102,6 +102,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     adapted_experts: bool = False
     known: bool = True
     stored: Stored | None = None
+    to_fetch: int = 0  # bytes that have to come to this machine's disk before it can be loaded
 
     @property
     def parameters(self) -> int:

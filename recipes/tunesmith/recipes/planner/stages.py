@@ -33,7 +33,8 @@ def sizes(
     spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts, correction: float
 ) -> dict[str, tuple[int, int]]:
     """Bytes (host, device) by stage."""
-    found = {"prepare": (PREPARE_BYTES, 0), "probe": load(spec, facts, place, parts)}
+    found = {"fetch": (0, 0)} if facts.to_fetch else {}
+    found |= {"prepare": (PREPARE_BYTES, 0), "probe": load(spec, facts, place, parts)}
     found["train"] = train(spec, facts, place, parts)
     found["evaluate"] = evaluate(spec, facts, rows, place, parts)
     found["export"] = export(spec, facts, place, parts)
@@ -176,7 +177,9 @@ def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[
 
 
 def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
-    """Bytes by stage that writes any: checkpoints while it trains, the merged model and every export."""
+    """Bytes by stage that writes any: the model where it is not here yet, checkpoints while it trains, the merged model
+    and every export.
+    """
     trained = memory.trained_parameters(spec, facts)
     stored = int(facts.parameters * memory.stored_width(facts))
     written = 0 if not spec.exports else stored
@@ -189,4 +192,4 @@ def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
         else:
             written += trained * 4
     checkpoint = 2 * trained * 12
-    return {"train": checkpoint if spec.training.save_steps != 0 else 0, "export": written}
+    return {"fetch": facts.to_fetch, "train": checkpoint if spec.training.save_steps != 0 else 0, "export": written}

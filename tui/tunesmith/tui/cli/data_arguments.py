@@ -42,7 +42,7 @@ def unpack_starter(home: Home) -> None:
     from tunesmith.tui.cli.render import err
 
     err().print("unpacking the starter model: once, less than a minute")
-    command = [sys.executable, "-m", "tunesmith.daemon.worker.unpack", str(home.root)]
+    command = [sys.executable, "-m", "tunesmith.daemon.worker.unpack", "starter", str(home.root)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         return

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tunesmith.daemon.api.downloads import Downloaded
     from tunesmith.recipes.data.public_sets import PublicSet
 
-PLAIN_EVERY_S = 10.0  # between two lines of progress in a log file
-
 
 def list_sets(
     shape: Annotated[list[str] | None, typer.Option("--shape", help="Only sets whose rows have this shape.")] = None,
@@ -63,7 +61,6 @@ def get_set(
 
     Example: tunesmith data get alpaca-gpt4-zh
     """
-    import asyncio
     import shlex
 
     from rich.text import Text
@@ -75,11 +72,7 @@ def get_set(
     public_set = public_sets.find(name)
     if hub and hub not in public_set.repositories:
         raise DataError(f"{name} is not known at '{hub}'", nearest(hub, public_set.repositories), "unknown_hub")
-    try:
-        done = asyncio.run(fetched(public_set, hub, to))
-    except KeyboardInterrupt:
-        render.err().print("What arrived is kept: the same command goes on from there.")
-        raise
+    done = fetched(public_set, hub, to)
     command = check_command(public_set, done.folder)
     if as_json:
         shown = {"name": name, "hub": done.hub, "repository": done.repository, "revision": done.revision,
@@ -136,33 +129,14 @@ def table(found: list[PublicSet]) -> Any:
     return shown
 
 
-async def fetched(public_set: PublicSet, hub: str, folder: Path | None) -> Downloaded:
+def fetched(public_set: PublicSet, hub: str, folder: Path | None) -> Downloaded:
     """Run the download to its end, its progress on standard error. Raises TunesmithError."""
-    import time
-    from contextlib import aclosing
-
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
     from tunesmith.daemon.api import downloads
     from tunesmith.daemon.api.home import Home
-    from tunesmith.recipes.units import bytes_text
-    from tunesmith.tui.cli import render
+    from tunesmith.tui.cli import download_progress, render
 
-    console = render.err()
     chosen = hub or next(iter(public_set.repositories))
-    console.print(f"{public_set.title}, from {chosen}: {public_set.repositories[chosen].id}")
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-               TimeRemainingColumn())  # fmt: skip
+    render.err().print(f"{public_set.title}, from {chosen}: {public_set.repositories[chosen].id}")
     where = None if folder is None else folder.expanduser().absolute()
-    told_at = time.monotonic()
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
-        task = bars.add_task(public_set.key, total=public_set.bytes)
-        async with aclosing(downloads.download(Home.find(), public_set.key, chosen, where)) as messages:
-            async for message in messages:
-                if isinstance(message, downloads.Downloaded):
-                    return message
-                bars.update(task, completed=message.done, total=message.total)
-                if not console.is_terminal and time.monotonic() - told_at >= PLAIN_EVERY_S:
-                    told_at = time.monotonic()
-                    console.print(f"{public_set.key}: {bytes_text(message.done)} of {bytes_text(message.total)}")
-    raise AssertionError("a download ends with Downloaded or an error")
+    messages = downloads.download(Home.find(), public_set.key, chosen, where)
+    return download_progress.run(messages, downloads.Downloaded, public_set.key, public_set.bytes)

@@ -10,6 +10,7 @@ import msgspec
 from tunesmith.recipes import presets
 from tunesmith.recipes import spec as recipe
 from tunesmith.recipes.errors import RecipeError
+from tunesmith.recipes.models import source
 
 PATHS = ("model.source", "data.train", "data.held_out")  # on a command line a path is relative to where it is typed
 PARTS = ("training", "tuner", "method", "evaluation", "data", "model")
@@ -44,7 +45,8 @@ def put(raw: dict[str, Any], setting: str) -> None:
     except msgspec.DecodeError as error:
         raise RecipeError(f"--set {key}: {text!r} is not a YAML value", "Put text into quotes.") from error
     if key in PATHS and isinstance(value, str) and value != recipe.STARTER:
-        value = str(Path(value).expanduser().resolve())
+        model = key == "model.source"
+        value = source.located(value, Path.cwd()) if model else str(Path(value).expanduser().resolve())
     *parents, last = key.split(".")
     inner = raw
     for parent in parents:
