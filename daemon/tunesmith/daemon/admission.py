@@ -84,7 +84,7 @@ class Admission:
         home, now = self._store.home, time.time()
         said = submitted.read(home.job(view.id))
         spec = spec_of(home, view)
-        facts = self._facts_of(view, spec, said.hub or source.preferred(os.environ))
+        facts = self._facts_of(view, spec, said.hub)
         if facts is None:  # the worker says what is wrong with it
             return Weighed(True, (_forced("nothing is known of its model"),) if said.force else ())
         room = self._machine.now(home, spec.training.device)
@@ -122,10 +122,10 @@ def spec_of(home: Home, view: JobView) -> JobSpec:
     return with_changes(spec, view.shrunk.changes) if view.shrunk is not None else spec
 
 
-def model_facts(home: Home, spec: JobSpec, hub: str) -> ModelFacts | None:
-    """None for a model that cannot be read, or of which nothing is known; `hub` is asked first."""
+def model_facts(home: Home, spec: JobSpec, hub: str = "") -> ModelFacts | None:
+    """None for a model that cannot be read, or of which nothing is known; `hub` goes first, else the environment's."""
     try:
-        return facts.facts_of(home, spec.model.source, hub)
+        return facts.facts_of(home, spec.model.source, hub or source.preferred(os.environ))
     except (TunesmithError, OSError) as error:
         log.info("%s says nothing of its size: %s", spec.model.source, error)
         return None

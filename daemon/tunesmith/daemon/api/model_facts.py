@@ -14,6 +14,7 @@ from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models import catalogue, gguf_config, source
 from tunesmith.recipes.models.facts import ModelFacts, Stored
 from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Starter
+from tunesmith.recipes.spec import STARTER
 
 STARTER_MODEL = "smollm2-135m-instruct"  # in the catalogue: what the starter is once unpacked
 UNPACKED_BYTES = 2  # a weight: float16, or bfloat16 as nearly all are published
@@ -23,7 +24,7 @@ def facts_of(home: Home, text: str, first: str) -> ModelFacts | None:
     """None where nothing is known. `to_fetch` is what has to come first. Raises ModelError, RecipeError, OSError."""
     match source.parse(text):
         case Starter():
-            unpacked = home.models / source.STARTER
+            unpacked = home.models / STARTER
             return models.read(unpacked) if unpacked.is_dir() else catalogue.find(STARTER_MODEL).facts
         case Folder(path):
             return models.read(Path(path))
@@ -36,17 +37,24 @@ def facts_of(home: Home, text: str, first: str) -> ModelFacts | None:
 
 def of_a_hub(home: Home, asked: Named | Repository, first: str) -> ModelFacts | None:
     """From the cache, else what a hub was seen to say, else the catalogue."""
+    if (here := lies_here(home, asked, first)) is not None:
+        return models.read(here)
     candidates = source.candidates(asked, first)
-    if (here := model_store.first(home, candidates, asked.revision)) is not None:
-        return models.read(here.folder)
-    for hub, id in candidates:
-        if not asked.revision and (folder := library_caches.whole(hub, id)) is not None:
-            return models.read(folder)
     for hub, id in candidates:
         if (said := seen(home, hub, id)) is not None and (facts := described_facts(said)) is not None:
             return facts
     entry = catalogue.named().get(candidates[0][1].lower())
     return None if entry is None else msgspec.structs.replace(entry.facts, to_fetch=UNPACKED_BYTES * entry.parameters)
+
+
+def lies_here(home: Home, asked: Named | Repository, first: str) -> Path | None:
+    """The folder of the model, in our cache or in that of a hub's library."""
+    candidates = source.candidates(asked, first)
+    if (here := model_store.first(home, candidates, asked.revision)) is not None:
+        return here.folder
+    if asked.revision:
+        return None
+    return next((folder for hub, id in candidates if (folder := library_caches.whole(hub, id)) is not None), None)
 
 
 def described_facts(said: Described) -> ModelFacts | None:

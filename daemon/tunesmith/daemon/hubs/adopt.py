@@ -33,10 +33,10 @@ def adopt(
     names = needed((path.name for path in folder.iterdir() if path.is_file()), str(folder))
     refuse_unusable(headers.config_of(folder), str(folder))
     files = []
-    for file in names:
-        if file.endswith(".safetensors"):
-            safetensors.read(folder / file)  # damaged ones are refused here
-        files.append(HubFile(file, (folder / file).stat().st_size))
+    for path in names:
+        if path.endswith(".safetensors"):
+            safetensors.read(folder / path)  # damaged ones are refused here
+        files.append(HubFile(path, (folder / path).stat().st_size))
     total, done = sum(file.bytes for file in files), 0
 
     def read(count: int) -> None:

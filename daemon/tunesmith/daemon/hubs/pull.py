@@ -159,9 +159,9 @@ class Pull:
                 model_cache.point(self.home, self.kept)
                 return Arrived(Snapshot(self.final, model_store.record(self.final / model_store.RECORD, self.hub.key)))
             self.look_for_what_is_here()
-            self.fetch([file for file in self.missing() if not file.path.endswith(".safetensors")])
+            self.fetch([file for file in self.missing() if not file.path.endswith(".safetensors")], "small")
             refuse_unusable(headers.decoded(self.ready[CONFIG].path), self.title)  # before gigabytes are fetched
-            self.fetch(self.missing())
+            self.fetch(self.missing(), "weights")
             snapshot = self.install()
             self.forget_partial()
         return Arrived(snapshot, sum(file.bytes for file in self.files if self.ready[file.path].fetched))
@@ -215,14 +215,16 @@ class Pull:
         for cached in library_caches.models(self.hub.key, self.id):
             yield cached.folder / file.path
 
-    def fetch(self, files: Sequence[HubFile]) -> None:
+    def fetch(self, files: Sequence[HubFile], part: str) -> None:
+        """Into a folder a `part`: where all is whole the download takes away what it kept of its own."""
         if not files:
             return
         if self.no_network:
             raise ModelError(f"{self.title} lacks {files[0].path}", "Pull it online.", "model_missing")
         from tunesmith.daemon.hubs import download
 
-        self.staged.mkdir(parents=True, exist_ok=True)
+        folder = self.staged / part
+        folder.mkdir(parents=True, exist_ok=True)
         before = sum(file.bytes for file in self.files if file.path in self.ready)
         there, recorded_at = before, -RECORD_EVERY_S
 
@@ -235,11 +237,11 @@ class Pull:
             self.teller.progress(there, self.total)
 
         try:
-            download.fetch_files(self.hub, self.id, "model", self.listed_as, files, self.staged, progress)
+            download.fetch_files(self.hub, self.id, "model", self.listed_as, files, folder, progress)
         finally:
             self.record(there)
         for file in files:
-            path = self.staged / file.path
+            path = folder / file.path
             sha256 = file.sha256 or model_cache.digest_if(path, file, lambda count: None)
             self.ready[file.path] = Ready(path, sha256, fetched=True)
 

@@ -18,6 +18,7 @@ from tunesmith.recipes.models import source
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner.badge import Badge
 from tunesmith.recipes.planner.place import Place
+from tunesmith.recipes.spec import STARTER
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
@@ -55,7 +56,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 def look(home: Home) -> Here:
-    starter = home.models / source.STARTER
+    starter = home.models / STARTER
     snapshots = model_store.snapshots(home)
     everything = model_store.bytes_on_disk(starter) + model_store.frees(snapshots)
     incomplete = model_store.incomplete(home)
@@ -107,7 +108,7 @@ def chosen(home: Home, names: Sequence[str]) -> list[Chosen]:
     """Raises ModelError for a name that nothing here has."""
     found = []
     for name in dict.fromkeys(names):
-        if name == source.STARTER:
+        if name == STARTER:
             raise ModelError("The starter comes with the install", "It is unpacked again when it is needed.", "starter")
         snapshots = of_the_name(home, name)
         incomplete = [one for one in model_store.incomplete(home) if is_named(one, name)]

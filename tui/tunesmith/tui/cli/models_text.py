@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from tunesmith.recipes.models.source import STARTER
+from tunesmith.recipes.spec import STARTER
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
 from tunesmith.tui.cli.plan_lists import MARKS, STYLES, grid
 from tunesmith.tui.plain import plain

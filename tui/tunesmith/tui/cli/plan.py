@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.tui.cli.options import Json
+from tunesmith.tui.cli.options import Json, Offline, go_offline
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def plan(
     model: Annotated[
         str | None,
-        typer.Option("--model", help="A folder, `starter`, a name of the catalogue, a GGUF file or a config.json."),
+        typer.Option(
+            "--model", help="`starter`, a folder, a catalogue's name, owner/name at a hub, a GGUF or a config.json."
+        ),
     ] = None,
     data: Annotated[
         list[str] | None, typer.Option("--data", metavar="FILE", help="Training data; may be repeated.")
@@ -38,11 +40,14 @@ def plan(
     ] = None,
     machines: Annotated[bool, typer.Option("--machines", help="List the machines that --simulate knows.")] = False,
     models: Annotated[bool, typer.Option("--models", help="List the catalogue with what fits.")] = False,
+    offline: Offline = False,
     as_json: Json = False,
 ) -> None:
     """Plan a run: memory, time and disk of three recipes, the reason of every value.
 
-    Nothing is loaded or fetched. Exit code 0 when a plan fits, 1 when none does.
+    No model is loaded or fetched; of one that nothing here knows the hub is asked for its sizes.
+
+    Exit code 0 when a plan fits, 1 when none does.
 
     Example: tunesmith plan --model qwen2.5-7b-instruct --simulate rtx-4090
     """
@@ -57,6 +62,7 @@ def plan(
     from tunesmith.tui import texts
     from tunesmith.tui.cli import plan_inputs, plan_lists, plan_text
 
+    go_offline(offline)
     texts.use(texts.from_environment(os.environ))
     home = Home.find()
     if which is not None and which not in PLANS:
@@ -91,12 +97,16 @@ def ask(
     device: str | None,
 ) -> Asked:
     """Raises ModelError, DataError, RecipeError, MachineError for what is wrong in the options."""
+    from tunesmith.recipes.units import bytes_text
     from tunesmith.tui.cli import plan_inputs
+    from tunesmith.tui.texts import t
 
     model = plan_inputs.model_of(name, home)
     spec, explicit = plan_inputs.spec_of(model, name, data, method, settings, device)
     rows, sampled = plan_inputs.rows_of(spec, data, model, name, home)
     place, notes = plan_inputs.place_of(home, simulate, spec.training.device)
+    if model.facts.to_fetch:
+        notes = (t("plan.to_fetch", bytes=bytes_text(model.facts.to_fetch)), *notes)
     return plan_inputs.Asked(model, spec, explicit, rows, sampled, place, simulate is not None, notes)
 
 

@@ -28,11 +28,14 @@ STARTER_NAME = "smollm2-135m-instruct"  # what it is in the catalogue
 
 
 class Model(msgspec.Struct, frozen=True):
-    """`title` for people; `folder` where its files are, None for one of the catalogue or of a single file."""
+    """`title` for people; `folder` where its files are, None where they are not here; `source` what a recipe says of
+    it, None for a config.json, which cannot be trained.
+    """
 
     title: str
     facts: ModelFacts
     folder: Path | None
+    source: str | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -49,24 +52,54 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def model_of(name: str, home: Home) -> Model:
-    """Of `starter`, a folder, a config.json, a GGUF file, or any id of a model in the catalogue. Raises ModelError."""
+    """Of all that a recipe may name, and of a config.json. A model that nothing here knows is asked of its hub.
+
+    Raises ModelError, RecipeError, and what the hub's refusal is.
+    """
+    from tunesmith.daemon.api import model_facts
     from tunesmith.recipes import models
-    from tunesmith.recipes.models import catalogue
+    from tunesmith.recipes.models import catalogue, source
 
     if name == STARTER:
         folder = home.models / STARTER
         found = folder if (folder / "config.json").is_file() else None
         facts = models.read(folder) if found else catalogue.find(STARTER_NAME).facts
-        return Model(f"{STARTER} ({catalogue.find(STARTER_NAME).huggingface})", facts, found)
+        return Model(f"{STARTER} ({catalogue.find(STARTER_NAME).huggingface})", facts, found, STARTER)
     path = Path(name).expanduser()
     if path.is_dir():
-        return Model(str(path), models.read(path), path)
+        return Model(str(path), models.read(path), path, str(path.resolve()))
     if path.is_file():
-        return Model(str(path), facts_of_file(path), None)
+        packed = str(path.resolve()) if path.suffix == ".gguf" else None
+        return Model(str(path), facts_of_file(path), None, packed)
     if path.suffix in (".gguf", ".json"):
         raise ModelError(f"There is no file {path}", "Check the path.", "unknown_model")
-    entry = catalogue.find(name)
-    return Model(entry.huggingface, entry.facts, None)
+    asked = source.parse(name)
+    if not isinstance(asked, source.Named | source.Repository):
+        catalogue.find(name)  # says which name is near
+        raise ModelError(f"There is no model folder {path}", source.FORMS, "unknown_model")
+    first = source.preferred(os.environ)
+    here = model_facts.lies_here(home, asked, first)
+    known = model_facts.of_a_hub(home, asked, first) or described(home, name)
+    return Model(source.title(name), known, here, name)
+
+
+def described(home: Home, name: str) -> ModelFacts:
+    """From the hub's config.json and the headers of its weights. Raises TunesmithError: `offline` where it cannot."""
+    from tunesmith.daemon.api import model_facts, models
+    from tunesmith.tui.cli import download_progress
+
+    said = download_progress.run(models.describe(home, name), models.Described, name)
+    found = model_facts.described_facts(said)
+    if said.unusable is not None:
+        raise ModelError(said.unusable.message, said.unusable.hint, said.unusable.code)
+    if found is None:
+        withheld = said.withheld
+        raise ModelError(
+            withheld.message if withheld else f"{name} has no config.json",
+            withheld.hint if withheld else "Take the repository of the whole model.",
+            withheld.code if withheld else "model_files",
+        )
+    return found
 
 
 def facts_of_file(path: Path) -> ModelFacts:
@@ -130,7 +163,7 @@ def spec_of(
     """The recipe so far and the keys that a person set. Raises RecipeError."""
     from tunesmith.recipes.spec import parse
 
-    raw: dict[str, Any] = {"model": {"source": str(model.folder) if model.folder and name != STARTER else STARTER}}
+    raw: dict[str, Any] = {"model": {"source": model.source or STARTER}}
     explicit = []
     if data:
         sources = [str(Path(path).expanduser().resolve()) for path in data]
@@ -196,10 +229,10 @@ def keep(path: Path, found: Sampled) -> None:
 
 def refuse_unwritable(model: Model, name: str, data: list[str]) -> None:
     """Raises RecipeError where a written recipe could not run."""
-    if model.folder is None and name != STARTER:
+    if model.source is None:
         raise RecipeError(
-            f"A recipe needs the folder of a model; {model.title} is not one",
-            "Fetch the model, then plan with its folder: tunesmith plan --model FOLDER --write FILE.",
+            f"A recipe needs a whole model; {model.title} is not one",
+            "Give its folder, or its id at a hub: tunesmith plan --model owner/name --write FILE.",
             "no_folder",
         )
     if not data and name != STARTER:

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from tunesmith.recipes.planner import inference
 from tunesmith.recipes.planner.fit import FITS
-from tunesmith.recipes.spec import STARTER
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
 from tunesmith.tui.cli import render
 from tunesmith.tui.plain import plain
@@ -239,9 +238,9 @@ def print_ways(console: Console, found: Recommendation) -> None:
 
 def following(asked: Asked) -> str:
     """What to type to run it."""
-    if asked.spec.model.source == STARTER and asked.model.folder is None and not asked.model.title.startswith(STARTER):
+    if asked.model.source is None:
         return t("plan.next_folder")
-    model = STARTER if asked.spec.model.source == STARTER else asked.model.title
+    model = asked.model.source
     given = [source.path for source in asked.spec.data.sources] if asked.sampled else ["FILE"]
     data = "".join(f" --data {shlex.quote(path)}" for path in given)
     return f"tunesmith plan --model {shlex.quote(model)}{data} --write recipe.yaml"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.tui.cli.options import Force, Json
+from tunesmith.tui.cli.options import Force, Json, Offline, go_offline
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.view import JobView
@@ -21,11 +21,12 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe, for example training.epochs=2."),
     ] = None,
+    offline: Offline = False,
     as_json: Json = False,
 ) -> None:
     """Run a recipe.
 
-    Exit code 0 means accepted; with --wait it means finished.
+    A model that is not on this machine is fetched first. Exit code 0 means accepted; with --wait it means finished.
 
     Example: tunesmith run recipe.yaml --wait --set tuner.rank=32
     """
@@ -35,6 +36,7 @@ def run(
     from tunesmith.tui.cli.overrides import read
     from tunesmith.tui.cli.session import wait_for
 
+    go_offline(offline)
     view = submit(read(Path(recipe), settings or []), force)
     render.err().print(f"run {view.id} accepted: {view.folder}")
     if wait:
@@ -50,10 +52,19 @@ def run(
 
 def submit(spec: JobSpec, force: bool = False) -> JobView:
     """Give `spec` to the daemon, which is started when none runs."""
+    import os
     import uuid
 
+    from tunesmith.daemon.api.offline import is_offline
     from tunesmith.daemon.api.requests import Submit
+    from tunesmith.recipes.models import source
     from tunesmith.tui.cli.session import with_client
 
-    request = Submit(key=uuid.uuid4().hex, spec=spec, force=force)
+    request = Submit(
+        key=uuid.uuid4().hex,
+        spec=spec,
+        force=force,
+        hub=source.preferred(os.environ) if source.VARIABLE in os.environ else "",
+        offline=is_offline(os.environ),
+    )
     return with_client(lambda client: client.submit(request))
