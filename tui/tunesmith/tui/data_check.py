@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -84,8 +85,22 @@ def model_folder(draft: Draft, home: Home) -> str | None:
     typed = draft.model_folder.strip()
     if draft.model != GIVEN and not typed:
         return None
-    folder = home.models / STARTER if draft.model == GIVEN else Path(typed).expanduser()
+    folder = home.models / STARTER if draft.model == GIVEN else _own_folder(typed, home)
     return str(folder) if (folder / "tokenizer.json").is_file() else None
+
+
+def _own_folder(typed: str, home: Home) -> Path:
+    """A folder as it is typed, or where the model of a hub lies; of what is nowhere, a path that is not there."""
+    from tunesmith.daemon.api import model_facts
+    from tunesmith.recipes.models import source
+
+    try:
+        asked = source.parse(source.located(typed, Path.cwd()))
+        if isinstance(asked, source.Named | source.Repository):
+            typed = str(model_facts.lies_here(home, asked, source.preferred(os.environ)) or typed)
+    except RecipeError:
+        pass  # the model step says what is wrong with it
+    return Path(typed).expanduser()
 
 
 async def follow(question: Asked) -> AsyncIterator[Found]:

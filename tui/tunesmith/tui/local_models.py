@@ -1,4 +1,4 @@
-"""Where a model of the catalogue lies on this machine already: in our own folder, or in a hub's cache."""
+"""Where a model of the catalogue lies on this machine already: in our cache, in a folder, or in a hub's cache."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tunesmith.daemon.api import library_caches, model_store
+from tunesmith.recipes.models import source
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
@@ -17,25 +20,24 @@ def find(entry: Entry, home: Home) -> Path | None:
     return next((folder for folder in _places(entry, home) if _whole(folder)), None)
 
 
+def source_of(entry: Entry, folder: Path | None, home: Home) -> str:
+    """What a recipe says to mean it: its id where the run finds or fetches it itself, else the folder."""
+    own = (home.models / "snapshots", library_caches.huggingface_root(os.environ))
+    if folder is None or any(folder.is_relative_to(root) for root in own):
+        return entry.huggingface
+    return str(folder)
+
+
 def _whole(folder: Path) -> bool:
     return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 def _places(entry: Entry, home: Home) -> Iterator[Path]:
-    """Ours, then the caches as huggingface_hub and the older and newer modelscope lay them out."""
-    owner, _, name = entry.huggingface.partition("/")
+    named = source.Repository("", entry.huggingface)
+    candidates = source.candidates(named, source.HUBS[0])
+    if (here := model_store.first(home, candidates)) is not None:
+        yield here.folder
+    name = entry.huggingface.rpartition("/")[2]
     yield from (home.models / entry.key, home.models / name, Path.home() / "models" / name)
-    cache = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub"
-    yield from _snapshots(Path(cache).expanduser() / f"models--{owner}--{name}")
-    if entry.modelscope:
-        owner, _, name = entry.modelscope.partition("/")
-        root = Path(os.environ.get("MODELSCOPE_CACHE", "~/.cache/modelscope")).expanduser()
-        yield from _snapshots(root / "models" / f"{owner}--{name}")
-        older = name.replace(".", "___")  # how it wrote a dot
-        yield from (root / "models" / owner / older, root / "hub" / "models" / owner / older)
-
-
-def _snapshots(folder: Path) -> Iterator[Path]:
-    snapshots = folder / "snapshots"
-    if snapshots.is_dir():
-        yield from sorted(snapshots.iterdir())
+    for hub, id in sorted(candidates):
+        yield from (cached.folder for cached in library_caches.models(hub, id))

@@ -1,16 +1,24 @@
-"""What a model folder holds, read from its own files without an engine."""
+"""What a model folder holds, read from its own files without an engine; and where a model of a hub will come from."""
 
 from __future__ import annotations
 
 import math
+import os
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from textual.content import Content
 
 from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.models import source
+from tunesmith.recipes.models.source import Named, Repository
+from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.texts import t
+
+if TYPE_CHECKING:
+    from tunesmith.daemon.api.home import Home
 
 HEADER_LIMIT = 100_000_000  # bytes; the format's own limit, so a damaged file cannot ask for all memory
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -27,6 +35,24 @@ class ModelFacts(msgspec.Struct, frozen=True):
     context: int | None
     layers: int | None
     chat_template: bool
+
+
+def of_a_hub(text: str) -> Named | Repository | None:
+    """The model that `text` names rather than a folder. Raises RecipeError."""
+    found = source.parse(source.located(text.strip(), Path.cwd()))
+    return found if isinstance(found, Named | Repository) else None
+
+
+def way_to(asked: Named | Repository, home: Home) -> Content:
+    """Whether it is here, or what the run will fetch; no hub is asked."""
+    from tunesmith.daemon.api import model_facts
+
+    first = source.preferred(os.environ)
+    if (here := model_facts.lies_here(home, asked, first)) is not None:
+        return Content.assemble(("✓ ", "$success bold"), t("model.hub_here", folder=here))
+    facts = model_facts.of_a_hub(home, asked, first)
+    said = t("model.hub_asked") if facts is None else t("model.hub_fetched", bytes=bytes_text(facts.to_fetch))
+    return Content.assemble(("○ ", "$foreground 50%"), said)
 
 
 def check(text: str) -> ModelFacts:

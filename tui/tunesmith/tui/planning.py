@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tunesmith.recipes.planner.plans import Recommendation, Way
     from tunesmith.recipes.spec import JobSpec
 
-STARTER_ENTRY = "smollm2-135m-instruct"  # in the catalogue: what the starter's folder holds once it is unpacked
 # The starter's own rows with its own tokenizer: rows kept, tokens (p50, p95, p99, max, mean, total, trained), held out.
 STARTER_ROWS, STARTER_TOKENS, STARTER_HELD_OUT = 144, (52, 61, 76, 88, 52.7, 7586, 2177), 20
 Question = tuple[str, str, str, tuple[tuple[str, str], ...]]
@@ -63,29 +63,20 @@ class Planning:
         return place_of(self.machine, self.measured, self.draft.text(device))
 
     def facts(self) -> ModelFacts | None:
-        """Of the draft's model; None where its folder cannot be read, which the model step says."""
-        folder = self.home.models / GIVEN if self.draft.model == GIVEN else self.own_folder
-        key = str(folder)
+        """Of the draft's model; None where nothing is known of it, which the model step says."""
+        from tunesmith.daemon.api import model_facts
+        from tunesmith.recipes.models import source
+
+        key = GIVEN if self.draft.model == GIVEN else self.draft.model_folder.strip()
+        if not key:
+            return None
         if self._facts is None or self._facts[0] != key:
-            self._facts = key, self._read(folder)
+            try:
+                text = source.located(key, Path.cwd())
+                self._facts = key, model_facts.facts_of(self.home, text, source.preferred(os.environ))
+            except (TunesmithError, OSError):
+                self._facts = key, None
         return self._facts[1]
-
-    @property
-    def own_folder(self) -> Path:
-        return Path(self.draft.model_folder.strip()).expanduser()
-
-    def _read(self, folder: Path) -> ModelFacts | None:
-        from tunesmith.recipes import models
-        from tunesmith.recipes.models import catalogue
-
-        if self.draft.model == GIVEN and not (folder / "config.json").is_file():
-            return catalogue.facts_of(STARTER_ENTRY)
-        if self.draft.model != GIVEN and not self.draft.model_folder.strip():
-            return None
-        try:
-            return models.read(folder)
-        except (TunesmithError, OSError):
-            return None
 
     def forget_model(self) -> None:
         """Its folder may hold something else now."""

@@ -117,17 +117,23 @@ class ModelStep(Vertical):
             trouble.clear()
             shown.update("")
             return
+        self.planning.forget_model()
         try:
-            facts = await asyncio.to_thread(model_check.check, self.draft.model_folder)
+            found = await asyncio.to_thread(self._found)
         except TunesmithError as error:
             shown.update("")
             trouble.show(error.message, error.hint)
             return
         trouble.clear()
-        self.planning.forget_model()
-        shown.update(Content("\n").join([facts_content(facts), *await asyncio.to_thread(self._badge)]))
+        shown.update(Content("\n").join([found, *await asyncio.to_thread(self._badge)]))
         if go_on:
             self.post_message(Done("model"))
+
+    def _found(self) -> Content:
+        """What the folder holds, or what will be fetched. Raises TunesmithError."""
+        if (asked := model_check.of_a_hub(self.draft.model_folder)) is not None:
+            return model_check.way_to(asked, self.planning.home)
+        return facts_content(model_check.check(self.draft.model_folder))
 
     def _badge(self) -> list[Content]:
         """How the model of the named folder fits here."""
@@ -137,8 +143,8 @@ class ModelStep(Vertical):
 
     @on(ModelCatalogue.Chosen)
     def model_chosen(self, event: ModelCatalogue.Chosen) -> None:
-        """Its folder is named and checked: the check says what is missing while it is not there yet."""
-        self.listing, self.draft.model, self.draft.model_folder = False, OWN, str(event.folder)
+        """Its id or folder is named and checked."""
+        self.listing, self.draft.model, self.draft.model_folder = False, OWN, event.source
         self._show_choice()
         field = self.query_one("#model-folder", Input)
         field.value = self.draft.model_folder

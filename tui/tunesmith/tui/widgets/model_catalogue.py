@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tunesmith.recipes.units import count_text
+from tunesmith.recipes.units import bytes_text, count_text
 from tunesmith.tui import local_models
 from tunesmith.tui.forecast_text import FAINT, VERDICTS, badge_text
 from tunesmith.tui.texts import t
@@ -31,7 +31,7 @@ FIGURES_FROM_CELLS = 44  # below, a name alone
 
 
 class ModelCatalogue(Vertical):
-    """Posts `Chosen` with the folder where the model lies, or where a person is going to put it."""
+    """Posts `Chosen` with what a recipe says of the model: its id, or the folder where it lies."""
 
     DEFAULT_CSS = """
     ModelCatalogue { height: auto; }
@@ -45,10 +45,9 @@ class ModelCatalogue(Vertical):
     BINDINGS = [Binding("down", "to_list", show=False)]
 
     class Chosen(Message):
-        def __init__(self, folder: Path, *, here: bool) -> None:
+        def __init__(self, source: str) -> None:
             super().__init__()
-            self.folder = folder
-            self.here = here
+            self.source = source
 
     def __init__(self, planning: Planning) -> None:
         super().__init__(id="model-catalogue")
@@ -131,7 +130,7 @@ class ModelCatalogue(Vertical):
         self.query_one("#catalogue-facts", Static).update(
             Content("\n").join([*about(entry), *badge_text(self.badges.get(entry.key), place), *way_to(entry, folder)])
         )
-        button.label = Content(t("model.use") if folder else t("model.have_it"))
+        button.label = Content(t("model.use") if folder else t("model.use_fetched", bytes=bytes_text(fetched(entry))))
         button.refresh(layout=True)  # the label's length is the button's
 
     def action_to_list(self) -> None:
@@ -152,8 +151,7 @@ class ModelCatalogue(Vertical):
     def take(self) -> None:
         if (entry := self.chosen) is not None:
             folder = self.folders.get(entry.key) or local_models.find(entry, self.planning.home)
-            wanted = Path("~/models") / entry.huggingface.rpartition("/")[2]
-            self.post_message(self.Chosen(folder or wanted, here=folder is not None))
+            self.post_message(self.Chosen(local_models.source_of(entry, folder, self.planning.home)))
 
 
 def matches(entry: Entry, typed: str) -> bool:
@@ -191,12 +189,14 @@ def about(entry: Entry) -> list[Content]:
     return lines
 
 
+def fetched(entry: Entry) -> int:
+    """Bytes to come, nearly: almost all models are published in 16 bits a weight."""
+    return 2 * entry.parameters
+
+
 def way_to(entry: Entry, folder: Path | None) -> list[Content]:
-    """Where it lies, or how to get it: the wizard itself cannot fetch models yet."""
+    """Where it lies, or that the run fetches it."""
     if folder is not None:
         return [Content.assemble(("● ", "$success"), t("model.here", folder=folder))]
-    commands = [f"hf download {entry.huggingface}"]
-    if entry.modelscope:
-        commands.insert(0, f"modelscope download --model {entry.modelscope}")
-    head = Content.assemble(("○ ", "$foreground 50%"), t("model.not_here"))
-    return [head, *(Content.assemble("  ", (command, "$secondary")) for command in commands)]
+    head = Content.assemble(("○ ", "$foreground 50%"), t("model.not_here", bytes=bytes_text(fetched(entry))))
+    return [head, Content.assemble("  ", (f"tunesmith models pull {entry.huggingface}", "$secondary"))]
