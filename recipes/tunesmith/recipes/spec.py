@@ -205,7 +205,8 @@ def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     )
     start = spec.training.start_from
     training = replace(spec.training, start_from=None if start is None else resolve(start))
-    return replace(spec, model=replace(spec.model, source=located(spec.model.source, folder)), data=data, training=training)
+    model = replace(spec.model, source=located(spec.model.source, folder))
+    return replace(spec, model=model, data=data, training=training)
 
 
 def complete(spec: JobSpec) -> JobSpec:
