@@ -70,19 +70,25 @@ async def test_typing_filters_by_every_word(tmp_path: Path) -> None:
         assert rows(shown) == [] and facts(shown) == texts.t("model.none_found")
 
 
-async def test_a_model_that_is_not_here_is_said_to_be_so_with_the_commands_that_get_it(tmp_path: Path) -> None:
-    async with app_of(tmp_path).run_test(size=(100, 40)) as pilot:
+async def test_a_model_that_is_not_here_is_taken_by_its_id_and_its_size_is_said(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    async with app.run_test(size=(100, 40)) as pilot:
         shown = await listing(pilot)
         shown.query_one("#model-filter", Input).value = NAME
         await pilot.pause()
         await pilot.press("enter")
-        assert "hf download Qwen/Qwen2.5-0.5B-Instruct" in facts(shown)
-        assert "modelscope download --model Qwen/Qwen2.5-0.5B-Instruct" in facts(shown)
-        assert pilot.app.draft.model == "starter"  # type: ignore[attr-defined]
-        await pilot.press("enter")  # its folder is named
+        assert "tunesmith models pull Qwen/Qwen2.5-0.5B-Instruct" in facts(shown)
+        assert "988 MB" in facts(shown)
+        assert app.draft.model == "starter"
+        await pilot.press("enter")  # it is taken
         await pilot.pause(0.2)
-        assert pilot.app.screen.query_one("#model-folder", Input).value == "~/models/Qwen2.5-0.5B-Instruct"
-        assert pilot.app.screen.query_one("#own-model").display
+        assert (app.draft.model, app.draft.model_folder) == ("own", "Qwen/Qwen2.5-0.5B-Instruct")
+        step = app.screen.query_one(ModelStep)
+        await until(pilot, lambda: "988 MB" in str(step.query_one("#model-facts", Static).visual))
+        app.draft.data, app.draft.data_file = "own", "rows.jsonl"
+        assert app.draft.spec().model.source == "Qwen/Qwen2.5-0.5B-Instruct"
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: app.frame.query_one(Rail).current == "data")
 
 
 @pytest.mark.parametrize("how", ["enter", "mouse"])

@@ -62,7 +62,9 @@ def test_no_text_breaks_the_parser(text: str) -> None:
         assert not {"..", "", "."} & set(Path(meant.id).parts) and "\0" not in text
 
 
-@pytest.mark.parametrize("text", ["huggingface:", "modelscope:name", "huggingface:a/../b", "local:a/b", "modelscope:a/b@"])
+@pytest.mark.parametrize(
+    "text", ["huggingface:", "modelscope:name", "huggingface:a/../b", "local:a/b", "modelscope:a/b@"]
+)
 def test_a_hub_without_a_model_is_refused(text: str) -> None:
     with pytest.raises(RecipeError) as refused:
         source.parse(text)
