@@ -11,11 +11,13 @@ import pytest
 from daemon_process import DaemonProcess
 from toy_room import PLENTY
 
-from tunesmith.daemon import admission, submitted
+from tunesmith.daemon import submitted
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.model_facts import STARTER_MODEL
 from tunesmith.daemon.api.requests import Submit
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.models import catalogue
 from tunesmith.recipes.planner import Rows, forecast
 from tunesmith.recipes.spec import JobSpec, ModelSpec, complete
 
@@ -126,7 +128,7 @@ async def test_what_never_fits_fails_with_what_is_needed_and_a_way_out(daemon: D
 
 async def test_the_way_out_names_values_that_were_forecast(daemon: DaemonProcess) -> None:
     rows = msgspec.structs.replace(LONG_ROWS, longest=1024, mean=300.0)
-    spec, facts = complete(JobSpec()), admission.catalogue.find(admission.STARTER_MODEL).facts
+    spec, facts = complete(JobSpec()), catalogue.find(STARTER_MODEL).facts
     whole = forecast(spec, facts, rows, PLENTY).host_bytes
     quantized = forecast(msgspec.structs.replace(spec, quantization="nf4"), facts, rows, PLENTY).host_bytes
     size = (whole + quantized) // 2
@@ -216,4 +218,4 @@ def test_a_submit_of_an_older_client_is_read() -> None:
 
 
 def test_the_known_numbers_of_the_starter_are_those_of_its_model() -> None:
-    assert 134_000_000 < admission.catalogue.find(admission.STARTER_MODEL).facts.parameters < 135_000_000
+    assert 134_000_000 < catalogue.find(STARTER_MODEL).facts.parameters < 135_000_000

@@ -18,8 +18,8 @@ import msgspec
 from tunesmith.daemon import submitted
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import learning
-from tunesmith.daemon.api import model_facts as facts
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.model_facts import facts_of
 from tunesmith.daemon.api.view import QUEUED, JobView
 from tunesmith.daemon.room import Room
 from tunesmith.daemon.store import Store
@@ -125,7 +125,7 @@ def spec_of(home: Home, view: JobView) -> JobSpec:
 def model_facts(home: Home, spec: JobSpec, hub: str = "") -> ModelFacts | None:
     """None for a model that cannot be read, or of which nothing is known; `hub` goes first, else the environment's."""
     try:
-        return facts.facts_of(home, spec.model.source, hub or source.preferred(os.environ))
+        return facts_of(home, spec.model.source, hub or source.preferred(os.environ))
     except (TunesmithError, OSError) as error:
         log.info("%s says nothing of its size: %s", spec.model.source, error)
         return None

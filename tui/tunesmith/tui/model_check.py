@@ -13,7 +13,7 @@ from textual.content import Content
 
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models import source
-from tunesmith.recipes.models.source import Named, Repository
+from tunesmith.recipes.models.source import GgufFile, Named, Repository
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.texts import t
 
@@ -37,17 +37,23 @@ class ModelFacts(msgspec.Struct, frozen=True):
     chat_template: bool
 
 
-def of_a_hub(text: str) -> Named | Repository | None:
+def no_folder(text: str) -> Named | Repository | GgufFile | None:
     """The model that `text` names rather than a folder. Raises RecipeError."""
     found = source.parse(source.located(text.strip(), Path.cwd()))
-    return found if isinstance(found, Named | Repository) else None
+    return found if isinstance(found, Named | Repository | GgufFile) else None
 
 
-def way_to(asked: Named | Repository, home: Home) -> Content:
-    """Whether it is here, or what the run will fetch; no hub is asked."""
+def way_to(asked: Named | Repository | GgufFile, home: Home) -> Content:
+    """Whether it is here, or what the run will fetch; no hub is asked. Raises ModelError for a GGUF file that is none."""
     from tunesmith.daemon.api import model_facts
 
     first = source.preferred(os.environ)
+    if isinstance(asked, GgufFile):
+        if not Path(asked.path).is_file():
+            raise ModelError(t("model.missing", path=asked.path), _nearby(Path(asked.path)))
+        facts = model_facts.facts_of(home, asked.path, first)
+        room = bytes_text(facts.to_fetch) if facts is not None else ""
+        return Content.assemble(("▲ ", "$warning bold"), t("model.gguf", bytes=room))
     if (here := model_facts.lies_here(home, asked, first)) is not None:
         return Content.assemble(("✓ ", "$success bold"), t("model.hub_here", folder=here))
     facts = model_facts.of_a_hub(home, asked, first)

@@ -131,7 +131,7 @@ class ModelStep(Vertical):
 
     def _found(self) -> Content:
         """What the folder holds, or what will be fetched. Raises TunesmithError."""
-        if (asked := model_check.of_a_hub(self.draft.model_folder)) is not None:
+        if (asked := model_check.no_folder(self.draft.model_folder)) is not None:
             return model_check.way_to(asked, self.planning.home)
         return facts_content(model_check.check(self.draft.model_folder))
 
