@@ -78,13 +78,13 @@ async def test_a_model_that_is_not_here_is_taken_by_its_id_and_its_size_is_said(
         await pilot.pause()
         await pilot.press("enter")
         assert "tunesmith models pull Qwen/Qwen2.5-0.5B-Instruct" in facts(shown)
-        assert "988 MB" in facts(shown)
+        assert "988.1 MB" in facts(shown)
         assert app.draft.model == "starter"
         await pilot.press("enter")  # it is taken
         await pilot.pause(0.2)
         assert (app.draft.model, app.draft.model_folder) == ("own", "Qwen/Qwen2.5-0.5B-Instruct")
         step = app.screen.query_one(ModelStep)
-        await until(pilot, lambda: "988 MB" in str(step.query_one("#model-facts", Static).visual))
+        await until(pilot, lambda: "988.1 MB" in str(step.query_one("#model-facts", Static).visual))
         app.draft.data, app.draft.data_file = "own", "rows.jsonl"
         assert app.draft.spec().model.source == "Qwen/Qwen2.5-0.5B-Instruct"
         await pilot.press("ctrl+n")

@@ -81,7 +81,7 @@ def test_when_nothing_fits_it_says_what_would_and_the_exit_code_tells(tunesmith:
         ((*SEVEN, "--plan", "biggest"), "recipe", "best"),
         ((*SEVEN, "--set", "training.batch=3"), "recipe", "batch_size"),
         ((), "no_model", "--models"),
-        ((*SEVEN, "--simulate", "rtx-4090", "--write", "recipe.yaml"), "no_folder", "--model FOLDER"),
+        ((*SEVEN, "--simulate", "rtx-4090", "--write", "recipe.yaml"), "no_data", "--data FILE"),
     ],
 )
 def test_what_is_wrong_in_the_options_comes_with_the_way_out(

@@ -44,7 +44,7 @@ def no_folder(text: str) -> Named | Repository | GgufFile | None:
 
 
 def way_to(asked: Named | Repository | GgufFile, home: Home) -> Content:
-    """Whether it is here, or what the run will fetch; no hub is asked. Raises ModelError for a GGUF file that is none."""
+    """Whether it is here, or what the run will fetch; no hub is asked. Raises ModelError for what is no GGUF file."""
     from tunesmith.daemon.api import model_facts
 
     first = source.preferred(os.environ)
