@@ -32,7 +32,9 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)  # what libraries print is the log's; the journal is a file of its own
     threading.Thread(target=keep_log_small, args=(job / f"worker-{attempt}.log",), daemon=True).start()
     cores = detect().cores
-    if offline.is_offline(os.environ):  # before we say so to the libraries
+    person_is_offline = offline.is_offline(os.environ)  # before we say so to the libraries
+    os.environ.pop(offline.VARIABLE, None)
+    if person_is_offline:
         os.environ[offline.VARIABLE] = "1"
     os.environ.update(
         **hub_model.QUIET,  # models come through fetch only
