@@ -23,8 +23,6 @@ from tunesmith.recipes.spec import STARTER
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
 
-LIVING = ("queued", "running", "cancelling", "paused", "interrupted")
-
 
 class Here(msgspec.Struct, frozen=True):
     """`starter` is None until it was unpacked."""
@@ -136,10 +134,13 @@ def refuse_used(home: Home, models: Sequence[Chosen], *, force: bool) -> None:
     using = {run for one in models for snapshot in one.snapshots for run in users.get(snapshot.folder, [])}
     if not using:
         return
+    from tunesmith.daemon.api.view import TERMINAL_STATES
     from tunesmith.tui.cli.session import with_client
 
     living = sorted(
-        view.id for view in with_client(lambda client: client.jobs()) if view.id in using and not view.ended_already
+        view.id
+        for view in with_client(lambda client: client.jobs())
+        if view.id in using and view.state not in TERMINAL_STATES
     )
     if living:
         runs = ", ".join(str(run) for run in living)
