@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 GUARD = Path(__file__).parents[1] / "fakes" / "socket_guard"
 NEVER = {"pytorch_model.bin": b"\x80\x04canary", "modeling_tiny.py": b"raise SystemExit\n"}
-EPOCHS = 60
+EPOCHS = 20
 
 
 class Person:
