@@ -41,6 +41,7 @@ NO_SUBMITS = {
     "list": b"[]",
     "null": b"null",
     "no text": b"\xff\xfe",
+    "no text in a text": b'{"key":"\xe2x","spec":{}}',
     "no spec": b'{"key": 1}',
     "unknown key": b'{"key":"a","spec":{"nmae":"x"}}',
     "unknown field": b'{"key":"a","spec":{},"more":1}',

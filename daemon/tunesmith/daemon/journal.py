@@ -86,7 +86,7 @@ def _is_head(path: Path, line: bytes) -> bool:
 def _event(line: bytes, at: int) -> e.Event:
     try:
         event = e.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _unreadable(at, str(error))
     if not isinstance(event, WORKER_EVENTS):
         return _unreadable(at, "not for a worker to say")

@@ -96,7 +96,7 @@ async def body(request: Request, kind: type[Body]) -> Body:
         raise BadRequest(f"The request's JSON is nested more than {DEPTH_LIMIT} deep", "Send a flat recipe.")
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(
             f"The request cannot be read: {error}", "Use the same version of client and daemon."
         ) from error
