@@ -23,7 +23,8 @@ HEARTBEAT_S = 10.0
 PIECE_BYTES = 32_768  # what a stuck follower can cost us: a thousand of them 32 MB
 WINDOW_BYTES = 2_000_000  # some six seconds of a thousand events each; a person who follows reads at once
 BATCH = 500  # events read at once
-REPLAYED = 100  # events read at once for one follower: about a piece
+REPLAYED = 100  # events replayed at once: about a piece
+BLOCKS_KEPT = 300  # of that many events, some 10 MB: followers who came together read the same
 READS_AT_ONCE = 2  # of replays, so that commits do not queue behind a thousand of them
 SLICE = 16  # followers written to before others get their turn: about a millisecond
 SOON_S = 0.01
@@ -211,7 +212,9 @@ class Streams:
         self._stopping = stopping
         self._channels: dict[int, Channel] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._read: collections.OrderedDict[tuple[int, int, int], list[Piece]] = collections.OrderedDict()
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        self._turns = asyncio.Semaphore(SLICE)
 
     def refuse_too_many(self) -> None:
         """Raises JobError (code too_many_streams)."""
@@ -238,15 +241,30 @@ class Streams:
                 if after > goal:  # written a moment ago: the channel reads it next
                     await asyncio.sleep(SOON_S)
                     continue
-                async with self._reads:
-                    rows = await self._store.events(job_id, after, min(REPLAYED, goal - after))
-                after = rows[-1][0]
-                for piece in pieces(rows):
-                    connection.push(piece.chunk)
-                del rows, piece  # not kept while a slow client reads
+                async with self._turns:
+                    found = await self._replayed(job_id, after, goal)
+                    for piece in found:
+                        connection.push(piece.chunk)
+                    after = found[-1].last
+                    del found, piece  # not kept while a slow client reads
+                    await asyncio.sleep(0)
                 await connection.drained()
         finally:
             self.open -= 1
+
+    async def _replayed(self, job_id: int, after: int, goal: int) -> list[Piece]:
+        """The next events above `after`, at most to `goal`: ranges that a thousand who come at once have in common."""
+        last = min(goal, (after // REPLAYED + 1) * REPLAYED)
+        key = (job_id, after, last)
+        if key not in self._read:
+            async with self._reads:
+                if key not in self._read:  # read meanwhile, for another
+                    rows = await self._store.events(job_id, after, last - after)
+                    self._read[key] = list(pieces(rows))
+        self._read.move_to_end(key)
+        while len(self._read) > BLOCKS_KEPT:
+            self._read.popitem(last=False)
+        return self._read[key]
 
     def _channel(self, job_id: int) -> Channel:
         channel = self._channels.get(job_id)

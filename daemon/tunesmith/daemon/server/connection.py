@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import weakref
 from collections.abc import Callable, Collection
 
 import h11
@@ -28,10 +29,11 @@ TOO_SLOW = ErrorBody("too_slow", f"The request did not arrive within {REQUEST_WI
 
 
 class Connection(H11Protocol):
-    """Requests find it as `request.state.connection`; `on_change` is called when it can be written again or is lost."""
+    """Requests find it as `request.state.connection()`; `on_change` is called when it can be written again or is lost."""
 
     def __init__(self, config: Config, server_state: ServerState) -> None:
-        super().__init__(config, server_state, {"connection": self})
+        # Weak: in a cycle it would keep its buffers until the collector comes by.
+        super().__init__(config, server_state, {"connection": weakref.ref(self)})
         self.on_change: Callable[[], None] | None = None
         self._waiting_since = self.loop.time()
         self._clogged_since: float | None = None

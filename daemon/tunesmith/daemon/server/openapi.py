@@ -103,7 +103,7 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
 def _responses(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
     if endpoint.stream is not None:
         # OpenAPI 3.1 has no word for what each event carries.
-        content = {"text/event-stream": {"schema": {"type": "string"}, "x-data": schemas.of(endpoint.stream)}}
+        content = {"text/event-stream": {"x-data": schemas.of(endpoint.stream)}}
     else:
         content = {"application/json": {"schema": schemas.of(endpoint.reply)}}
     found: dict[str, Any] = {

@@ -32,7 +32,7 @@ async def daemon(call: Call) -> Response:
             uptime_s=time.monotonic() - parts.started,
             jobs=dict(collections.Counter(view.state for view in parts.store.jobs())),
             home=str(parts.home.root),
-            connections=len(call.request.state.connection.connections),
+            connections=len(call.request.state.connection().connections),
             streams=parts.streams.open,
         )
     )

@@ -41,4 +41,4 @@ async def events(call: Call) -> EventStream:
             "Give the number of the last event seen.",
         )
     call.parts.streams.refuse_too_many()
-    return EventStream(call.parts.streams, call.request.state.connection, view.id, after)
+    return EventStream(call.parts.streams, call.request.state.connection(), view.id, after)
