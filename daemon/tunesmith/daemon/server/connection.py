@@ -29,7 +29,7 @@ TOO_SLOW = ErrorBody("too_slow", f"The request did not arrive within {REQUEST_WI
 
 
 class Connection(H11Protocol):
-    """Requests find it as `request.state.connection()`; `on_change` is called when it can be written again or is lost."""
+    """`request.state.connection()` of a request. `on_change` is called when it can be written again, or is lost."""
 
     def __init__(self, config: Config, server_state: ServerState) -> None:
         # Weak: in a cycle it would keep its buffers until the collector comes by.
