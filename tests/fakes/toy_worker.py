@@ -3,6 +3,7 @@
 `deaf` ignores SIGTERM, `die=7` kills itself at step 7, `refuse` fails with a typed error, `child` leaves a process,
 `torn` writes half a line before it dies, `linger` stays after its last word, `save=5` can be resumed from every fifth
 step, `memory=2` runs out of memory in its first two attempts at step 2, `killed=2` is killed by the system for it,
+`prints=400` prints so many MB first,
 `shrinks` says that it made the window smaller itself. On SIGUSR1 it takes one more step and finishes.
 Only a first attempt dies or refuses.
 """
@@ -47,6 +48,8 @@ def main() -> int:
     signal.signal(signal.SIGUSR1, on_keep)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in how else on_term)
     print(f"toy worker {os.getpid()} on {folder.name}", flush=True)
+    for _ in range(int(how.get("prints", "0"))):
+        os.write(1, (b"x" * 99 + b"\n") * 10_000)
     began = time.time()
     if "child" in how:
         child = subprocess.Popen(["sleep", "1000"])
@@ -94,6 +97,8 @@ def main() -> int:
             break
         time.sleep(pause)
     emit(e.StageFinished(time=time.time(), stage="train", seconds=time.time() - began))
+    if "prints" in how:
+        print("the last line", flush=True)
     emit(e.Finished(time=time.time(), seconds=time.time() - began))
     if "linger" in how:
         time.sleep(1000)

@@ -53,14 +53,16 @@ class Ballast:
         log.error("the disk of %s is full: %d bytes that were kept back are freed", self._path.parent, self._size)
         return True
 
-    def with_room(self, write: Callable[[], None]) -> None:
-        """`write`, and where the disk is full once more in the room that was kept back. Raises what it raises."""
+    def with_room(self, write: Callable[[], None], needed: bool) -> None:
+        """`write`; where it is `needed` and the disk full once more in the room kept back. Raises what it raises."""
         try:
             write()
         except MachineError as error:
-            if error.code != "disk_full" or not self.spend():
+            if not needed or error.code != "disk_full" or not self.spend():
                 raise
             write()
+        else:
+            self.keep()
 
     def _make(self) -> None:
         """Really allocated: a file of holes would free nothing."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import signal
 import time
+from pathlib import Path
 
 import msgspec
 
-from tunesmith.daemon import crash_points, interruption, journal, out_of_memory
+from tunesmith.daemon import ballast, crash_points, interruption, journal, out_of_memory
 from tunesmith.daemon.admission import Look
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import AT_WORK, CANCELLING, PAUSING, RUNNING
@@ -22,6 +24,7 @@ from tunesmith.daemon.store import Store
 from tunesmith.recipes.errors import DaemonError, JobError, MachineError
 
 RETRY_S = 1.0
+DISK_FULL_BYTES = ballast.SIZE_BYTES  # that may have been freed a moment ago
 log = logging.getLogger("tunesmith.ledger")
 
 
@@ -104,6 +107,7 @@ class Ledger:
                 stage=running_stage(self._store.get(job_id)),
             )
             if not await self._out_of_memory(job_id, attempt, failed, record, returncode):
+                failed = _for_lack_of_disk(failed, self._store.home.root)
                 await self.append(job_id, failed, only_in=RUNNING)
         crash_points.reach("supervisor.concluded")
 
@@ -146,6 +150,14 @@ class Ledger:
         text = "The system ended the worker process: there was not enough memory"
         await self.write(job_id, attempt, (msgspec.structs.replace(failed, code=out_of_memory.CODE, message=text),))
         return True
+
+
+def _for_lack_of_disk(failed: e.Failed, root: Path) -> e.Failed:
+    """A worker on a full disk cannot even say so: its journal lies there."""
+    if shutil.disk_usage(root).free >= DISK_FULL_BYTES:
+        return failed
+    hint = f"Free some space; {failed.hint[0].lower()}{failed.hint[1:]}"
+    return msgspec.structs.replace(failed, code="disk_full", message=f"{failed.message}: the disk is full", hint=hint)
 
 
 def _reason(record: WorkerRecord | None) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from tunesmith.daemon import submitted
+from tunesmith.daemon import cgroup, submitted
 from tunesmith.daemon.admission import LEAST, Look, model_facts, spec_of
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import learning
@@ -35,8 +35,11 @@ def killed(record: WorkerRecord, returncode: int | None, stage: str, kills: int 
     """Whether a worker without a last word was ended by the system because memory ran out.
 
     `returncode` None: of a worker that another daemon started. `kills` is how often the system has done so by now;
-    where it does not count, nobody can tell it from a kill of somebody's.
+    where it does not count, nobody can tell it from a kill of somebody's. A control group of the worker's own knows.
     """
+    own = cgroup.memory_kills(record.cgroup)
+    if own is not None:
+        return own > 0
     if stage not in STAGES or kills is None or record.memory_kills is None:
         return False
     return returncode in (None, -signal.SIGKILL) and kills > record.memory_kills

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from tunesmith.daemon import versions
+from tunesmith.daemon import cgroup, versions
 
 # psutil derives start times from the kernel's boot time, whole seconds that a corrected clock shifts by one.
 START_TIME_TOLERANCE_S = 1.5
@@ -26,7 +26,8 @@ log = logging.getLogger("tunesmith.recovery")
 
 class WorkerRecord(msgspec.Struct, frozen=True):
     """worker-n.json. `group` is the process group and session the worker leads; `memory_kills` how many processes the
-    system had killed for memory when it began, None where it does not count; `mark` what MARK says in its environment.
+    system had killed for memory when it began, None where it does not count; `mark` what MARK says in its environment;
+    `cgroup` the folder of its control group, empty where it has none of its own.
     """
 
     pid: int
@@ -35,6 +36,7 @@ class WorkerRecord(msgspec.Struct, frozen=True):
     group: int
     memory_kills: int | None = None
     mark: str = ""
+    cgroup: str = ""
     format: str = FORMAT
     version: int = FORMAT_VERSION
 
@@ -42,9 +44,9 @@ class WorkerRecord(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self)
 
 
-def record_of(pid: int, memory_kills: int | None = None, mark: str = "") -> WorkerRecord:
+def record_of(pid: int, memory_kills: int | None = None, mark: str = "", group: str = "") -> WorkerRecord:
     """Of a child of ours that leads its own session."""
-    return WorkerRecord(pid, psutil.Process(pid).create_time(), boot(), pid, memory_kills, mark)
+    return WorkerRecord(pid, psutil.Process(pid).create_time(), boot(), pid, memory_kills, mark, group)
 
 
 def load(path: Path) -> WorkerRecord | None:
@@ -109,6 +111,8 @@ def tell_group(record: WorkerRecord, number: signal.Signals) -> None:
 def kill_group(record: WorkerRecord) -> None:
     """End the worker and all it started."""
     tell_group(record, signal.SIGKILL)
+    if record.boot == boot():
+        cgroup.kill(record.cgroup)  # what has left the process group too
 
 
 def boot() -> str:

@@ -18,7 +18,8 @@ from tunesmith.daemon import crash_points, database, job_folder, order, reconcil
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.report import Finding
-from tunesmith.daemon.api.view import AT_WORK, QUEUED, JobView, fold
+from tunesmith.daemon.api.view import AT_WORK, QUEUED, RUNNING, JobView, fold
+from tunesmith.daemon.ballast import Ballast
 from tunesmith.daemon.submitted import Submitted
 from tunesmith.recipes.errors import JobError
 from tunesmith.recipes.spec import JobSpec
@@ -46,6 +47,7 @@ class Store:
         self._offsets: dict[int, int] = {}
         self._removed: dict[int, str] = {}
         self._recent: dict[int, list[tuple[int, bytes]]] = {}
+        self._ballast = Ballast(home.ballast)
         self._grown: dict[int, asyncio.Event] = {}
 
     @classmethod
@@ -171,6 +173,7 @@ class Store:
     def _open(self) -> None:
         private_folder(self.home.job(0).parent)
         self._connection = database.opened(self.home.database)
+        self._ballast.keep()
         self._removed = rows.removed(self._connection)
         for job_id, key, attempt, offset in rows.known(self._connection):
             self._keys[key], self._attempts[job_id], self._offsets[job_id] = job_id, attempt, offset
@@ -311,9 +314,9 @@ class Store:
             view = fold(view, kept[-1])
         if not kept and offset is None:
             return []
-        with self._transaction():
-            rows.add(self._connection, job_id, kept)
-            rows.update(self._connection, view, offset)
+        # A full disk holds back what a run does, but not how it ended.
+        ends = view.state != self._views[job_id].state and view.state not in (QUEUED, RUNNING)
+        self._ballast.with_room(lambda: self._write(job_id, kept, view, offset), ends)
         if offset is not None:
             self._offsets[job_id] = offset
         if kept:
@@ -321,6 +324,11 @@ class Store:
             self._recent[job_id] = [*self._recent.get(job_id, ()), *encoded][-RECENT:]
             self._publish(view)
         return [one.event for one in kept]
+
+    def _write(self, job_id: int, kept: list[e.Numbered], view: JobView, offset: int | None) -> None:
+        with self._transaction():
+            rows.add(self._connection, job_id, kept)
+            rows.update(self._connection, view, offset)
 
     def _reserve(self, job_id: int) -> int:
         self.get(job_id)

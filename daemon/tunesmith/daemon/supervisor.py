@@ -13,12 +13,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tunesmith.daemon import crash_points, journal, out_of_memory, recovery
+from tunesmith.daemon import cgroup, crash_points, journal, out_of_memory, recovery, worker_log
 from tunesmith.daemon.admission import Look
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import CANCELLING, PAUSING, QUEUED, RUNNING, JobView
 from tunesmith.daemon.lease import Lease
 from tunesmith.daemon.ledger import Ledger
+from tunesmith.daemon.limits import Limits, take_off
 from tunesmith.daemon.publish import write_whole
 from tunesmith.daemon.recovery import WorkerRecord, kill_group, lives, record_of
 from tunesmith.daemon.settings import Settings
@@ -29,7 +30,8 @@ COMMIT_EVERY_S = 0.2  # FULL commits cost several milliseconds of disk each; tra
 TELL_EVERY_S = 1.0  # a worker that is still loading its libraries does not hear yet that it is to stop and keep
 # Waits for a line before it becomes the worker: a daemon that dies before it has written down whom it started
 # leaves no worker behind (the pipe closes, `read` fails). USR1 would end a worker that does not listen yet.
-GATE = "trap '' USR1; read -r go || exit 0; exec \"$@\" </dev/null"
+# No core files: one would be as large as the memory of a training.
+GATE = "trap '' USR1; ulimit -c 0; read -r go || exit 0; exec \"$@\" </dev/null"
 EPOCH = "epoch"  # a file in the job's folder with the number of its newest attempt
 log = logging.getLogger("tunesmith.supervisor")
 
@@ -41,6 +43,7 @@ class Supervisor:
         self._store = store
         self._settings = settings
         self._machine = machine
+        self._limits = Limits(settings.worker_nice, cgroup.handed_to_us())
         self.ledger = Ledger(store, machine)
 
     async def run(self, job_id: int, events: Sequence[e.Event] = ()) -> None:
@@ -63,7 +66,8 @@ class Supervisor:
         crash_points.reach("supervisor.spawned")
         assert process.stdin is not None
         with process.stdin as gate:
-            record = record_of(process.pid, self._machine.memory_kills(), str(folder))
+            group = self._limits.put_on(process.pid, f"{job_id}-{attempt}")
+            record = record_of(process.pid, self._machine.memory_kills(), str(folder), group)
             write_whole(folder / f"worker-{attempt}.json", record.encode())
             crash_points.reach("supervisor.recorded")
             started = e.Started(time=time.time(), attempt=attempt, pid=process.pid)
@@ -98,7 +102,10 @@ class Supervisor:
         ending = _Ending(record, self._settings)
         lease = Lease(record, self._settings.lease_s)
         committed = 0.0
+        said = self._store.home.job(job_id) / f"worker-{attempt}.log"
         while lives(record):
+            if worker_log.too_large(said):
+                await asyncio.to_thread(worker_log.trim, said)
             if time.monotonic() - committed >= COMMIT_EVERY_S and await self.ledger.drain(job_id, attempt):
                 committed = time.monotonic()
             view = self._store.get(job_id)
@@ -111,7 +118,9 @@ class Supervisor:
         if process is not None:
             process.wait()
         await self.ledger.drain_all(job_id, attempt)
+        worker_log.trim(said)  # what it printed at the very end
         await self.ledger.conclude(job_id, attempt, record, None if process is None else process.returncode)
+        await take_off(record.cgroup)
 
     async def end(self, record: WorkerRecord) -> None:
         """A worker whose job nobody follows any more: a grace to go by itself, then KILL to everything it started."""

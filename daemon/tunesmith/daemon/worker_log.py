@@ -15,7 +15,15 @@ from pathlib import Path
 MOST_BYTES = 50_000_000
 HEAD_BYTES = 2_000_000  # how it began: versions, warnings, the first traceback
 TAIL_BYTES = 8_000_000  # how it ended
+ROUNDS = 10  # a flood that is faster than we read has no end to wait for
 log = logging.getLogger("tunesmith.worker_log")
+
+
+def too_large(path: Path, most: int = MOST_BYTES) -> bool:
+    try:
+        return path.stat().st_size > most
+    except OSError:
+        return False
 
 
 def trim(path: Path, most: int = MOST_BYTES, head: int = HEAD_BYTES, tail: int = TAIL_BYTES) -> int:
@@ -23,12 +31,10 @@ def trim(path: Path, most: int = MOST_BYTES, head: int = HEAD_BYTES, tail: int =
 
     Daemon and worker may both do it: one at a time. Never raises OSError: a log is worth no run.
     """
-    try:
-        if path.stat().st_size <= most:
-            return 0
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-    except FileNotFoundError:
+    if not too_large(path, most):
         return 0
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
     except OSError as error:
         log.warning("%s cannot be cut: %s", path, error)
         return 0
@@ -46,12 +52,27 @@ def trim(path: Path, most: int = MOST_BYTES, head: int = HEAD_BYTES, tail: int =
 def _cut(handle: int, head: int, tail: int) -> int:
     size = os.fstat(handle).st_size
     first = os.pread(handle, head, 0)
-    kept = os.pread(handle, tail, size - tail)
+    pieces = [os.pread(handle, tail, size - tail)]
+    for _ in range(ROUNDS):  # what came while we read; what comes in the moment before the cut is lost
+        more = os.pread(handle, tail, size)
+        if not more:
+            break
+        pieces.append(more)
+        size += len(more)
     beginning = first.rfind(b"\n") + 1 or head
+    os.ftruncate(handle, beginning)
+    kept = b"".join(pieces)[-tail:]
     ending = kept[kept.find(b"\n") + 1 :]
     left_out = size - beginning - len(ending)
-    os.ftruncate(handle, beginning)
-    data = memoryview(f"[... {left_out} bytes were left out here ...]\n".encode() + ending)
-    while data:
-        data = data[os.write(handle, data) :]
+    mark = f"[... {left_out} bytes were left out here ...]\n".encode()
+    _append(handle, mark + ending)
+    # A writer that waited for the cut comes before us: what it said belongs to the end.
+    early = max(0, os.pread(handle, tail, beginning).find(mark))
+    _append(handle, os.pread(handle, early, beginning))
     return left_out
+
+
+def _append(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
