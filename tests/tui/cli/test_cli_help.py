@@ -39,6 +39,7 @@ def test_all_commands_of_the_issue_are_there() -> None:
     jobs = {("jobs", name) for name in ("list", "show", "follow", "cancel", "logs")}
     daemon = {("daemon", name) for name in ("start", "stop", "status", "install", "uninstall")}
     data = {("data", name) for name in ("check", "preview", "list", "get")}
+    models = {("models", name) for name in ("search", "pull", "list", "show", "remove", "verify", "import")}
     others = {
         ("quickstart",),
         ("run",),
@@ -49,7 +50,7 @@ def test_all_commands_of_the_issue_are_there() -> None:
         ("version",),
         ("recipe", "schema"),
     }
-    assert set(commands()) == jobs | daemon | data | others
+    assert set(commands()) == jobs | daemon | data | models | others
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
