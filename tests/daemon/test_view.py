@@ -192,3 +192,11 @@ def test_a_very_long_run_keeps_a_bounded_curve() -> None:
 def test_a_line_that_is_no_event_is_refused(line: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         e.decode(line)
+
+
+def test_an_early_end_and_why_a_resume_is_not_exact_are_part_of_the_view() -> None:
+    resumed = e.Resumed(time=0.0, step=2, attempt=2, exact=False, reasons=("threads was 2 and is 1",))
+    ended = e.StoppedEarly(time=0.0, step=3, total_steps=9)
+    view = run(e.Queued(time=0.0), e.Started(time=0.0, attempt=2, pid=1), resumed, ended)
+    assert (view.resumed, view.stopped_early) == (resumed, ended)
+    assert e.decode(b'{"type":"resumed","time":0,"step":2,"attempt":2}') == e.Resumed(time=0, step=2, attempt=2)

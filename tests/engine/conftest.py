@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import tiny_model as tiny_model_maker
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker.context import Context
@@ -20,31 +21,7 @@ MakeContext = Callable[..., Context]
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import gguf
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from tunesmith.daemon.worker import fetch, starter
-
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    folder.mkdir()
-    reader = gguf.GGUFReader(fetch.starter_gguf())
-    starter.write_tokenizer({key: field.contents() for key, field in reader.fields.items()}, folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
+    return tiny_model_maker.make(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -44,34 +43,6 @@ def test_damaged_checkpoints_are_told_of_and_never_used(
     assert stopped.weights(third) == expected
 
 
-def test_whatever_happens_to_a_file_the_checkpoint_before_is_used(
-    tiny_model: Path, tmp_path: Path, another: Another, told: Told
-) -> None:
-    (first,) = stopped.chain(another(stopped.parts(tiny_model, tmp_path, epochs=1)), 5)
-    kept = tmp_path / "kept"
-    shutil.copytree(first.checkpoints, kept)
-    names = sorted(path.name for path in (kept / "step-4").iterdir())
-    assert names == [
-        "MANIFEST.json", "adapter_model.safetensors", "checkpoint.json", "optimizer.pt", "rng_state.pth",
-        "scheduler.pt", "trainer_state.json",
-    ]  # fmt: skip
-    second = Context(first.job, 2)
-    second.base = first.base
-    prepare.run(second)
-    for name in names:
-        for harm in (Path.unlink, cut, zero, flip):
-            shutil.rmtree(second.checkpoints)
-            shutil.copytree(kept, second.checkpoints)
-            found = checkpoint.newest(second)
-            assert found is not None and found.step == 4
-            harm(second.checkpoints / "step-4" / name)
-            found = checkpoint.newest(second)
-            assert found is not None and found.step == 2, (name, harm)
-            assert not (second.checkpoints / "step-4").exists()
-    warnings = [event for event in told(second) if isinstance(event, e.Notice) and "step-4 is damaged" in event.text]
-    assert len(warnings) == 4 * len(names)
-
-
 def test_a_recipe_that_was_shrunk_goes_on_from_the_checkpoint_and_says_that_it_is_not_exact(
     tiny_model: Path, tmp_path: Path, another: Another, told: Told
 ) -> None:
@@ -96,14 +67,6 @@ def test_a_recipe_that_learns_otherwise_does_not_go_on(tiny_model: Path, tmp_pat
     prepare.run(second)
     with pytest.raises(JobError, match="The recipe is not what it was"):
         checkpoint.newest(second)
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def zero(path: Path) -> None:
-    path.write_bytes(bytes(path.stat().st_size))
 
 
 def flip(path: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ MANIFEST = "MANIFEST.json"
 FORMAT = "tunesmith-manifest"
 FORMAT_VERSION = 2  # 1 had no hash of its own
 CORRUPT, NEWER, SUPERSEDED = "corrupt", "newer_version", "superseded"
+HASHED_AT_ONCE = 2  # files: of a checkpoint the weights and the optimizer's state are large
 _MARK = ".staged-"  # in every staged name, so that leftovers of a killed process can be told from artifacts
 STAGED_BY = re.compile(re.escape(_MARK) + r"(\d+)")  # in a staged name: the process that writes it
 
@@ -110,13 +112,19 @@ def publish_folder(
     `known` are files, by path, whose bytes the caller has just hashed itself: they are synced and not read again.
     Raises OSError, MachineError for a link in it, and what the `fence` raises.
     """
-    files: dict[str, Published] = {}
+    paths = []
     for path in sorted(staged.rglob("*")):
         if path.is_symlink():
             raise MachineError(f"{path} is a link", "Only plain files are published; remove it and try again.")
         if path.is_file() and path.name != MANIFEST:
-            name = path.relative_to(staged).as_posix()
-            files[name] = _synced(path, known[name]) if known and name in known else _hash_and_sync(path)
+            paths.append(path)
+    names = [path.relative_to(staged).as_posix() for path in paths]
+
+    def recorded(path: Path, name: str) -> Published:
+        return _synced(path, known[name]) if known and name in known else _hash_and_sync(path)
+
+    with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
+        files = dict(zip(names, pool.map(recorded, paths, names), strict=True))
     for folder in (path for path in staged.rglob("*") if path.is_dir()):
         replacing.sync_folder(folder)
     crash_points.reach("publish.hashed")

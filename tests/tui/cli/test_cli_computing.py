@@ -69,3 +69,18 @@ def test_a_run_that_failed_says_where_it_can_go_on(tunesmith: Any, recipe: Calla
     assert "`tunesmith resume 1` goes on from step 2" in ran.json["error"]["hint"]
     assert "checkpoint at step 2" in tunesmith("jobs", "show", "1").out
     assert tunesmith("jobs", "list", "--json").json["jobs"][0]["checkpoint_step"] == 2
+
+
+def test_an_inexact_resume_says_why_and_an_early_end_says_where() -> None:
+    events: list[e.Event] = [
+        e.Queued(time=0),
+        e.Started(time=1, attempt=2, pid=1),
+        e.Resumed(time=2, step=4, attempt=2, exact=False, reasons=("threads was 2 and is 1",)),
+        e.StoppedEarly(time=3, step=6, total_steps=9),
+    ]
+    text = said(view_of(events))
+    assert "inexact resume: not the bits of a run that was never stopped (threads was 2 and is 1)" in text
+    assert "training was stopped early, after step 6 of 9" in text
+    figures = computing(view_of(events))
+    assert (figures["resumed_exactly"], figures["stopped_early_after_step"]) == (False, 6)
+    assert figures["inexact_because"] == ("threads was 2 and is 1",)

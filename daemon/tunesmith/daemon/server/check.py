@@ -33,6 +33,8 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int, no_network: boo
     for part in spec.data.sources:
         if part.path != STARTER:
             _check_data(_absolute("data.train", part.path))
+    if spec.training.start_from is not None:
+        _check_start(_absolute("training.start_from", spec.training.start_from))
     if spec.data.held_out not in (None, STARTER):
         _check_data(_absolute("data.held_out", str(spec.data.held_out)))
     free = shutil.disk_usage(home.root).free
@@ -91,6 +93,16 @@ def _check_model(folder: Path) -> None:
         raise ModelError(f"{folder} has no config.json", hint, "model_incomplete")
     if not any(name.endswith(".safetensors") for name in names):
         raise ModelError(f"{folder} has no .safetensors file", hint, "model_incomplete")
+
+
+def _check_start(folder: Path) -> None:
+    """That it fits and is whole the worker sees, which knows the base. Raises ModelError."""
+    if not any((folder / name).is_file() for name in ("adapter_model.safetensors", "config.json")):
+        raise ModelError(
+            f"There is nothing to train on from in {folder}",
+            "Give the adapter (or merged model) that a run exported; `tunesmith jobs more RUN --epochs 1` does it.",
+            "nothing_to_start_from",
+        )
 
 
 def _check_data(path: Path) -> None:

@@ -58,6 +58,11 @@ def computing_lines(view: JobView) -> list[Text]:
     lines += paths_lines(view)
     if view.resumed is not None:
         lines.append(Text(f"went on after step {view.resumed.step}"))
+        if not view.resumed.exact:
+            why = "; ".join(view.resumed.reasons)
+            lines.append(Text(f"inexact resume: not the bits of a run that was never stopped ({why})", "yellow"))
+    if (stopped := view.stopped_early) is not None:
+        lines.append(Text(f"training was stopped early, after step {stopped.step} of {stopped.total_steps}"))
     if view.checkpoint is not None:
         lines.append(Text(f"checkpoint at step {view.checkpoint.step}, {bytes_text(view.checkpoint.bytes)}"))
     return lines
@@ -77,4 +82,7 @@ def computing(view: JobView) -> dict[str, Any]:
         "paths": view.paths,
         "checkpoint_step": view.checkpoint and view.checkpoint.step,
         "resumed_after_step": view.resumed and view.resumed.step,
+        "resumed_exactly": view.resumed and view.resumed.exact,
+        "inexact_because": view.resumed.reasons if view.resumed else (),
+        "stopped_early_after_step": view.stopped_early and view.stopped_early.step,
     }

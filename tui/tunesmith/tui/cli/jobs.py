@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from tunesmith.tui.cli import more
 from tunesmith.tui.cli.options import Json, RunId
 
 app = typer.Typer(help="Look at runs, follow one, stop one.", no_args_is_help=True)
+app.command("more")(more.more)
 
 
 @app.command("list")

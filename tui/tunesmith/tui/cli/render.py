@@ -245,6 +245,8 @@ def print_result(view: JobView) -> None:
             f"{written.key}:  {Path(view.folder) / written.path}  ({bytes_text(written.bytes)})", soft_wrap=True
         )
     console.print(f"recipe:  {figures['recipe']}", soft_wrap=True)
+    if (early := view.stopped_early) is not None:
+        console.print(f"training was stopped early, after step {early.step} of {early.total_steps}")
     console.print(f"run {view.id} {view.state} in {duration_text(run_seconds(view))}")
     console.print(f"\nnext:  tunesmith chat {view.id}          talk to the tuned model (--base: the untuned one)")
     console.print("       tunesmith                 open the wizard")

@@ -40,7 +40,7 @@ class ResultStep(VerticalScroll):
     ResultStep.-wide #result-cards { layout: horizontal; }
     ResultStep #result-actions { height: 1; margin: 1 0 0 0; }
     ResultStep #result-actions Button { margin-right: 2; }
-    ResultStep #result-command { background: $panel; padding: 0 1; }
+    ResultStep #result-command, ResultStep #result-more { background: $panel; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "chat", "result.key_chat"),
@@ -73,6 +73,8 @@ class ResultStep(VerticalScroll):
         yield ArtifactList()
         yield Static(t("result.again"), classes="title")
         yield Static(id="result-command", markup=False)
+        yield Static(t("result.more"), classes="title more")
+        yield Static(id="result-more", classes="more", markup=False)
 
     async def on_mount(self) -> None:
         await self._draw()
@@ -133,6 +135,9 @@ class ResultStep(VerticalScroll):
             table.set_name, table.answers = general[0].set_name, general
         self.query_one(ArtifactList).view = view
         self.query_one("#result-command", Static).update(Content(command(view)))
+        self.query_one("#result-more", Static).update(Content(more_command(view)))
+        for part in self.query(".more"):
+            part.display = bool(more_command(view))
         cards = self.query_one("#result-cards", Horizontal)
         if len(cards.children) != max(1, len(view.verified)):
             async with self.batch():
@@ -179,6 +184,12 @@ def command(view: JobView) -> str:
     return f"tunesmith run {shlex.quote(plain(view.folder) + '/recipe.yaml')}"
 
 
+def more_command(view: JobView) -> str:
+    """The command that trains on from what this run exported; empty where it exported nothing to begin with."""
+    can = view.state == FINISHED and any(a.key in ("adapter", "merged") for a in view.artifacts)
+    return f"tunesmith jobs more {view.id} --epochs 1" if can else ""
+
+
 def _head(view: JobView | None, error: TunesmithError | None) -> Content:
     if error is not None and view is None:
         return Content.assemble(
@@ -191,6 +202,9 @@ def _head(view: JobView | None, error: TunesmithError | None) -> Content:
         return Content.assemble(name, "   ", (t("result.unfinished"), "$warning"))
     seconds = (view.ended or 0) - (view.started or 0)
     parts = [name, Content.styled(f"   ✓ {t('result.took', time=duration_text(seconds))}", "$success")]
+    if (early := view.stopped_early) is not None:
+        said = t("result.stopped_early", step=early.step, total=early.total_steps)
+        parts.append(Content.assemble("\n", (said, "$warning")))
     right, graded = view.correct("tuned")
     before, graded_before = view.correct("base")
     if graded and graded_before:

@@ -159,6 +159,10 @@ def _checkpoints(view: JobView, width: int) -> list[Content]:
     made = [Content.styled(t("computing.checkpoints"), HEADING)]
     if view.resumed is not None:
         made += _indented(Content("  "), "  ", Content(t("computing.resumed", step=view.resumed.step)), width)
+        if not view.resumed.exact:
+            why = one_line("; ".join(view.resumed.reasons))
+            said = Content.styled(t("computing.inexact", why=why), "$warning")
+            made += _indented(Content("  "), "  ", said, width)
     if view.checkpoint is not None:
         size = bytes_text(view.checkpoint.bytes)
         text = t("computing.checkpoint", step=view.checkpoint.step, size=size)

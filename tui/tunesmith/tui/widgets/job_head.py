@@ -41,6 +41,8 @@ def job_head(view: JobView | None) -> Content:
         parts.append((f"  {t('run.attempt', attempt=view.attempt)}", MUTED))
     if view.resumed is not None:
         parts.append((f"  {t('run.resumed', step=view.resumed.step)}", MUTED))
+        if not view.resumed.exact:
+            parts.append((f"  {t('run.inexact')}", "$warning"))
     if view.state == FINISHED:
         parts.append((f"   {t('run.see_result')}", "$primary"))
     elif view.checkpoint is not None:
