@@ -200,14 +200,14 @@ def test_pages_that_never_reached_the_disk_are_fetched_again(fake: FlakyHub, tmp
 def test_a_pause_that_the_hub_asks_for_is_kept_to(fake: FlakyHub, tmp_path: Path) -> None:
     fake.faults.append(Fault("busy", 5))
     begun = time.monotonic()
-    fetch("modelscope", fake, tmp_path)
+    fetch("modelscope", fake, tmp_path, msgspec.structs.replace(LIMITS, patience_s=0.2))
     assert time.monotonic() - begun >= 1.0
     assert is_right(fake, tmp_path)
 
 
 def test_a_pause_longer_than_anybody_waits_is_told(fake: FlakyHub, tmp_path: Path) -> None:
     fake.faults.append(Fault("busy", 5, times=10**6))
-    error = refused("modelscope", fake, tmp_path, msgspec.structs.replace(LIMITS, patience_s=0.5))
+    error = refused("modelscope", fake, tmp_path, msgspec.structs.replace(LIMITS, asked_patience_s=0.5))
     assert error.code == "busy" and "1 s" in error.message and "kept" in error.hint
 
 

@@ -22,6 +22,7 @@ class Limits(msgspec.Struct, frozen=True):
     stall_s: float = 30.0  # a connection that delivers nothing for so long is given up
     slow_window_s: float = 10.0  # the time over which a connection's speed is judged
     patience_s: float = 120.0  # without a new byte on any connection; then the person is told
+    asked_patience_s: float = 600.0  # the same where the hub itself says how long to wait: they count in five minutes
     first_pause_s: float = 0.5  # before the second try; doubled with each further one
     longest_pause_s: float = 30.0
 

@@ -146,10 +146,11 @@ class Transfer:
     def pause(self, arriving: Arriving, broken: Broken, failures: int) -> None:
         """Raises TunesmithError when it is time to tell the person."""
         now = time.monotonic()
-        if broken.pause_s > self.limits.patience_s:
+        patience_s = self.limits.asked_patience_s if broken.pause_s else self.limits.patience_s
+        if broken.pause_s > patience_s:
             raise refusals.overrun(self.hub, arriving.file.path, broken.pause_s)
-        if now - self.queue.progressed_at > self.limits.patience_s and not self.queue.stopped.is_set():
-            raise given_up(self.hub, arriving.file.path, broken, self.limits.patience_s)
+        if now - self.queue.progressed_at > patience_s and not self.queue.stopped.is_set():
+            raise given_up(self.hub, arriving.file.path, broken, patience_s)
         if broken.pause_s:
             self.not_before = max(self.not_before, now + broken.pause_s)
         if failures:
