@@ -227,7 +227,7 @@ def main() -> int:
     arm(toy)
     try:
         toy.run()
-    except Exception as error:  # whatever it was, the journal must say that it ended
+    except Exception as error:  # noqa: BLE001  # whatever it was, the journal must say that it ended
         traceback.print_exc()
         toy.held = []
         toy.emit(failure(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import history
@@ -17,6 +17,15 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import JobView
 
 CLEAR_S = 5.0  # I7: how long anything of ours may outlive its owner
+
+
+async def over(what: Callable[[], object], seconds: float) -> None:
+    """Until `what` gives nothing any more, or `seconds` have passed."""
+    until = time.monotonic() + seconds
+    while what():
+        if time.monotonic() > until:
+            return
+        await asyncio.sleep(0.05)
 
 
 async def unattended(daemon: DaemonProcess) -> list[str]:
@@ -40,10 +49,8 @@ async def broken(
     found = [f"the daemon had ended with {daemon.process.poll()}"] if daemon.process.poll() is not None else []
     if not found and (code := daemon.end()) != 0:
         found.append(f"the daemon ended with {code}")
-    until = time.monotonic() + CLEAR_S
-    while (left := daemon.workers()) and time.monotonic() < until:
-        await asyncio.sleep(0.05)
-    found += [f"I7: process {process.pid} was left" for process in left]
+    await over(daemon.workers, CLEAR_S)
+    found += [f"I7: process {process.pid} was left" for process in daemon.workers()]
     return found + at_rest(daemon.home, records, worked_once=worked_once)
 
 

@@ -41,7 +41,7 @@ class Acknowledged(_Record, frozen=True, tag="acknowledged"):
 
 
 class Saw(_Record, frozen=True, tag="saw"):
-    """An event came on `stream`, which keeps its name over reconnections; `kind` gap: those up to `number` are left out."""
+    """An event came on `stream`, a name kept over reconnections; `kind` gap: those up to `number` are left out."""
 
     stream: str
     job: int

@@ -20,7 +20,6 @@ from daemon_process import FAKES, DaemonProcess
 LIFE_S = 0.6  # of a daemon: long enough to start a worker, so that jobs get on
 STARTING_S = 0.3  # one in five is killed before it answers
 SETTLING_S = 120.0  # for the jobs that are left when the storm is over
-CLEAR_S = 5.0  # I7
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -80,9 +79,14 @@ class Storm:
 
     def _client(self, number: int) -> subprocess.Popen[bytes]:
         command = [
-            sys.executable, str(FAKES / "submitting_client.py"), str(self.daemon.home.socket), str(self._written(number)),
-            f"c{number}", str(self.dice.randrange(10**9)), str(self.stop),
-        ]  # fmt: skip
+            sys.executable,
+            str(FAKES / "submitting_client.py"),
+            str(self.daemon.home.socket),
+            str(self._written(number)),
+            f"c{number}",
+            str(self.dice.randrange(10**9)),
+            str(self.stop),
+        ]
         with (self.folder / f"client-{number}.log").open("wb") as output:
             return subprocess.Popen(command, env=self.daemon.environment, stdout=output, stderr=output)
 
@@ -110,8 +114,7 @@ class Storm:
         self.stop.touch()
         until = time.monotonic() + SETTLING_S
         for number, client in enumerate(clients):
-            while client.poll() is None and time.monotonic() < until:
-                await asyncio.sleep(0.1)
+            await aftermath.over(lambda: client.poll() is None, until - time.monotonic())  # noqa: B023
             if client.poll() is None:
                 client.kill()
                 found.append(f"client {number} did not see its jobs to an end")
@@ -137,7 +140,5 @@ class Storm:
 
 async def _descriptors(process: psutil.Process, baseline: int) -> int:
     """How many more than `baseline` are open, once those of clients that went are closed."""
-    until = time.monotonic() + CLEAR_S
-    while (grown := process.num_fds() - baseline) > 0 and time.monotonic() < until:
-        await asyncio.sleep(0.1)
-    return grown
+    await aftermath.over(lambda: process.num_fds() > baseline, aftermath.CLEAR_S)
+    return process.num_fds() - baseline

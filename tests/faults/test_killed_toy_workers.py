@@ -22,7 +22,8 @@ CALLS = 24  # of some 130 that the job below makes
 WORK = "steps=6 step=0 save=2"
 ENDED = ("finished", "failed", "interrupted", "cancelled")
 TOY_POINTS = (
-    "toy.before_event", "toy.after_event:3", "toy.checkpoint_written", "toy.checkpoint_written:2", "toy.artifact_written",
+    "toy.before_event", "toy.after_event:3", "toy.checkpoint_written", "toy.checkpoint_written:2",
+    "toy.artifact_written",
 )  # fmt: skip
 
 
