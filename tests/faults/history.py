@@ -72,6 +72,10 @@ def decoded(lines: bytes) -> list[Record]:
     return [_decoder.decode(line) for line in lines[: lines.rfind(b"\n") + 1].splitlines()]
 
 
+def encoded(record: Record) -> bytes:
+    return msgspec.json.encode(record)
+
+
 class Job(msgspec.Struct, frozen=True):
     """A row, and its events as (number, kind, attempt of a start)."""
 

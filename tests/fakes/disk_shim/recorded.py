@@ -90,7 +90,7 @@ class Disk:
                     node = folder.now[name] = _File()
                 if change.number and isinstance(node, _File):
                     node.now = bytearray()
-            case "folder":
+            case "folder" if name:
                 folder.now[name] = _Folder()
             case "write" if isinstance(node, _File):
                 node.now.extend(bytes(max(0, change.number - len(node.now))))
