@@ -16,7 +16,7 @@ if how == "stream":
     connection.sendall(b"GET /v1/jobs/1/events HTTP/1.1\r\nHost: tunesmith\r\nLast-Event-ID: 0\r\n\r\n")
     connection.recv(1000)
 else:
-    body = json.dumps({"key": key, "spec": {"name": "steps=1", "version": 1}}).encode()
+    body = json.dumps({"key": key, "spec": {"name": "steps=1"}}).encode()
     request = b"POST /v1/jobs HTTP/1.1\r\nHost: tunesmith\r\nContent-Type: application/json\r\nContent-Length: "
     request += b"%d\r\n\r\n%s" % (len(body), body)
     connection.sendall(request if how == "whole" else request[: -len(body) // 2])

@@ -1,4 +1,4 @@
-"""P1: a write without space, a sync or a rename that fails, at any call: nothing lost, nothing partial, and it goes on."""
+"""P1: a write without space, a sync or rename that fails, at any call: nothing lost, nothing partial, and on it goes."""
 
 from __future__ import annotations
 
