@@ -3,7 +3,7 @@
 It saves and publishes as the real one does, through `publish`. Its job's name says how: `steps=40 step=0.005 save=10`;
 `crash=publish.renamed:2` kills it at a crash point and `fault=write,7,28` arms the disk shim (disk_shim/disk.c), both
 in the first attempt only; `memory=64` takes so many MB a step under `limit=512` MB of address space and `cuda=5` fails
-at step 5 as CUDA does; `deaf` ignores SIGTERM.
+at step 5 as CUDA does, in the first `times=2` attempts; `deaf` ignores SIGTERM.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Toy:
 
     def step(self, state: State, steps: int) -> State:
         now = after(state)
-        if self.first and self.how.get("cuda") == str(now.step):
+        if self.short and self.how.get("cuda") == str(now.step):
             raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         self.hold(int(self.how.get("memory", "0")))
         self.emit(
@@ -166,16 +166,21 @@ class Toy:
         return now
 
     def hold(self, megabytes: int) -> None:
-        self.held = [*getattr(self, "held", ()), bytearray(megabytes * MB)] if self.first else []
+        self.held = [*getattr(self, "held", ()), bytearray(megabytes * MB)] if self.short else []
 
     @property
     def first(self) -> bool:
         return self.attempt == 1
 
+    @property
+    def short(self) -> bool:
+        """Of memory."""
+        return self.attempt <= int(self.how.get("times", "1"))
+
     def run(self) -> None:
         self.listen()
         self.claim()
-        if self.first and (limit := self.how.get("limit")):
+        if self.short and (limit := self.how.get("limit")):
             resource.setrlimit(resource.RLIMIT_AS, (int(limit) * MB, int(limit) * MB))
         began, pause = time.time(), float(self.how.get("step", "0.005"))
         steps, save = int(self.how.get("steps", "5")), int(self.how.get("save", "10"))

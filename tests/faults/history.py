@@ -86,9 +86,11 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def jobs_of(database: Path) -> list[Job]:
-    """What is in the database. Raises sqlite3.DatabaseError when it is damaged."""
+    """What is in the database: nothing before it has its tables. Raises sqlite3.DatabaseError when it is damaged."""
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
     try:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone():
+            return []
         events: dict[int, list[tuple[int, str, int | None]]] = collections.defaultdict(list)
         for job, number, body in connection.execute("SELECT job, number, body FROM events ORDER BY job, number"):
             said = json.loads(body)
@@ -176,6 +178,8 @@ def on_disk(home: Home, jobs: Sequence[Job]) -> list[str]:
     found = []
     for job in jobs:
         folder = home.job(job.id)
+        if not folder.exists():  # before the daemon that died next could name it
+            folder = folder.with_name(f".new-{job.id}")
         if not (folder / "spec.json").is_file():
             found.append(f"I1: job {job.id} has no recipe")
         found += [f"I2: job {job.id} had two living workers: {path.name}" for path in folder.glob("double-*")]
@@ -232,7 +236,8 @@ def without_process(states: Iterable[tuple[int, str, int | None]], living: set[i
 
 def left_behind(home: Home) -> list[str]:
     """I7 of files: what was staged or bound and whose owner is gone."""
-    found = [f"I7: {path} was left staged" for path in sorted(home.root.rglob(f"*{STAGED}*"))]
+    left = [*home.root.rglob(f"*{STAGED}*"), *home.root.glob("jobs/.new-*")]
+    found = [f"I7: {path} was left staged" for path in sorted(left)]
     if home.socket.exists():
         found.append(f"I7: the socket {home.socket} was left")
     return found

@@ -1,4 +1,4 @@
-"""P1: a write without space, a sync or rename that fails, at any call: nothing lost, nothing partial, and on it goes."""
+"""P1: no space, a sync or rename that fails, at any call: nothing lost, nothing partial, and it goes on."""
 
 from __future__ import annotations
 

@@ -197,8 +197,14 @@ def verify_folder(final: Path) -> Published:
 
 
 def remove(path: Path) -> None:
-    """Remove the file or folder `path` if it is there."""
+    """Remove the file or folder `path` if it is there. A folder loses its name first: no part of it is seen under it."""
     if path.is_dir() and not path.is_symlink():
+        if _MARK not in path.name:
+            nameless = path.with_name(f".{path.name}{_MARK}{os.getpid()}")
+            remove(nameless)
+            os.rename(path, nameless)
+            _sync_folder(path.parent)
+            path = nameless
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
  *
  * Loaded with LD_PRELOAD. Only paths that begin with DISK_SHIM_UNDER count, and only in processes whose command line
  * holds DISK_SHIM_IN.
- *   DISK_SHIM_FAULT   "write 7 28": the 7th write fails with errno 28 (kinds: write, sync, rename, any).
+ *   DISK_SHIM_FAULT   "write 7 28": the 7th write fails with errno 28 (kinds: write, sync, rename, any: removing too).
  *                     "sync 2 kill": the process is killed in place of it; "tear": after half of a write.
  *                     "write while 28": fails as long as the file DISK_SHIM_FLAG exists.
  *   DISK_SHIM_RECORD  a file that every change is appended to; recorded.py reads it.
@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { WRITE = 1, SYNC = 2, RENAME = 4 };
+enum kind { WRITE = 1, SYNC = 2, RENAME = 4, REMOVE = 8 };
 
 static char under[4096], flag[4096];
 static size_t under_length;
@@ -44,7 +44,7 @@ void disk_shim_arm(const char *text) {
     kills = tears || strcmp(what, "kill") == 0;
     error_number = atoi(what);
     __atomic_store_n(&seen, 0, __ATOMIC_SEQ_CST);
-    kinds = !strcmp(kind, "write") ? WRITE : !strcmp(kind, "sync") ? SYNC : !strcmp(kind, "rename") ? RENAME : 7;
+    kinds = !strcmp(kind, "write") ? WRITE : !strcmp(kind, "sync") ? SYNC : !strcmp(kind, "rename") ? RENAME : 15;
 }
 
 __attribute__((constructor)) static void begin(void) {
@@ -179,10 +179,11 @@ static int renamed(int from_folder, const char *from, int to_folder, const char 
 int rename(const char *from, const char *to) { return renamed(AT_FDCWD, from, AT_FDCWD, to); }
 int renameat(int a, const char *from, int b, const char *to) { return renamed(a, from, b, to); }
 
-#define ON_PATH(call, folder, name, ...) \
+#define ON_PATH(kind, call, folder, name, ...) \
     do { \
         char path[4096]; \
         int counts = path_at(folder, name, path); \
+        if (counts && strikes(kind)) return -1; \
         BEGIN; \
         int failed = call; \
         if (!failed && counts) NOTE(NULL, 0, __VA_ARGS__); \
@@ -190,14 +191,14 @@ int renameat(int a, const char *from, int b, const char *to) { return renamed(a,
         return failed; \
     } while (0)
 
-int unlink(const char *name) { ON_PATH(REAL(unlink)(name), AT_FDCWD, name, "unlink %s\n", path); }
-int rmdir(const char *name) { ON_PATH(REAL(rmdir)(name), AT_FDCWD, name, "unlink %s\n", path); }
+int unlink(const char *name) { ON_PATH(REMOVE, REAL(unlink)(name), AT_FDCWD, name, "unlink %s\n", path); }
+int rmdir(const char *name) { ON_PATH(REMOVE, REAL(rmdir)(name), AT_FDCWD, name, "unlink %s\n", path); }
 int unlinkat(int folder, const char *name, int flags) {
-    ON_PATH(REAL(unlinkat)(folder, name, flags), folder, name, "unlink %s\n", path);
+    ON_PATH(REMOVE, REAL(unlinkat)(folder, name, flags), folder, name, "unlink %s\n", path);
 }
-int mkdir(const char *name, mode_t mode) { ON_PATH(REAL(mkdir)(name, mode), AT_FDCWD, name, "folder %s\n", path); }
+int mkdir(const char *name, mode_t mode) { ON_PATH(WRITE, REAL(mkdir)(name, mode), AT_FDCWD, name, "folder %s\n", path); }
 int mkdirat(int folder, const char *name, mode_t mode) {
-    ON_PATH(REAL(mkdirat)(folder, name, mode), folder, name, "folder %s\n", path);
+    ON_PATH(WRITE, REAL(mkdirat)(folder, name, mode), folder, name, "folder %s\n", path);
 }
 
 static int opened(int folder, const char *name, int flags, mode_t mode) {
