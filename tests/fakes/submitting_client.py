@@ -42,8 +42,8 @@ class Storming:
         )
         self.submitted = 0
 
-    def record(self, kind: str, **said: object) -> None:
-        os.write(self.out, msgspec.json.encode({"record": kind} | said) + b"\n")
+    def record(self, record: str, /, **said: object) -> None:
+        os.write(self.out, msgspec.json.encode({"record": record} | said) + b"\n")
 
     async def run(self) -> None:
         await asyncio.gather(*(self.work(number) for number in range(OUTSTANDING)))

@@ -69,7 +69,6 @@ class Storm:
         await self.daemon.start()
         process = self._process()
         found = process.memory_info().rss, process.num_fds()
-        await self.daemon.client.close()
         self.daemon.end(signal.SIGKILL)
         return found
 
