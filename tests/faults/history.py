@@ -57,13 +57,19 @@ class Replied(_Record, frozen=True, tag="replied"):
     state: str
 
 
+class Removed(_Record, frozen=True, tag="removed"):
+    """A client asked that the job be removed: from then on it may be gone, and is not promised any more."""
+
+    job: int
+
+
 class Odd(_Record, frozen=True, tag="odd"):
     """Something that no client should meet: a reply without a typed error, say."""
 
     text: str
 
 
-Record = Acknowledged | Saw | Replied | Odd
+Record = Acknowledged | Saw | Replied | Removed | Odd
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
@@ -104,6 +110,9 @@ def jobs_of(database: Path) -> list[Job]:
 def violations(records: Iterable[Record], jobs: Sequence[Job]) -> list[str]:
     """I1, I2 and I10 of what was promised and what is there; beside them whatever was odd."""
     records = list(records)
+    there = {job.id for job in jobs}
+    gone = {record.job for record in records if isinstance(record, Removed)} - there
+    records = [record for record in records if isinstance(record, Odd) or record.job not in gone]
     found = [f"odd: {record.text}" for record in records if isinstance(record, Odd)]
     found += _acknowledged([record for record in records if isinstance(record, Acknowledged)], jobs)
     for job in jobs:

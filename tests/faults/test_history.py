@@ -10,6 +10,7 @@ from history import (
     Job,
     Odd,
     Record,
+    Removed,
     Replied,
     Saw,
     decoded,
@@ -70,6 +71,12 @@ def test_a_broken_history_is_told(job: Job, invariant: str) -> None:
 def test_a_gap_that_is_told_is_none() -> None:
     told = [Saw("s", 1, 1, "queued"), Saw("s", 1, 3, "gap"), Saw("s", 1, 4, "finished")]
     assert violations(told, [JOB]) == []
+
+
+def test_a_job_that_was_to_be_removed_may_be_gone() -> None:
+    assert violations([*KEPT, Removed(1)], [JOB]) == []
+    assert violations([*KEPT, Removed(1)], []) == []
+    assert violations([*KEPT, Removed(2)], []) != []
 
 
 def test_a_record_whose_writer_was_killed_is_read_to_its_last_whole_line() -> None:
