@@ -25,7 +25,7 @@ import msgspec
 
 from tunesmith.daemon import crash_points, publish
 from tunesmith.daemon.api import events as e
-from tunesmith.recipes.errors import MachineError
+from tunesmith.recipes.errors import MachineError, TunesmithError
 from tunesmith.recipes.spec import JobSpec
 
 MB = 1_000_000
@@ -70,6 +70,7 @@ class Toy:
         self.how = dict(part.partition("=")[::2] for part in spec.name.split())
         self.journal = os.open(folder / f"journal-{attempt}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.checkpoints, self.artifacts = folder / "checkpoints", folder / "artifacts"
+        self.fence = publish.Fence(folder / "epoch", attempt)
         self.stopping = self.keeping = False
 
     def emit(self, event: e.Event) -> None:
@@ -126,7 +127,7 @@ class Toy:
             (staged / "state.json").write_bytes(msgspec.json.encode(state))
             (staged / "ballast.bin").write_bytes(bytes(10_000))
             crash_points.reach("toy.checkpoint_written")
-            size = publish.publish_folder(staged, final).bytes
+            size = publish.publish_folder(staged, final, self.fence).bytes
         for old in self.saved()[:-KEPT]:
             publish.remove(old)
         self.emit(
@@ -141,7 +142,7 @@ class Toy:
             with publish.staging(self.artifacts / final) as staged:
                 staged.write_bytes(content)
                 crash_points.reach("toy.artifact_written")
-                published = publish.publish_file(staged, self.artifacts / final)
+                published = publish.publish_file(staged, self.artifacts / final, self.fence)
             self.emit(
                 e.ArtifactWritten(
                     time=time.time(),
@@ -216,7 +217,7 @@ def arm(toy: Toy) -> None:
 def failure(error: BaseException) -> e.Failed:
     """As the real worker's `explain`, which would load the engines."""
     code, message = "internal", f"{type(error).__name__}: {error}"
-    if isinstance(error, MachineError):
+    if isinstance(error, TunesmithError):
         code, message = error.code, error.message
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         code, message = "disk_full", "The disk is full"

@@ -41,10 +41,15 @@ POINTS: dict[str, tuple[str, ...] | str] = {
     "scheduler.requeued": ("killed",),
     "remove.marked": ALWAYS,
     "remove.rows_gone": ALWAYS,
-    "publish.hashed": "test_killed_toy_workers.py",
-    "publish.manifest_written": "test_killed_toy_workers.py",
-    "publish.renamed": "test_killed_toy_workers.py",
-    "publish.replaced": "test_killed_toy_workers.py",
+    "publish.hashed": "tests/faults/test_killed_toy_workers.py",
+    "publish.manifest_written": "tests/faults/test_killed_toy_workers.py",
+    "publish.renamed": "tests/faults/test_killed_toy_workers.py",
+    "publish.replaced": "tests/engine/test_replacing.py",
+    "checkpoint.staged": "",
+    "piece.written": "tests/faults/test_hub_faults.py",
+    "piece.journalled": "tests/faults/test_hub_faults.py",
+    "download.verified": "tests/faults/test_hub_faults.py",
+    "download.renamed": "tests/faults/test_hub_faults.py",
 }  # fmt: skip
 
 
@@ -58,7 +63,7 @@ def test_every_crash_point_is_in_the_table_and_reached_by_a_test() -> None:
     assert sources() == set(POINTS)
     for name, where in POINTS.items():
         if isinstance(where, str):
-            assert name in (Path(__file__).parent / where).read_text("utf-8"), f"{where} does not reach {name}"
+            assert name in (ROOT / where).read_text("utf-8"), f"{where} does not reach {name}"
 
 
 class Tour:

@@ -24,8 +24,8 @@ WORK = "steps=6 step=0 save=2"
 ENDED = ("finished", "failed", "interrupted", "cancelled")
 TOY_POINTS = (
     "toy.before_event", "toy.after_event:3", "toy.checkpoint_written", "toy.checkpoint_written:2",
-    "toy.artifact_written", "publish.hashed", "publish.hashed:3", "publish.manifest_written", "publish.manifest_written:3",
-    "publish.renamed", "publish.renamed:3",
+    "toy.artifact_written", "publish.hashed", "publish.hashed:3", "publish.manifest_written",
+    "publish.manifest_written:3", "publish.renamed", "publish.renamed:3",
 )  # fmt: skip
 
 

@@ -203,7 +203,7 @@ def remove(path: Path) -> None:
             nameless = path.with_name(f".{path.name}{_MARK}{os.getpid()}")
             remove(nameless)
             os.rename(path, nameless)
-            _sync_folder(path.parent)
+            replacing.sync_folder(path.parent)
             path = nameless
         shutil.rmtree(path)
     else:
