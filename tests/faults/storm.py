@@ -49,15 +49,19 @@ class Storm:
         """Cycles as long as `another` says; each kills a daemon."""
         memory, descriptors = await self._baseline()
         clients = [self._client(number) for number in range(self.clients)]
-        began, cycle = time.monotonic(), 0
-        while another(cycle):
-            await self._cycle()
-            cycle += 1
-            if cycle % 50 == 0:
-                progress(f"{cycle} cycles, {time.monotonic() - began:.0f} s")
-        seconds = time.monotonic() - began
-        progress("the storm is over")
-        found = await self._settle(clients)
+        try:
+            began, cycle = time.monotonic(), 0
+            while another(cycle):
+                await self._cycle()
+                cycle += 1
+                if cycle % 50 == 0:
+                    progress(f"{cycle} cycles, {time.monotonic() - began:.0f} s")
+            seconds = time.monotonic() - began
+            progress("the storm is over")
+            found = await self._settle(clients)
+        finally:
+            for client in clients:
+                client.kill()
         status = self._process()
         grown = (status.memory_info().rss - memory, await _descriptors(status, descriptors))
         records = self._records()
