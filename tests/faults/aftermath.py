@@ -14,7 +14,6 @@ import toy_chain
 from daemon_process import DaemonProcess
 
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.api.view import JobView
 
 CLEAR_S = 5.0  # I7: how long anything of ours may outlive its owner
 
@@ -65,16 +64,16 @@ def at_rest(home: Home, records: Iterable[history.Record] = (), *, worked_once: 
     return found
 
 
-def wrong_result(daemon: DaemonProcess, view: JobView) -> list[str]:
-    """I4: every step of the finished job was done, once and in order."""
-    steps = int(dict(part.partition("=")[::2] for part in view.name.split()).get("steps", "5"))
-    path = daemon.home.job(view.id) / "artifacts" / "chain.json"
+def wrong_result(home: Home, job: int, name: str) -> list[str]:
+    """I4: every step of the finished job of that name was done, once and in order."""
+    steps = int(dict(part.partition("=")[::2] for part in name.split()).get("steps", "5"))
+    path = home.job(job) / "artifacts" / "chain.json"
     try:
         found = msgspec.json.decode(path.read_bytes(), type=toy_chain.State)
     except (OSError, msgspec.DecodeError) as error:
-        return [f"I4: the result of job {view.id} cannot be read: {error}"]
-    right = toy_chain.expected(view.name, steps)
-    return [] if found == right else [f"I4: job {view.id} came to {found}, and {right} is right"]
+        return [f"I4: the result of job {job} cannot be read: {error}"]
+    right = toy_chain.expected(name, steps)
+    return [] if found == right else [f"I4: job {job} came to {found}, and {right} is right"]
 
 
 def _free(lock: Path) -> bool:

@@ -48,7 +48,8 @@ async def test_a_worker_whose_disk_fails_once_leaves_nothing_partial_and_goes_on
         view = await daemon.until(job, "finished", "failed", "interrupted", seconds=60)
         failed += view.state != "finished"
         found += history.on_disk(daemon.home, history.jobs_of(daemon.home.database))
-        found += aftermath.wrong_result(daemon, await to_the_end(daemon, job))
+        view = await to_the_end(daemon, job)
+        found += aftermath.wrong_result(daemon.home, view.id, view.name)
     assert found + await aftermath.broken(daemon) == []
     assert failed > times(30) / 3, "most faults struck"
 
@@ -93,7 +94,7 @@ async def test_a_daemon_whose_disk_fails_once_loses_nothing_and_goes_on(tmp_path
             assert await up(daemon), fault
         first = await accepted(daemon, "once")
         view = await to_the_end(daemon, first.id)
-        found = aftermath.wrong_result(daemon, view)
+        found = aftermath.wrong_result(daemon.home, view.id, view.name)
         assert (await daemon.submit("steps=2 step=0", key="once")).id == first.id
         promised = [history.Acknowledged("once", first.id), history.Replied(view.id, view.last_event, view.state)]
         assert found + await aftermath.broken(daemon, promised) == [], fault

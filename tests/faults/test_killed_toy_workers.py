@@ -59,7 +59,8 @@ async def test_workers_killed_at_random_come_to_the_right_result(chained: Daemon
             elif view.state in ENDED and view.state != "finished":
                 found += history.on_disk(chained.home, history.jobs_of(chained.home.database))
                 await chained.client.resume(job)
-        found += aftermath.wrong_result(chained, await to_the_end(chained, job))
+        view = await to_the_end(chained, job)
+        found += aftermath.wrong_result(chained.home, view.id, view.name)
     assert found + await aftermath.broken(chained) == []
 
 
@@ -70,7 +71,7 @@ async def test_a_worker_killed_at_any_named_place_comes_to_the_right_result(chai
         job = (await chained.submit(f"{WORK} crash={point}")).id
         view = await to_the_end(chained, job)
         assert view.attempt > 1, f"{point} was not reached"
-        found += aftermath.wrong_result(chained, view)
+        found += aftermath.wrong_result(chained.home, view.id, view.name)
     assert found + await aftermath.broken(chained) == []
 
 
@@ -87,6 +88,6 @@ async def test_a_worker_killed_at_any_call_to_the_disk_comes_to_the_right_result
         job = (await daemon.submit(f"{WORK} fault=any,{number},{rolls.choice(('kill', 'tear'))}")).id
         view = await to_the_end(daemon, job)
         attempts += view.attempt
-        found += aftermath.wrong_result(daemon, view)
+        found += aftermath.wrong_result(daemon.home, view.id, view.name)
     assert found + await aftermath.broken(daemon) == []
     assert attempts > len(numbers) * 1.5, "most calls were reached"

@@ -15,7 +15,7 @@ async def test_memory_that_runs_out_once_is_told_and_tried_with_less(chained: Da
     view = await chained.until((await chained.submit(how)).id, "finished")
     assert view.attempt == 2 and view.shrunk is not None
     assert any("Memory ran out" in notice.text for notice in view.notices)
-    assert aftermath.wrong_result(chained, view) + await aftermath.broken(chained) == []
+    assert aftermath.wrong_result(chained.home, view.id, view.name) + await aftermath.broken(chained) == []
 
 
 @pytest.mark.parametrize("how", [HOST, "cuda=1 step=0", CUDA])
@@ -30,4 +30,4 @@ async def test_memory_that_runs_out_again_is_told_and_the_job_goes_on_when_asked
     assert await chained.client.healthy()
     await chained.client.resume(job)
     view = await chained.until(job, "finished")
-    assert aftermath.wrong_result(chained, view) + await aftermath.broken(chained) == []
+    assert aftermath.wrong_result(chained.home, view.id, view.name) + await aftermath.broken(chained) == []

@@ -76,4 +76,9 @@ async def cut(
         found = await aftermath.unattended(daemon)
         return found + await aftermath.broken(daemon, promises)
     jobs = history.jobs_of(daemon.home.database) if daemon.home.database.stat().st_size else []
-    return history.violations(promises, jobs) + history.on_disk(daemon.home, jobs)
+    found = history.violations(promises, jobs) + history.on_disk(daemon.home, jobs)
+    done = {record.job for record in promises if isinstance(record, history.Replied) and record.state == "finished"}
+    name_of = {job: f"{WORK} key={key}" for job, key in enumerate("abc", start=1)}
+    return found + [
+        text for job in done if job in name_of for text in aftermath.wrong_result(daemon.home, job, name_of[job])
+    ]

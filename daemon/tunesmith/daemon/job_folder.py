@@ -30,10 +30,14 @@ def make(home: Home, job_id: int, spec: JobSpec, said: Submitted) -> Path:
     """All that a job begins with, on the disk, under a name that nobody takes for a job's. Raises OSError."""
     folder = staged(home, job_id)
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt at this that failed
+    first = not folder.parent.exists()
     private_folder(folder)
     write_whole(folder / "spec.json", msgspec.json.format(msgspec.json.encode(spec)))
     write_whole(folder / "recipe.yaml", to_yaml(spec).encode())
     submitted.write(folder, said)
+    _sync(folder.parent)  # its files are safe by now, its name is only with this
+    if first:
+        _sync(home.root)
     return folder
 
 

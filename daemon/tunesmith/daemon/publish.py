@@ -74,7 +74,9 @@ class Fence(msgspec.Struct, frozen=True):
 @contextmanager
 def staging(final: Path) -> Iterator[Path]:
     """A free staged name beside `final`; what is still under it at the end (nothing, once published) is removed."""
-    final.parent.mkdir(parents=True, exist_ok=True)
+    if not final.parent.exists():
+        final.parent.mkdir(parents=True, exist_ok=True)
+        replacing.sync_folder(final.parent.parent)  # else a power cut takes the folder along
     # Keeps the suffix: writers such as the GGUF converter look at it.
     staged = final.with_name(f".{final.stem}{_MARK}{os.getpid()}{final.suffix}")
     remove(staged)
@@ -197,7 +199,7 @@ def verify_folder(final: Path) -> Published:
 
 
 def remove(path: Path) -> None:
-    """Remove the file or folder `path` if it is there. A folder loses its name first: no part of it is seen under it."""
+    """Remove the file or folder `path` if it is there. A folder loses its name first, so no part is seen."""
     if path.is_dir() and not path.is_symlink():
         if _MARK not in path.name:
             nameless = path.with_name(f".{path.name}{_MARK}{os.getpid()}")
