@@ -30,7 +30,52 @@ class Mutant(msgspec.Struct, frozen=True):
     row: str
 
 
-MUTANTS: tuple[Mutant, ...] = ()
+SAME = "    return bool(abs(process.create_time() - record.start_time) <= START_TIME_TOLERANCE_S)"
+STAGED = 'staged = path.with_name(f".{path.name}{_MARK}{os.getpid()}")\n'
+GUARD = "record.group <= 1 or record.group == os.getpgrp() or record.boot != boot()"
+MUTANTS = (
+    Mutant(
+        "fsync of the folder", f"{DAEMON}/replacing.py", "        os.fsync(descriptor)\n", "        pass\n",
+        "tests/faults/test_power_cut.py",
+    ),
+    Mutant(
+        "FULL to NORMAL", f"{DAEMON}/database.py", '"synchronous = FULL"', '"synchronous = NORMAL"',
+        "tests/faults/test_power_cut.py",
+    ),
+    Mutant(
+        "rename to direct write", f"{DAEMON}/publish.py",
+        STAGED, "staged = path\n",
+        "tests/faults/test_killed_toy_workers.py -k call",
+    ),
+    Mutant(
+        "peer check", f"{DAEMON}/server/acceptor.py", "if peer_uid(connection) != self._uid:", "if False:",
+        "tests/faults/test_other_users.py -k no_obstacle",
+    ),
+    Mutant(
+        "manifest check", f"{DAEMON}/publish.py", "    if found != recorded.sha256:", "    if False:",
+        "tests/faults/test_killed_toy_workers.py -k flipped",
+    ),
+    Mutant(
+        "epoch check", f"{DAEMON}/publish.py", "        if self.epoch < newest:", "        if False:",
+        "tests/faults/test_stopped_workers.py -k epoch",
+    ),
+    Mutant(
+        "group-kill guard", f"{DAEMON}/recovery.py", GUARD, "record.boot != boot()",
+        "tests/faults/test_signal_guards.py",
+    ),
+    Mutant(
+        "start time of a pid", f"{DAEMON}/recovery.py", SAME, "    return True", "tests/faults/test_signal_guards.py",
+    ),
+    Mutant(
+        "SHA-256 check", f"{DAEMON}/hubs/finishing.py",
+        "    return digest == (file.sha256 or file.git_sha1 or digest)", "    return True",
+        "tests/faults/test_hub_faults.py -k keep_coming",
+    ),
+    Mutant(
+        "Host check", f"{DAEMON}/server/guard.py", "    if hosts != [HOST.encode()]:", "    if False:",
+        "tests/faults/test_foreign_pages.py",
+    ),
+)  # fmt: skip
 
 
 def text_of(mutant: Mutant) -> str:

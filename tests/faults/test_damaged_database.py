@@ -139,8 +139,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fingerprint(home: Path) -> dict[str, str]:
-    """Of the database and its log; the log's index is made anew from them."""
-    files = [path for path in (home / "jobs.sqlite3", wal(home / "jobs.sqlite3")) if path.exists()]
+    """Of the database and its log. The log's index is made anew from them, and a log without a byte is none."""
+    both = (home / "jobs.sqlite3", wal(home / "jobs.sqlite3"))
+    files = [path for path in both if path.exists() and (path == both[0] or path.stat().st_size)]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

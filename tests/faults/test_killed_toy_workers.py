@@ -29,11 +29,11 @@ TOY_POINTS = (
 )  # fmt: skip
 
 
-async def to_the_end(daemon: DaemonProcess, job: int) -> JobView:
+async def to_the_end(daemon: DaemonProcess, job: int, damaged: bool = False) -> JobView:
     """Resumed by hand where the daemon does not do so by itself; whole on disk each time that it rests."""
     for _ in range(10):
         view = await daemon.until(job, *ENDED, seconds=60)
-        assert history.on_disk(daemon.home, history.jobs_of(daemon.home.database)) == []
+        assert damaged or history.on_disk(daemon.home, history.jobs_of(daemon.home.database)) == []
         if view.state == "finished":
             return view
         await daemon.client.resume(job)
@@ -72,6 +72,19 @@ async def test_a_worker_killed_at_any_named_place_comes_to_the_right_result(chai
         view = await to_the_end(chained, job)
         assert view.attempt > 1, f"{point} was not reached"
         found += aftermath.wrong_result(chained.home, view.id, view.name)
+    assert found + await aftermath.broken(chained) == []
+
+
+async def test_a_flipped_bit_in_a_checkpoint_is_found_and_the_one_before_is_used(chained: DaemonProcess) -> None:
+    await chained.start()
+    job = (await chained.submit(f"{WORK} crash=toy.artifact_written")).id
+    await chained.until(job, *ENDED)
+    newest = chained.home.job(job) / "checkpoints" / "step-6" / "state.json"
+    state = newest.read_bytes()
+    newest.write_bytes(state[:-3] + bytes([state[-3] ^ 1]) + state[-2:])  # in the chain's value: still a state
+    view = await to_the_end(chained, job, damaged=True)
+    assert view.resumed is not None and view.resumed.step == 4
+    found = aftermath.wrong_result(chained.home, view.id, view.name)
     assert found + await aftermath.broken(chained) == []
 
 
