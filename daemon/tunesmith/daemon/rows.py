@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tunesmith.daemon import database
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import JobView, fold
@@ -33,17 +34,22 @@ def highest(connection: sqlite3.Connection) -> int:
 
 
 def view(connection: sqlite3.Connection, home: Home, job_id: int) -> JobView:
-    """The kept one of a job that rests, else the fold over all its events."""
+    """The kept one of a job that rests, else the fold over all its events. Raises DaemonError for a damaged event."""
     name, kept = connection.execute("SELECT name, view FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if kept is not None:
         try:
             return msgspec.json.decode(kept, type=JobView)
-        except msgspec.ValidationError:
-            log.info("job %d: its kept view is of another version; folding its events again", job_id)
+        except msgspec.DecodeError:
+            log.info("job %d: its kept view is of another version or damaged; folding its events again", job_id)
     found = JobView(job_id, name, folder=str(home.job(job_id)))
     query = "SELECT number, body FROM events WHERE job = ? ORDER BY number"
     for number, body in connection.execute(query, (job_id,)):
-        found = fold(found, e.Numbered(number, e.decode(body)))
+        try:
+            event = e.decode(body)
+        except msgspec.DecodeError as error:
+            what = f"event {number} of job {job_id} cannot be read: {error}"
+            raise database.damaged(home.database, what) from error
+        found = fold(found, e.Numbered(number, event))
     return found
 
 

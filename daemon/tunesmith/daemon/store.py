@@ -54,7 +54,11 @@ class Store:
     async def open(cls, home: Home) -> Store:
         """With `findings` of what a daemon before left half done. Raises DaemonError, MachineError."""
         store = cls(home)
-        await store._run(store._open)
+        try:
+            await store._run(store._open)
+        except sqlite3.Error as error:  # a table that is missing, for one
+            found = database.typed(error, home.database)
+            raise (database.damaged(home.database, str(error)) if found is error else found) from error
         return store
 
     async def close(self) -> None:
