@@ -148,11 +148,15 @@ def publish_folder(
 def write_whole(path: Path, data: bytes) -> None:
     """A small file: either its old content or the new is there, after a power cut too. Raises OSError."""
     staged = path.with_name(f".{path.name}{_MARK}{os.getpid()}")
-    with staged.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(staged, path)
+    try:
+        with staged.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(staged, path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
     replacing.sync_folder(path.parent)
 
 
