@@ -49,6 +49,7 @@ POINTS: dict[str, tuple[str, ...] | str] = {
     "checkpoint.published": "tests/fakes/killed_training.py",
     "checkpoint.pruned": "tests/fakes/killed_training.py",
     "checkpoint.file_written": "tests/fakes/killed_training.py",
+    "pull.before_install": "",
     "piece.written": "tests/faults/test_hub_faults.py",
     "piece.journalled": "tests/faults/test_hub_faults.py",
     "download.verified": "tests/faults/test_hub_faults.py",
