@@ -71,3 +71,24 @@ async def test_a_reader_that_fell_behind_is_told_what_it_missed_and_can_have_it(
     again = [numbered.number async for numbered in daemon.client.events(1, after=first - 1)]
     assert again == list(range(first, view.last_event + 1)) and last in again
     await daemon.tidy()
+
+
+async def test_with_few_descriptors_more_clients_than_fit_neither_harm_nor_fill_the_log(tmp_path: Path) -> None:
+    daemon = DaemonProcess(tmp_path / "home")
+    daemon.command = ["/bin/sh", "-c", 'ulimit -n 256; exec "$@"', "sh", *daemon.command]
+    await daemon.start()
+    held = []
+    for _ in range(400):
+        _, writer = await asyncio.open_unix_connection(daemon.home.socket)
+        held.append(writer)
+    assert len(daemon.home.log.read_text()) < 20_000
+    for writer in held[:200]:
+        writer.close()
+    await asyncio.sleep(0.5)
+    assert await daemon.client.healthy()
+    await daemon.submit("steps=3")  # there are descriptors left for a worker while clients hold theirs
+    await daemon.until(1, "finished")
+    for writer in held[200:]:
+        writer.close()
+    assert "Traceback" not in daemon.home.log.read_text()
+    await daemon.tidy()

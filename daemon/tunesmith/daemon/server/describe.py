@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tunesmith.daemon.api.requests import API_VERSION, HOST, VERSION_HEADER
-from tunesmith.daemon.server import guard, openapi
+from tunesmith.daemon.server import acceptor, broadcast, chat, connection, guard, openapi
 from tunesmith.daemon.server.endpoint import Endpoint, Refusal
 
 CURL = "curl --unix-socket ~/.local/share/tunesmith/run/daemon.sock"
@@ -71,6 +71,14 @@ def markdown(endpoints: Sequence[Endpoint]) -> str:
 
 def _bounds() -> Iterator[tuple[str, str]]:
     yield "a request's body", f"{guard.BODY_LIMIT_BYTES:,} bytes, {guard.DEPTH_LIMIT} levels of JSON"
+    yield "a request's head", f"{connection.HEAD_LIMIT_BYTES:,} bytes"
+    yield "time for a request to arrive", f"{connection.REQUEST_WITHIN_S} s"
+    yield "time for a reply to be read", f"{connection.READ_WITHIN_S} s without progress"
+    yield "connections", f"{acceptor.CONNECTIONS}, fewer where the system gives fewer descriptors"
+    yield "event streams", f"{broadcast.STREAMS}, or five sixths of the connections"
+    yield "what a live reader may be behind", f"{broadcast.WINDOW_BYTES:,} bytes of events, then a `gap`"
+    yield "questions that wait for an answer", f"{chat.WAITING}"
+    yield "jobs that wait", "200"
 
 
 def _route(endpoint: Endpoint, document: Mapping[str, Any]) -> Iterator[str]:

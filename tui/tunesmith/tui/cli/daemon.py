@@ -190,6 +190,7 @@ def show(status: DaemonStatus, as_json: bool) -> None:
     jobs = ", ".join(f"{count} {state}" for state, count in status.jobs.items() if count) or "none"
     print(f"running    pid {status.pid}, version {status.version}, up {duration_text(status.uptime_s)}")
     print(f"runs       {jobs}")
+    print(f"clients    {status.connections} connected, {status.streams} following runs")
     print(f"socket     {status.socket}")
     print(f"home       {status.home}")
     print(f"service    {service_text(home)}")
