@@ -14,6 +14,14 @@ def interrupts_are_heard() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def templates_may_run_here() -> None:
+    """Tests call what the product calls in children; those that are about these children start them."""
+    from tunesmith.recipes.data import limited
+
+    limited.stay()
+
+
 @pytest.fixture(scope="session")
 def starter_tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The starter's real tokenizer and chat template in a folder, as a model has them."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.recipes import yaml_text
 from tunesmith.recipes.errors import RecipeError, nearest
 
 FORMAT_VERSION = 1
@@ -134,10 +135,7 @@ def parse(text: str, folder: Path) -> JobSpec:
 
     Raises RecipeError naming the key, with the nearest known one.
     """
-    try:
-        raw = msgspec.yaml.decode(text)
-    except msgspec.DecodeError as error:
-        raise RecipeError(f"The recipe is not valid YAML: {error}", "Check the indentation at that line.") from error
+    raw = yaml_text.decoded(text)
     if not isinstance(raw, dict):
         raise RecipeError("The recipe is empty or not a mapping", "Begin with `model:` and `data:`; see the README.")
     if raw.get("version", FORMAT_VERSION) != FORMAT_VERSION:
@@ -154,11 +152,16 @@ def parse(text: str, folder: Path) -> JobSpec:
 
 def load(path: Path) -> JobSpec:
     """Raises RecipeError when the file cannot be read or is wrong."""
+    return parse(text_of(path), path.resolve().parent)
+
+
+def text_of(path: Path) -> str:
+    """A recipe file's text, at most a little more than one may have. Raises RecipeError."""
     try:
-        text = path.read_text("utf-8")
+        with path.open(encoding="utf-8") as file:
+            return file.read(yaml_text.MOST_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"Cannot read the recipe {path}: {error}", "Give the path of a YAML recipe file.") from error
-    return parse(text, path.resolve().parent)
 
 
 def with_tuner_defaults(raw: dict[str, Any]) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def _own_folder(typed: str, home: Home) -> Path:
 
 async def follow(question: Asked) -> AsyncIterator[Found]:
     """Growing reports, the last one finished. Raises TunesmithError; leaving the loop early ends the check."""
+    from tunesmith.recipes.data import limited
+
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[Found | None] = asyncio.Queue()
     stop = threading.Event()
@@ -120,12 +122,12 @@ async def follow(question: Asked) -> AsyncIterator[Found]:
         await work
     finally:
         stop.set()
+        limited.interrupt()
         work.cancel()
 
 
 def run(question: Asked, give: Callable[[Found], None], stop: threading.Event) -> None:
     """Check until the end or until `stop`, in this thread, with processes below it for large files."""
-    from tunesmith.recipes.data import examine
     from tunesmith.recipes.data.checking import check
 
     with contextlib.ExitStack() as stack:
@@ -135,7 +137,6 @@ def run(question: Asked, give: Callable[[Found], None], stop: threading.Event) -
         files = question.files
         if question.persona is not None:
             files = (starter_file(question.persona, stack),)
-        tokenizer = None if question.model is None else examine.loaded(question.model)
         options = check.Options(
             files=files,
             model=question.model,
@@ -152,10 +153,8 @@ def run(question: Asked, give: Callable[[Found], None], stop: threading.Event) -
         for report in reports:
             if stop.is_set():
                 return
-            preview += [
-                shown(sample, tokenizer, question.trained, question.max_length)
-                for sample in report.samples[len(preview) :]
-            ]
+            if fresh := report.samples[len(preview) :]:
+                preview += shown(fresh, question.model, question.trained, question.max_length)
             give(Found(report, tuple(preview)))
 
 

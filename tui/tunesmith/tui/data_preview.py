@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,7 @@ from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.tui.texts import t
 
 if TYPE_CHECKING:
-    from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
+    from tunesmith.recipes.data.checking.preview import PartView
     from tunesmith.recipes.data.rows import Part, Sample
 
 TRAINED, PLAIN, NAME = "trained", "plain", "name"
@@ -42,27 +43,29 @@ class ShownRow(msgspec.Struct, frozen=True):
     label: str = ""
 
 
-def shown(sample: Sample, tokenizer: Tokenizer | None, trained: str, limit: int | None = None) -> ShownRow:
-    """All parts of a row, whole even where training cuts them to `limit` tokens, which is said.
+def shown(samples: Sequence[Sample], model: str | None, trained: str, limit: int | None = None) -> list[ShownRow]:
+    """All parts of each row, whole even where training cuts them to `limit` tokens, which is said.
 
-    Without a tokenizer its messages, the trained ones told by their role.
+    Without a model's folder their messages, the trained ones told by their role. Raises ModelError.
     """
-    label = "" if sample.label is None else str(sample.label)
-    parts = [
-        spoken(part, trained) if tokenizer is None else tokenized(part, sample, tokenizer, trained, limit)
-        for part in sample.parts
-    ]
-    return ShownRow(sample.where, tuple(parts), label)
-
-
-def tokenized(part: Part, sample: Sample, tokenizer: Tokenizer, trained: str, limit: int | None) -> ShownPart:
-    """The part as the trainer sees it."""
+    if model is None:
+        return [row(sample, [spoken(part, trained) for part in sample.parts]) for sample in samples]
     from tunesmith.recipes.data.checking import preview
 
-    try:
-        view = preview.view(part, sample, tokenizer, trained)
-    except BadRow as error:
-        return ShownPart(part.name, spoken(part, trained).pieces, trouble=t(f"data.{error.code}", **error.values))
+    return [
+        row(sample, [tokenized(*both, trained, limit) for both in zip(sample.parts, parts, strict=True)])
+        for sample, parts in zip(samples, preview.views(samples, model, trained), strict=True)
+    ]
+
+
+def row(sample: Sample, parts: Sequence[ShownPart]) -> ShownRow:
+    return ShownRow(sample.where, tuple(parts), "" if sample.label is None else str(sample.label))
+
+
+def tokenized(part: Part, view: PartView | BadRow, trained: str, limit: int | None) -> ShownPart:
+    """The part as the trainer sees it, or why it cannot."""
+    if isinstance(view, BadRow):
+        return ShownPart(part.name, spoken(part, trained).pieces, trouble=t(f"data.{view.code}", **view.values))
     pieces = [Piece(run.text, TRAINED if run.trained else PLAIN) for run in view.runs]
     tokens = len(view.ids)
     trouble = t("data.over_long", limit=limit, tokens=tokens) if limit is not None and tokens > limit else ""

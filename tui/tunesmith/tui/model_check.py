@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,8 @@ import msgspec
 from textual.content import Content
 
 from tunesmith.recipes.errors import ModelError
-from tunesmith.recipes.models import source
+from tunesmith.recipes.models import json_file, safetensors, source
+from tunesmith.recipes.models.safetensors import Tensor
 from tunesmith.recipes.models.source import GgufFile, Named, Repository
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.texts import t
@@ -20,7 +19,6 @@ from tunesmith.tui.texts import t
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
 
-HEADER_LIMIT = 100_000_000  # bytes; the format's own limit, so a damaged file cannot ask for all memory
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
@@ -78,13 +76,13 @@ def check(text: str) -> ModelFacts:
         raise ModelError(t("model.no_weights", path=folder), hint)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ModelError(t("model.no_tokenizer", path=folder), t("model.no_tokenizer_hint"))
-    shapes = [tensor for path in weights for tensor in _header(path).items() if tensor[0] != "__metadata__"]
-    kinds = {str(tensor["dtype"]) for _, tensor in shapes}
+    tensors = [tensor for path in weights for tensor in _header(path)]
+    kinds = {tensor.dtype for tensor in tensors}
     text_config = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     return ModelFacts(
         folder=folder.resolve(),
         architecture=str((config.get("architectures") or [config.get("model_type", "?")])[0]),
-        parameters=sum(math.prod(tensor["shape"]) for _, tensor in shapes),
+        parameters=sum(tensor.numbers for tensor in tensors),
         bytes=sum(path.stat().st_size for path in weights),
         dtype=", ".join(sorted(kinds)),
         context=_whole(text_config, "max_position_embeddings"),
@@ -94,29 +92,18 @@ def check(text: str) -> ModelFacts:
 
 
 def _config(folder: Path) -> dict[str, Any]:
+    if not (folder / "config.json").exists():
+        raise ModelError(t("model.no_config", path=folder), t("model.no_config_hint"))
     try:
-        config = msgspec.json.decode((folder / "config.json").read_bytes())
-    except FileNotFoundError as error:
-        raise ModelError(t("model.no_config", path=folder), t("model.no_config_hint")) from error
-    except (OSError, msgspec.DecodeError) as error:
+        return json_file.read(folder / "config.json")
+    except ModelError as error:
         raise ModelError(t("model.bad_config", path=folder, error=error), t("model.copy_again")) from error
-    if not isinstance(config, dict):
-        raise ModelError(t("model.bad_config", path=folder, error="{}"), t("model.copy_again"))
-    return config
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """The tensor table of a safetensors file: 8 bytes of length, then JSON."""
+def _header(path: Path) -> tuple[Tensor, ...]:
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > HEADER_LIMIT:
-                raise ValueError(length)
-            header = msgspec.json.decode(file.read(length))
-            if not isinstance(header, dict):
-                raise ValueError(header)
-            return header
-    except (OSError, struct.error, ValueError, msgspec.DecodeError) as error:
+        return safetensors.read(path)
+    except (OSError, ModelError) as error:
         raise ModelError(t("model.bad_weights", path=path), t("model.copy_again")) from error
 
 

@@ -20,6 +20,7 @@ from tunesmith.daemon.api import offline
 from tunesmith.daemon.worker import hub_model, load, processor
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.stages import run_all
+from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
 from tunesmith.recipes.machine import detect
 
@@ -53,6 +54,7 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     ending: e.Event
     try:
+        bounds.confine()
         load.leave_out_unused(context.spec)
         context.listen()
         run_all(context)

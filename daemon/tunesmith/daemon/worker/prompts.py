@@ -9,11 +9,17 @@ from tunesmith.recipes.errors import DataError
 
 
 def text_of(messages: list[Message], tokenizer: Any, prompt: bool = False) -> str:
-    """The rendered conversation; with `prompt` up to where the assistant begins to write. Raises DataError."""
+    """The rendered conversation; with `prompt` up to where the assistant begins to write.
+
+    Raises DataError where the template refuses it, ModelError where it takes too much.
+    """
     from jinja2 import TemplateError
+
+    from tunesmith.recipes.data.rendering import bounds
 
     plain = [{key: value for key, value in message.items() if key != "loss"} for message in messages]
     try:
-        return str(tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=prompt))
+        with bounds.loading("The chat template of the model"):
+            return str(tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=prompt))
     except TemplateError as error:
         raise DataError(f"The chat template refuses this: {error}", "Check the order of its roles.") from error

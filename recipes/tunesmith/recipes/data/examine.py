@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tunesmith.recipes.data import pool
+from tunesmith.recipes.data import limited, pool
 from tunesmith.recipes.data.checking.findings import findings_of
 from tunesmith.recipes.data.duplicates import content_hash, question_hash
 from tunesmith.recipes.data.files import reading
@@ -82,8 +82,13 @@ class Examined(msgspec.Struct):
 
 
 def stream(files: Sequence[SourceFile], settings: Settings, processes: int | None = None) -> Iterator[Examined]:
-    """Every chunk of `files` examined, in order, in parallel. Raises ModelError without a tokenizer, MachineError."""
-    return pool.ordered(partial(examine, settings), reading.chunks(files), processes)
+    """Every chunk of `files` examined, in order, in parallel. Raises ModelError without a tokenizer, MachineError.
+
+    With a model, whose chat template may do anything, that is never in this process.
+    """
+    work = partial(examine, settings)
+    alone = work if settings.model is None else partial(limited.call, work)
+    return pool.ordered(work, reading.chunks(files), processes, alone)
 
 
 def examine(settings: Settings, chunk: reading.Chunk) -> Examined:

@@ -64,6 +64,7 @@ REASONS = {
     "media_too_large": "{source} is larger than {limit}",
     # rendering
     "template_refuses": "the chat template refuses this: {error}",
+    "template_limits": "the chat template takes more than {seconds} s of processor time or {memory} of memory for it",
     "rewritten_turns": "the chat template rewrites message {place} or what precedes it later on; train the last turn",
     "drops_reasoning": "the chat template leaves out the reasoning of message {place} (many keep only the last)",
     "drops_calls": "the chat template leaves out the tool calls of message {place}",
@@ -81,8 +82,15 @@ class BadRow(ValueError):
         self.code = code
         self.values = {key: value if isinstance(value, int) else str(value) for key, value in values.items()}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.code, self.values)  # what Exception does loses the values
+
     def at(self, file: str, line: int, text: str = "") -> RejectedRow:
         return RejectedRow(file, line, str(self), self.code, dict[str, Any](self.values), text)
+
+
+def _again(code: str, values: dict[str, Any]) -> BadRow:
+    return BadRow(code, **values)
 
 
 def short(value: object, limit: int = 24) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -68,10 +66,6 @@ def folder_bytes(folder: Path) -> int:
 
 def weight_counts(folder: Path) -> int:
     """How many weights the safetensors of `folder` hold, read from their headers alone."""
-    count = 0
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            # The format: the header's length in 8 bytes, little-endian, then the header as JSON.
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        count += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    return count
+    from tunesmith.recipes.models import safetensors
+
+    return sum(tensor.numbers for path in folder.glob("*.safetensors") for tensor in safetensors.read(path))

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tunesmith.recipes.errors import ModelError
-from tunesmith.recipes.models import gguf_header, safetensors
+from tunesmith.recipes.models import gguf_header, json_file, safetensors
 from tunesmith.recipes.models.facts import ModelFacts, Stored
 from tunesmith.recipes.models.reading import from_config
 from tunesmith.recipes.models.safetensors import Tensor
@@ -91,7 +91,7 @@ def is_of_the_model(path: str) -> bool:
 
 def shards(folder: Path) -> Sequence[Path]:
     """The files that the index names."""
-    index = decoded(folder / INDEX).get("weight_map")
+    index = json_file.read(folder / INDEX).get("weight_map")
     if not isinstance(index, Mapping) or not index:
         raise ModelError(f"{folder / INDEX} has no 'weight_map'", "Fetch the model again.", "model_files")
     names = sorted({str(name) for name in index.values()})
@@ -109,14 +109,4 @@ def shards(folder: Path) -> Sequence[Path]:
 def config_of(folder: Path) -> Mapping[str, Any]:
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} has no config.json", "Give the folder of a model.", "model_files")
-    return decoded(folder / "config.json")
-
-
-def decoded(path: Path) -> Mapping[str, Any]:
-    try:
-        contents = msgspec.json.decode(path.read_bytes())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not JSON: {error}", "Fetch the model again.", "model_files") from error
-    if not isinstance(contents, dict):
-        raise ModelError(f"{path} is not a table", "Fetch the model again.", "model_files")
-    return contents
+    return json_file.read(folder / "config.json")

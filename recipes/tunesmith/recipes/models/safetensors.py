@@ -13,6 +13,7 @@ import msgspec
 from tunesmith.recipes.errors import ModelError
 
 LENGTH_BYTES = 8
+MOST_DIMENSIONS = 16  # weights have one or two; a product of many numbers of a header could take for ever
 LONGEST_HEADER = 100_000_000  # the format's own limit, safetensors/src/tensor.rs: MAX_HEADER_SIZE
 
 # Bits a number, safetensors/src/tensor.rs: Dtype.
@@ -49,7 +50,7 @@ def parse(header: bytes, name: str, data_bytes: int | None = None) -> tuple[Tens
     """
     try:
         entries = msgspec.json.decode(header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise broken(name, f"its header is not JSON: {error}") from error
     if not isinstance(entries, dict):
         raise broken(name, "its header is not a table")
@@ -73,7 +74,8 @@ def parsed(key: str, entry: Any, name: str) -> tuple[Tensor, int]:
     """A tensor and where its bytes begin."""
     match entry:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)]} if dtype in BITS:
-            if all(type(length) is int and length >= 0 for length in shape) and 0 <= begin <= end:
+            sizes = len(shape) <= MOST_DIMENSIONS and all(type(length) is int and length >= 0 for length in shape)
+            if sizes and 0 <= begin <= end:
                 numbers = prod(shape)
                 if numbers * BITS[dtype] == (end - begin) * 8:
                     return Tensor(key, dtype, numbers, end - begin), begin

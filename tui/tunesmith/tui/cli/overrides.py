@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tunesmith.recipes import presets
+from tunesmith.recipes import presets, yaml_text
 from tunesmith.recipes import spec as recipe
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.models import source
@@ -22,11 +22,7 @@ def read(path: Path, settings: list[str]) -> recipe.JobSpec:
         path = presets.path(str(path))
     if not settings:
         return recipe.load(path)
-    try:
-        text = path.read_text("utf-8")
-        raw = msgspec.yaml.decode(text)
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
-        return recipe.load(path)  # it says what is wrong
+    raw = yaml_text.decoded(recipe.text_of(path))
     if not isinstance(raw, dict):
         return recipe.load(path)
     for setting in settings:
@@ -41,8 +37,8 @@ def put(raw: dict[str, Any], setting: str) -> None:
         raise RecipeError(f"--set {setting!r} is not KEY=VALUE", "For example --set training.epochs=2.")
     key = full_key(key.strip())
     try:
-        value: Any = msgspec.yaml.decode(text) if text else ""
-    except msgspec.DecodeError as error:
+        value: Any = yaml_text.decoded(text, f"--set {key}") if text else ""
+    except RecipeError as error:
         raise RecipeError(f"--set {key}: {text!r} is not a YAML value", "Put text into quotes.") from error
     if key in PATHS and isinstance(value, str) and value != recipe.STARTER:
         model = key == "model.source"

@@ -19,10 +19,12 @@ from tunesmith.daemon.worker.data.feed import WINDOW, Feed, Stream
 from tunesmith.daemon.worker.data.source import ALL, Source
 from tunesmith.daemon.worker.data.store import Array
 from tunesmith.recipes import starter
+from tunesmith.recipes.data import limited
 from tunesmith.recipes.data.examine import loaded
 from tunesmith.recipes.data.held_out import HeldOutRow, drawn, share_of_draws
+from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rows import Rendered, Sample
-from tunesmith.recipes.errors import DataError
+from tunesmith.recipes.errors import DataError, ModelError
 from tunesmith.recipes.machine.cpu import granted_cores
 from tunesmith.recipes.spec import STARTER, SourceSpec
 
@@ -56,9 +58,10 @@ class Prepared:
     def begin(self) -> None:
         """Return once training can begin. Raises DataError when there is nothing to train on, ModelError."""
         context = self.context
-        # Reading the tokenizer beside the engine's import; what is wrong with it is told when it is asked for again.
-        ThreadPoolExecutor(1).submit(loaded, str(context.base))
+        # Beside the engine's import, which takes longer.
+        ready = ThreadPoolExecutor(1).submit(load_tried, str(context.base))
         context.tokenizer = load.tokenizer(context.base)
+        ready.result()
         self.model = tokens.folder(context)
         if not self.splits:
             self.read_held_out()
@@ -126,6 +129,7 @@ class Prepared:
         if not self.splits:
             held_out.warn_of_overlap(self.context, self.questions, [source.store for source in self.sources])
         loaded.cache_clear()  # 50 MB that training does not need
+        limited.end()
         if not any(source.store.available for source in self.sources):
             self.refuse()
 
@@ -157,6 +161,23 @@ class Prepared:
             f"{', '.join(source.name for source in self.sources)} has no usable row",
             first_reasons(self.sources) or "Give one JSON object with `messages` a line.",
         )
+
+
+def load_tried(model: str) -> None:
+    """Read the tokenizer, in a child first: its chat template may be made to take all memory.
+
+    Raises ModelError for that alone; what else is wrong is told when the tokenizer is asked for.
+    """
+    try:
+        limited.call(tried, model)
+        loaded(model)
+    except ModelError as error:
+        if error.code == bounds.CODE:
+            raise
+
+
+def tried(model: str) -> None:
+    loaded(model)
 
 
 def run(context: Context) -> None:

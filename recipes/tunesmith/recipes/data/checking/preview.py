@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunesmith.recipes.data import limited
 from tunesmith.recipes.data.checking.check import recognised
+from tunesmith.recipes.data.examine import loaded
 from tunesmith.recipes.data.files import reading, sources
 from tunesmith.recipes.data.parsing import media
 from tunesmith.recipes.data.parsing.recognition import sample
@@ -57,11 +59,14 @@ def preview(
 
     Raises DataError when there is none or it cannot be used, saying why; ModelError without a tokenizer.
     """
-    from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
+    return limited.call(_preview, path, model, row, shape, mapping or {}, trained)
 
-    mapping = mapping or {}
+
+def _preview(
+    path: str, model: str, row: int | None, shape: str | None, mapping: dict[str, str], trained: str
+) -> Preview:
     files = sources.find([path])
-    tokenizer = Tokenizer.load(Path(model))
+    tokenizer = loaded(model)
     known = recognised(files, shape, mapping)
     if known.problem is not None:
         raise known.problem
@@ -92,6 +97,25 @@ def preview(
     if row is not None and last:
         raise DataError(f"There is no row {row} in {path}", f"The last one is {last}.")
     raise DataError(f"There are no rows in {path}", "Look whether this is the file you mean.")
+
+
+def views(samples: Sequence[Sample], model: str, trained: str) -> list[list[PartView | BadRow]]:
+    """Every part of `samples` as `model` sees it, or why it does not. Raises ModelError without a tokenizer."""
+    return limited.call(_views, samples, model, trained)
+
+
+def _views(samples: Sequence[Sample], model: str, trained: str) -> list[list[PartView | BadRow]]:
+    tokenizer = loaded(model)
+    found: list[list[PartView | BadRow]] = []
+    for one in samples:
+        parts: list[PartView | BadRow] = []
+        for part in one.parts:
+            try:
+                parts.append(view(part, one, tokenizer, trained))
+            except BadRow as error:
+                parts.append(error)
+        found.append(parts)
+    return found
 
 
 def view(part: Part, whole: Sample, tokenizer: Tokenizer, trained: str) -> PartView:

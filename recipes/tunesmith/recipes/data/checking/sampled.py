@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.recipes.data import limited
 from tunesmith.recipes.data.checking.check import recognised
 from tunesmith.recipes.data.checking.statistics import Lengths, Tokens
 from tunesmith.recipes.data.examine import Settings, examine
@@ -53,7 +54,7 @@ def lengths(paths: Sequence[str], model: str | None, trained: str = "assistant",
     found, looked_at, read, bytes_read = Lengths(), 0, 0, 0
     whole = sum(Path(file.path).stat().st_size for file in files) <= WHOLE_BYTES
     for chunk in reading.chunks(files) if whole else pieces(files):
-        examined = examine(settings, chunk)
+        examined = examine(settings, chunk) if model is None else limited.call(examine, settings, chunk)
         looked_at += examined.rows_kept
         read += examined.rows_read
         bytes_read += chunk.end - chunk.start

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from tunesmith.recipes.data.reasons import BadRow
+from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rendering.skeletons import Skeletons, only_copies
 from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import ModelError
@@ -20,6 +21,7 @@ Span = tuple[int, int]
 # What the tags around a generated block become while spans are looked for; drawn per process, so no row contains them.
 _OPEN, _CLOSE = (f"\ue000{secrets.token_hex(12)}{side}" for side in "<>")
 LOOP_NAMES = frozenset({"first", "last", "index", "index0", "length", "previtem", "nextitem"})
+LARGEST_RESULT = 50_000_000  # characters of a text times a number, bits of a number
 _REASONING = ("reasoning_content", "thinking", "reasoning")
 _EXTRAS = frozenset({"loss", "tool_calls", *_REASONING})
 
@@ -36,6 +38,8 @@ PROBE_TOOL = {"type": "function", "function": {"name": "qjxcall", "description":
 class ChatTemplate:
     """`source` compiled; `tokens` are the names it may use (bos_token, eos_token, ...). Raises ModelError.
 
+    Making and using one is done within `bounds.section`.
+
     Dates in it are those of `now`, one moment for all rows, so that a run over midnight renders every row alike.
     """
 
@@ -50,8 +54,10 @@ class ChatTemplate:
             syntax = plain.parse(source)
             self._plain = plain.from_string(source, {"strftime_now": self.now.strftime})
             self._marking = marking.from_string(source, {"strftime_now": self.now.strftime})
-        except TemplateError as error:
+        except (TemplateError, SyntaxError, RecursionError, ValueError, OverflowError) as error:
+            # Beside jinja's own: what Python says of the code that jinja makes of it.
             raise ModelError(f"The chat template cannot be read: {error}", "Download the model again.") from error
+        self.taken_too_much = 0  # conversations that it was stopped over
         self._names = {**self._plain.globals, **self.tokens}
         self.reads = frozenset(meta.find_undeclared_variables(syntax))
         self.has_markers = "endgeneration" in source and marked_blocks(syntax) > 0
@@ -139,6 +145,17 @@ class ChatTemplate:
         return False, False
 
 
+def result_size(operator: str, left: Any, right: Any) -> float:
+    """About how many characters, items or bits the result has."""
+    if isinstance(left, int) and isinstance(right, int):
+        bits = left.bit_length()
+        return bits * max(right, 0) if operator == "**" else bits + right.bit_length()
+    for several, times in ((left, right), (right, left)):
+        if isinstance(several, str | list | tuple) and isinstance(times, int):
+            return len(several) * max(times, 0)
+    return 0
+
+
 def marked_blocks(syntax: Any) -> int:
     """How many generated blocks the template has."""
     from jinja2 import nodes
@@ -209,7 +226,17 @@ def environment(marking: bool) -> Any:
         raise TemplateError(message)
 
     class Sandbox(ImmutableSandboxedEnvironment):
-        """The same rules, found out faster for the two things that templates ask of every message."""
+        """The same rules, found out faster for the two things that templates ask of every message.
+
+        A product or power that no template needs is refused before it is worked out, also where memory has no limit.
+        """
+
+        intercepted_binops = frozenset(("*", "**"))
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if result_size(operator, left, right) > LARGEST_RESULT:
+                raise SecurityError(f"a template may not make something so large with {operator}")
+            return super().call_binop(context, operator, left, right)
 
         def getattr(self, obj: Any, attribute: str) -> Any:
             if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):

@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rendering.byte_tokens import ByteTokens
 from tunesmith.recipes.data.rendering.chat_template import ChatTemplate
 from tunesmith.recipes.data.rendering.endings import Endings, probed
 from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.models import json_file
 
 RENDERING = 1  # raised whenever the same row may come out as other tokens than before
 
@@ -65,7 +67,8 @@ class Tokenizer:
         self.endings: Endings | None = None
         if template is not None:
             marks = self.special_texts | {text for text in (self.eos_token,) if text}
-            self.endings = probed(template, marks, self.added_texts)
+            with bounds.loading("The chat template of the model"):
+                self.endings = probed(template, marks, self.added_texts)
         self.fingerprint = self._fingerprint(definition)
 
     @classmethod
@@ -83,7 +86,8 @@ class Tokenizer:
         settings = {**_object(folder / "special_tokens_map.json"), **_object(folder / "tokenizer_config.json")}
         special = {key: text for key, value in settings.items() if key.endswith("_token") and (text := _token(value))}
         source = _template(folder, settings)
-        template = None if source is None else ChatTemplate(source, special)
+        with bounds.loading(f"The chat template of {folder}"):
+            template = None if source is None else ChatTemplate(source, special)
         return cls((folder / "tokenizer.json").read_bytes(), special, template, fast)
 
     def encode(self, text: str) -> Encoded:
@@ -139,13 +143,7 @@ class Tokenizer:
 
 
 def _object(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{file} cannot be read: {error}", "Download the model again.") from error
-    return value if isinstance(value, dict) else {}
+    return json_file.read(file) if file.exists() else {}
 
 
 def _token(value: Any) -> str | None:
