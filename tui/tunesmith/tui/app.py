@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rich.text import Text
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.tui import texts
+from tunesmith.tui import fault_log, texts
 from tunesmith.tui.draft import Draft
+from tunesmith.tui.harmless_lines import HarmlessLines
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun, StartRun
+from tunesmith.tui.plain import plain
 from tunesmith.tui.planning import Planning
 from tunesmith.tui.screens.wizard import WizardScreen
 from tunesmith.tui.texts import t
@@ -66,6 +70,24 @@ class TunesmithApp(App[None]):
         self.job_id = job_id
         self.job_runs = False
         self._connecting = asyncio.Lock()
+        self._harmless = HarmlessLines()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self._harmless]
+
+    def _fatal_error(self) -> None:
+        """Textual would show a traceback with every variable; a person gets a sentence, and the log the traceback."""
+        error = self._exception
+        self.bell()
+        if error is None or self._exit_renderables:  # only the first is told: the others follow from it
+            self._close_messages_no_wait()
+            return
+        try:
+            hint = t("app.fault_hint", log=fault_log.keep(error, "wizard.log", self.home))
+        except OSError as unwritable:
+            hint = t("app.fault_unlogged", error=unwritable)
+        what = plain(f"{type(error).__name__}: {error}")
+        self.panic(Text.assemble((t("app.fault"), "bold red"), f" {what}\n", plain(hint)))
 
     @property
     def first_step(self) -> str:
@@ -229,7 +251,9 @@ class TunesmithApp(App[None]):
         yield SystemCommand(t("keys.quit"), t("palette.quit_help"), self.action_leave)
 
 
-def run(home: Home | None = None, draft: Draft | None = None) -> None:
-    """Open the wizard in this terminal."""
+def run(home: Home | None = None, draft: Draft | None = None) -> bool:
+    """Open the wizard in this terminal; whether it ended well, which it says itself where it did not."""
     texts.use(texts.from_environment(os.environ))
-    TunesmithApp(home or Home.find(), draft).run()
+    app = TunesmithApp(home or Home.find(), draft)
+    app.run()
+    return not app.return_code

@@ -78,10 +78,11 @@ def check(text: str) -> ModelFacts:
         raise ModelError(t("model.no_tokenizer", path=folder), t("model.no_tokenizer_hint"))
     tensors = [tensor for path in weights for tensor in _header(path)]
     kinds = {tensor.dtype for tensor in tensors}
+    names = config.get("architectures")
     text_config = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     return ModelFacts(
         folder=folder.resolve(),
-        architecture=str((config.get("architectures") or [config.get("model_type", "?")])[0]),
+        architecture=str(names[0] if isinstance(names, list) and names else config.get("model_type", "?")),
         parameters=sum(tensor.numbers for tensor in tensors),
         bytes=sum(path.stat().st_size for path in weights),
         dtype=", ".join(sorted(kinds)),
@@ -116,7 +117,7 @@ def _has_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file():
         return True
     path = folder / "tokenizer_config.json"
-    return path.is_file() and b'"chat_template"' in path.read_bytes()
+    return path.is_file() and "chat_template" in json_file.read(path)
 
 
 def _nearby(folder: Path) -> str:

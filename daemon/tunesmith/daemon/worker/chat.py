@@ -20,6 +20,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, ChatFailed
 from tunesmith.daemon.worker.llama import Engine
 from tunesmith.daemon.worker.watched import run_watched
+from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.errors import ModelError, TunesmithError
 from tunesmith.recipes.exports import gguf
 
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     # llama.cpp prints wherever it likes; only our lines may reach the reader.
     lines = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    bounds.confine()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     path = Path(arguments[0])
     source = Path(arguments[arguments.index("--convert") + 1]) if "--convert" in arguments else None

@@ -12,7 +12,7 @@ from tunesmith.daemon import publish
 from tunesmith.daemon.worker import hub_model, starter
 from tunesmith.daemon.worker.context import Context
 from tunesmith.recipes.errors import MachineError, ModelError
-from tunesmith.recipes.models import headers, needed, source
+from tunesmith.recipes.models import headers, needed, source, vetted
 from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Starter
 from tunesmith.recipes.spec import STARTER
 from tunesmith.recipes.units import bytes_text
@@ -37,7 +37,19 @@ def run(context: Context) -> None:
             context.base = local(hub_model.pulled(context, asked))
     weights = sum(file.stat().st_size for file in context.base.glob("*.safetensors"))
     refuse_full_disk(context.home.root, weights * ROOM_FACTOR)
+    if context.spec.model.source != STARTER:
+        context.base = shown(context.base, context)
     context.progress(1, 1, "files")
+
+
+def shown(folder: Path, context: Context) -> Path:
+    """What the libraries are shown of `folder`, kept with the job: chatting with the base needs it too.
+
+    Raises ModelError.
+    """
+    for sentence in vetted.view(folder, context.job / "base", context.home.models):
+        context.notice("info", sentence)
+    return context.job / "base"
 
 
 def unpacked_starter(context: Context) -> Path:

@@ -8,11 +8,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tunesmith.recipes.data.rendering import bounds
+from tunesmith.recipes.data.rendering.chat_template import failures
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.machine.cpu import granted_cores
+from tunesmith.recipes.models import gguf_config, gguf_header
 
 LONGEST_CONTEXT = 4096  # tokens; a context costs memory when it is made, and models claim up to a million
 NUCLEUS = {"top_k": 40, "top_p": 0.95, "min_p": 0.05}  # llama.cpp's own defaults for sampling
+
+
+def compiled(template: str) -> None:
+    """Try what loading the file makes of `template`. Raises ModelError."""
+    from jinja2 import TemplateError
+    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+    try:
+        with bounds.loading("The chat template in the GGUF"):
+            Jinja2ChatFormatter(template=template, eos_token="", bos_token="")
+    except (TemplateError, SyntaxError, RecursionError, ValueError, OverflowError) as error:
+        raise ModelError(f"The chat template in the GGUF cannot be read: {error}", "Do not use this file.") from error
 
 
 class Engine:
@@ -26,6 +41,9 @@ class Engine:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import llama_cpp
 
+        gguf_header.read(path)  # what llama.cpp takes a file's word for, and aborts over
+        for template in gguf_config.templates(path):
+            compiled(template)  # as loading does, where nothing bounds it
         threads = granted_cores()
         try:
             self._llama: Any = llama_cpp.Llama(
@@ -37,7 +55,7 @@ class Engine:
                 logits_all=logits_all,
                 verbose=False,
             )
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, OSError) as error:
             raise ModelError(f"llama.cpp cannot load {path}: {error}", "Export the model again.") from error
         self._is_end: Callable[[int], bool] = lambda token: bool(
             llama_cpp.llama_vocab_is_eog(self._llama._model.vocab, token)
@@ -60,7 +78,6 @@ class Engine:
 
         Raises ModelError when there is no template or it refuses the messages.
         """
-        from jinja2 import TemplateError
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
         if not self.template:
@@ -72,8 +89,9 @@ class Engine:
             add_generation_prompt=prompt,
         )
         try:
-            return str(formatter(messages=list(messages)).prompt)
-        except (TemplateError, ValueError) as error:  # ValueError: what a template raises by itself
+            with bounds.loading("The chat template of the model"):
+                return str(formatter(messages=list(messages)).prompt)
+        except failures() as error:
             raise ModelError(f"The chat template refuses these messages: {error}", "Check its roles.") from error
 
     def tokenize(self, text: str) -> list[int]:

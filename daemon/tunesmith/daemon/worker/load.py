@@ -12,6 +12,11 @@ from tunesmith.recipes import optimizers, quants, tuners
 from tunesmith.recipes.errors import MachineError, ModelError
 from tunesmith.recipes.spec import JobSpec, TrainingSpec
 
+FILES_HINT = "Fetch the model again, or copy its files again."
+MODEL_HINT = (
+    "Check that its files are whole and that it is a text model which transformers knows; code of its own is never run."
+)
+
 
 def leave_out_unused(spec: JobSpec) -> None:
     """A run without its kernels hides bitsandbytes from peft and transformers: importing it takes them 1 to 2 s."""
@@ -31,9 +36,9 @@ def tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        loaded = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"The tokenizer of {folder} cannot be loaded: {error}", "Copy its files again.") from error
+        loaded = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise ModelError(f"The tokenizer of {folder} cannot be loaded: {short(error)}", FILES_HINT) from error
     if not loaded.is_fast:
         raise ModelError(f"{folder} has no fast tokenizer", "Save it once with transformers to get tokenizer.json.")
     if not loaded.chat_template:
@@ -89,14 +94,30 @@ def model(folder: Path, device_name: str, kind: Any, quantization: str = "none")
     if config := card.config(kind):
         more = {"quantization_config": config, "device_map": {"": device_name}}
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(str(folder), dtype=kind, local_files_only=True, **more)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        text = str(error).strip().splitlines()[0][:300]
-        raise ModelError(
-            f"The model in {folder} cannot be loaded: {text}", "Check that its files are whole and it is a text model."
-        ) from error
+        loaded, info = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=kind, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+            output_loading_info=True, **more,
+        )  # fmt: skip
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise ModelError(f"The model in {folder} cannot be loaded: {short(error)}", MODEL_HINT) from error
+    refuse_missing(folder, info)
     card.settle(loaded)
     return loaded if config else loaded.to(device_name)
+
+
+def refuse_missing(folder: Path, info: dict[str, Any]) -> None:
+    """Raises ModelError for weights that the files lack: transformers would draw them at random and only warn."""
+    missing = sorted(str(name) for key in ("missing_keys", "mismatched_keys") for name in info.get(key) or ())
+    if missing:
+        more = f" and {len(missing) - 1} more weights" if missing[1:] else ""
+        raise ModelError(f"{folder} lacks {missing[0]}{more}", FILES_HINT, "model_files")
+
+
+def short(error: Exception) -> str:
+    """The first line of what a library says."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
 def base_path(spec: JobSpec, device_name: str, kind: Any) -> PathTaken:
@@ -121,5 +142,5 @@ def stored_dtype(folder: Path) -> Any:
     import torch
     from transformers import AutoConfig
 
-    found = AutoConfig.from_pretrained(str(folder), local_files_only=True).dtype
+    found = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False).dtype
     return found if isinstance(found, torch.dtype) else torch.float32

@@ -42,9 +42,7 @@ def stay() -> None:
     _Child.here = True
 
 
-def call(
-    work: Callable[Arguments, Result], *arguments: Arguments.args, **options: Arguments.kwargs
-) -> Result:
+def call(work: Callable[Arguments, Result], *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
     """`work(*arguments, **options)` done in the child; all of it and the result must be picklable.
 
     Raises the TunesmithError that `work` raises, ModelError where the child was ended for a chat template that does

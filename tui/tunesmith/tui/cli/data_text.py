@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.tui.cli.render import one_line, out, print_json
+from tunesmith.tui.plain import for_json
 
 if TYPE_CHECKING:
     from tunesmith.recipes.data.checking.preview import PartView, Preview
@@ -161,11 +162,11 @@ def print_report_json(report: Report) -> None:
     plain: dict[str, Any] = {
         name: getattr(report, name) for name in report.__struct_fields__ if name not in leave_out
     } | {"usable": report.usable, "tokens": tokens, "packing": packing}
-    sys.stdout.write(msgspec.json.encode(plain).decode("utf-8")[:-1] + ',"rejected":[')
+    sys.stdout.write(for_json(msgspec.json.encode(plain).decode("utf-8"))[:-1] + ',"rejected":[')
     if report.rejected_file is not None:
         with Path(report.rejected_file).open(encoding="utf-8") as lines:
             for number, line in enumerate(lines):
-                sys.stdout.write((", " if number else "") + line.rstrip("\n"))
+                sys.stdout.write((", " if number else "") + for_json(line.rstrip("\n")))
     sys.stdout.write("]}\n")
     sys.stdout.flush()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 
@@ -52,17 +51,10 @@ def usage(error: typer.TyperException, as_json: bool) -> int:
 
 def internal(error: Exception, as_json: bool) -> int:
     """A fault of ours: the traceback goes to a log in the home, the person gets its path."""
-    import traceback
+    from tunesmith.tui import fault_log
 
-    from tunesmith.daemon.api.home import Home
-
-    log = Home.find().root / "cli.log"
-    text = "".join(traceback.format_exception(error))
     try:
-        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(text)
-        hint = f"The details are in {log}; please report them."
+        hint = f"The details are in {fault_log.keep(error, 'cli.log')}; please report them."
     except OSError as unwritable:
         hint = f"The details could not be logged ({unwritable}); `tunesmith doctor` checks the set-up."
     return report("internal", f"Tunesmith failed: {type(error).__name__}: {error}", hint, OURS, as_json)
@@ -70,15 +62,16 @@ def internal(error: Exception, as_json: bool) -> int:
 
 def report(code: str, message: str, hint: str, exit_code: int, as_json: bool) -> int:
     """`message` and `hint` on standard error; with --json also the error object as standard output's last line."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, highlight=False)
+    from tunesmith.tui.cli.render import err, print_json
+    from tunesmith.tui.plain import plain
+
+    console = err()
     label = "stopped" if exit_code == INTERRUPTED else "error"
-    console.print(Text.assemble((f"{label}: ", "bold red"), message), soft_wrap=True)
+    console.print(Text.assemble((f"{label}: ", "bold red"), plain(message)), soft_wrap=True)
     if hint:
-        console.print(Text.assemble((" hint: ", "bold cyan"), hint), soft_wrap=True)
+        console.print(Text.assemble((" hint: ", "bold cyan"), plain(hint)), soft_wrap=True)
     if as_json:
-        body = {"error": {"code": code, "message": message, "hint": hint}}
-        print(json.dumps(body, ensure_ascii=False), flush=True)
+        print_json({"error": {"code": code, "message": message, "hint": hint}})
     return exit_code

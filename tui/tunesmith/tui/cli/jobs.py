@@ -116,4 +116,4 @@ def logs(
         render.print_json(log)
     else:
         render.err().print(log.path)
-        print(log.text.rstrip("\n"))
+        render.print_plain(log.text.rstrip("\n"))

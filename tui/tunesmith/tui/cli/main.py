@@ -39,7 +39,8 @@ def wizard(context: typer.Context) -> None:
         return
     from tunesmith.tui.app import run as open_wizard
 
-    open_wizard()
+    if not open_wizard():
+        raise typer.Exit(2)
 
 
 def main() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +18,9 @@ from tunesmith.daemon.api.events import Answered
 from tunesmith.daemon.api.view import QUEUED, JobView
 from tunesmith.recipes.planner.advice import NAMES
 from tunesmith.recipes.units import bytes_text, duration_text
+from tunesmith.tui import plain as texts
 from tunesmith.tui.cli.computing_text import computing, computing_lines
+from tunesmith.tui.plain import for_json, harmless, plain
 
 STATE_STYLES = {
     "finished": "green", "running": "cyan", "failed": "red", "cancelled": "yellow", "cancelling": "yellow",
@@ -26,17 +30,35 @@ PIPE_WIDTH = 120  # characters of a table that goes into a file or pipe, where n
 
 
 def out() -> Console:
-    console = Console(highlight=False, markup=False, soft_wrap=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=PIPE_WIDTH)
+    console = HarmlessConsole(highlight=False, markup=False, soft_wrap=False)
+    return console if console.is_terminal else HarmlessConsole(highlight=False, markup=False, width=PIPE_WIDTH)
 
 
 def err() -> Console:
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    return HarmlessConsole(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+class HarmlessConsole(Console):
+    """Whatever text it is given, only its own styles and cursor movements reach the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            clean = segment.text if segment.control else harmless(segment.text)
+            yield segment if clean == segment.text else Segment(clean, segment.style)
+
+
+def print_plain(text: str, end: str = "\n") -> None:
+    """Text that is nobody's of ours, on standard output."""
+    print(plain(text), end=end, flush=True)
 
 
 def print_json(value: Any) -> None:
     """One line, one object, flushed: the last line that a `--json` command writes."""
-    print(msgspec.json.encode(value).decode("utf-8"), flush=True)
+    try:
+        text = msgspec.json.encode(value).decode("utf-8")
+    except UnicodeEncodeError:  # a file whose name is not UTF-8: halves of characters, which JSON can say
+        text = json.dumps(msgspec.to_builtins(value))
+    print(for_json(text), flush=True)
 
 
 def state_text(state: str) -> Text:
@@ -141,13 +163,15 @@ def jobs_table(views: list[JobView]) -> Table:
     for view in views:
         took = duration_text(run_seconds(view)) if view.started else ""
         stage = waiting_text(view) or stage_now(view)
-        table.add_row(str(view.id), Text(view.name), state_text(view.state), stage, took, Text(view.folder))
+        table.add_row(
+            str(view.id), Text(texts.one_line(view.name)), state_text(view.state), stage, took, Text(view.folder)
+        )
     return table
 
 
 def job_text(view: JobView) -> Text:
     """A run on one screen: state, stages, notices, and what went wrong."""
-    text = Text.assemble((f"run {view.id} ", "bold"), view.name, ": ", state_text(view.state), "\n")
+    text = Text.assemble((f"run {view.id} ", "bold"), texts.one_line(view.name), ": ", state_text(view.state), "\n")
     if waiting := waiting_text(view):
         text.append(f"  {waiting}; start it now with `tunesmith resume {view.id} --force`\n", "yellow")
     for stage in view.stages:
@@ -158,10 +182,10 @@ def job_text(view: JobView) -> Text:
     for line in computing_lines(view):
         text.append("  ").append_text(line).append("\n")
     for notice in view.notices:
-        text.append(f"  {notice.level}: {notice.text}\n")
+        text.append(plain(f"  {notice.level}: {notice.text}\n"))
     if view.error is not None:
-        text.append("  error: ", "bold red").append(f"{view.error.message}\n")
-        text.append("   hint: ", "bold cyan").append(f"{view.error.hint}\n")
+        text.append("  error: ", "bold red").append(plain(f"{view.error.message}\n"))
+        text.append("   hint: ", "bold cyan").append(plain(f"{view.error.hint}\n"))
     text.append(f"  folder {view.folder}")
     return text
 
@@ -200,8 +224,7 @@ def answers_table(view: JobView, set_name: str) -> Table:
 
 def one_line(text: str, limit: int = 140) -> str:
     """`text` without line ends and control characters, cut at `limit` characters."""
-    flat = " ".join(text.split())
-    flat = "".join(character for character in flat if character.isprintable())
+    flat = texts.one_line(text)
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 

@@ -127,7 +127,7 @@ class Talk:
                         case ChatDelta(text=text):
                             parts.append(text)
                             if show:
-                                print(printable(text), end="", flush=True)
+                                render.print_plain(text, end="")
                         case ChatFailed(code=code, message=message, hint=hint):
                             raise TunesmithError(message, hint, code)
                         case ChatDone():
@@ -137,8 +137,3 @@ class Talk:
         raise DaemonError(
             "The answer broke off", "Ask again; `tunesmith daemon status` shows the daemon.", "broken_off"
         )
-
-
-def printable(text: str) -> str:
-    """`text` without control characters: a model must not steer the terminal."""
-    return "".join(character for character in text if character.isprintable() or character in "\n\t")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from rich.text import Text, TextType
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -13,6 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Static
 
+from tunesmith.tui.plain import one_line
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.key_bar import KeyBar
 
@@ -23,6 +25,10 @@ class VisibleTree(DirectoryTree):
     def __init__(self, path: Path, suffixes: tuple[str, ...]) -> None:
         super().__init__(path)
         self.suffixes = suffixes
+
+    def process_label(self, label: TextType) -> Text:
+        """A file may be called anything."""
+        return Text(one_line(str(label)))
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         return [p for p in paths if not p.name.startswith(".") and (p.is_dir() or p.name.endswith(self.suffixes))]

@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any
 
 from tunesmith.recipes.data.reasons import BadRow
-from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rendering.skeletons import Skeletons, only_copies
 from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import ModelError
