@@ -21,10 +21,8 @@ _MISLEADING = (
 _CONTROLS = re.compile(f"[{_STEERING}{_MISLEADING}]")
 _IN_JSON = re.compile(f"[\x7f-\x9f{_MISLEADING}]")
 # Accents stand on one letter by twos and threes; a hundred of them are drawn over the lines above and below.
-_FLOOD = re.compile(
-    "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]{8})"
-    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]+"
-)
+_ACCENTS = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]"
+_FLOOD = re.compile(f"({_ACCENTS}{{8}}){_ACCENTS}+")
 
 
 def plain(text: str) -> str:

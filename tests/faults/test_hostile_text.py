@@ -1,0 +1,285 @@
+"""F7: hostile text through every screen, table and JSON: nothing reaches the terminal, acts, or breaks a layout."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from live import FakeClient, failed, finished, training
+from textual.pilot import Pilot
+
+from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.view import JobView, fold
+from tunesmith.recipes.errors import DataError, TunesmithError
+from tunesmith.tui.app import TunesmithApp
+from tunesmith.tui.cli import data_text, errors, progress, render
+from tunesmith.tui.data_preview import Piece, ShownPart, ShownRow
+from tunesmith.tui.plain import plain
+from tunesmith.tui.screens.chat import ChatScreen
+from tunesmith.tui.screens.jobs import JobsScreen
+from tunesmith.tui.screens.pick import PickScreen
+from tunesmith.tui.screens.yaml_view import YamlScreen
+from tunesmith.tui.widgets.row_preview import RowPreview
+from tunesmith.tui.widgets.step_parts import Trouble
+
+TEXTS = {
+    "colour": "\x1b[31mred\x1b[0m",
+    "title": "\x1b]0;owned\x07after",
+    "clipboard": "\x1b]52;c;cm0gLXJmIC8=\x07after",
+    "link": "\x1b]8;;http://evil\x1b\\click\x1b]8;;\x1b\\",
+    "device": "\x1bPq#0\x1b\\sixel\x1b_Gpayload\x1b\\",
+    "c0": "".join(map(chr, range(32))) + "\x7f",
+    "c1": "".join(map(chr, range(128, 160))) + "\x9b31mred\x9d0;owned\x9c",
+    "cursor": "\x1b[2J\x1b[H\x1b[?1049h\x1b7\x1bc",
+    "closing_tag": "[/foo] [/] [bold",
+    "action": "[@click=app.quit]x[/]",
+    "link_tag": "[link=file:///etc/passwd]y[/link]",
+    "style_tag": "[red on blue reverse]z[/]",
+    "emoji_code": ":bomb: :not_one:",
+    "right_to_left": "abc\u202egpj.exe\u202c\u2066x\u2069\u200f",
+    "no_width": "zero\u200bwidth\u2060join\ufeffed",
+    "accents": "Z" + "\u0335\u0489" * 400 + "algo",
+    "surrogates": "half \ud83d and \udcff",
+    "long_word": "x" * 100_000,
+    "long_wide_word": "字" * 50_000,
+    "family": "👨‍👩‍👧‍👦 " * 50 + "🏴\U000e0067\U000e0062\U000e007f",
+    "nul": "a\x00b",
+    "returns": "safe\rEVIL\r\nnext\n\n\n\ttab\x0b\x0c\x85\u2028\u2029end",
+    "empty": "",
+    "blank": " \n\t ",
+    "format": "{0} {error} %s %n ${HOME} {",
+}
+# An escape that we did not write: anything but SGR, and SGR that Textual's own styles would not need is not told apart.
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+MISLEADING = re.compile("[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+SIZES = ((100, 40), (40, 12))
+
+
+def spoiled(value: Any, text: str) -> Any:
+    """An event with `text` in each of its texts that others write."""
+    ours = {"stage", "unit", "level", "state", "subject", "set_name", "device", "part", "dtype", "tag"}
+    changes: dict[str, Any] = {}
+    for name in value.__struct_fields__:
+        old = getattr(value, name)
+        if isinstance(old, str) and name not in ours:
+            changes[name] = text
+        elif isinstance(old, tuple) and name == "paths":
+            changes[name] = tuple(spoiled(item, text) for item in old)
+    return msgspec.structs.replace(value, **changes)
+
+
+def history(text: str, base: list[e.Event]) -> list[e.Event]:
+    return [spoiled(event, text) for event in base]
+
+
+class Spoiled(FakeClient):
+    """A daemon whose jobs have hostile names, logs and answers."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            whole=history(text, finished()), broken=history(text, failed()), running=history(text, training(9))
+        )
+        self.text = self.log_text = text
+        self.answer = [text, *text[:50]]
+
+    async def job(self, job_id: int) -> JobView:
+        return msgspec.structs.replace(await super().job(job_id), name=self.text, folder=f"/tmp/{self.text}")
+
+
+class Wizard(TunesmithApp):
+    """The real app on a daemon of ours."""
+
+    def __init__(self, home: Path, client: FakeClient) -> None:
+        super().__init__(Home(home), live=False)
+        self.fake = client
+
+    async def daemon(self) -> Any:
+        return self.fake
+
+
+def drawn(app: TunesmithApp) -> str:
+    """What would be sent to the terminal for the whole screen, styles left out; it has as many lines as the screen."""
+    lines = app.screen._compositor.render_strips()
+    assert len(lines) == app.size.height
+    assert all(line.cell_length <= app.size.width for line in lines)
+    return "\n".join(line.text for line in lines)
+
+
+def harmless(app: TunesmithApp) -> None:
+    shown = drawn(app)
+    assert not STEERING.search(shown.replace("\n", ""))
+    assert not MISLEADING.search(shown)
+    assert app.is_running and app._exception is None
+
+
+@pytest.fixture(params=TEXTS.values(), ids=TEXTS.keys())
+def text(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+async def look(pilot: Pilot[None], app: TunesmithApp) -> None:
+    await pilot.pause(0.05)
+    harmless(app)
+
+
+async def test_every_screen_shows_it_as_nothing_but_text(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    client = Spoiled(text)
+    app = Wizard(tmp_path, client)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        for job_id in (3, 2):
+            await app.show_run(job_id, runs=False)
+            await look(pilot, app)
+        await app.frame.open("result")
+        from tunesmith.tui.screens.result import ResultStep
+
+        app.frame.query_one(ResultStep).show_job(1)
+        await look(pilot, app)
+        app.frame.query_one("#trouble", Trouble).show(text, text)
+        app.notify(text, markup=False)
+        await app.frame.open("data")
+        preview = RowPreview()
+        await app.frame.query_one("#step-data").mount(preview)
+        preview.rows = (ShownRow(f"{text}:1", (ShownPart("text", (Piece(text, "plain"),), trouble=text),), text),)
+        await look(pilot, app)
+        for screen in (
+            JobsScreen(client.clients), ChatScreen(client.clients, 1), YamlScreen(f"name: {text}\nx"),
+            PickScreen(tmp_path, (".jsonl",)),
+        ):  # fmt: skip
+            await app.push_screen(screen)
+            await pilot.pause(0.05)
+            if isinstance(screen, ChatScreen):
+                for pane in screen.panes:
+                    pane.ask(text or "?", text)
+                await pilot.pause(0.1)
+            await look(pilot, app)
+            await pilot.resize_terminal(*SIZES[1])
+            await look(pilot, app)
+            await pilot.resize_terminal(*SIZES[0])
+            app.pop_screen()
+
+
+async def test_files_may_be_called_anything(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    made = 0
+    for text in TEXTS.values():
+        try:
+            (folder / (text.replace("/", "_")[:60] + ".jsonl")).write_text("{}")
+            made += 1
+        except (OSError, ValueError):  # no name may hold a NUL
+            continue
+    assert made >= 18
+    app = Wizard(tmp_path, Spoiled(""))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await app.push_screen(PickScreen(folder, (".jsonl",)))
+        await pilot.pause(0.3)
+        harmless(app)
+        assert "[@click=app.quit]" in drawn(app)
+        await pilot.click("VisibleTree", offset=(8, 3))
+        assert app.is_running
+
+
+def view(text: str, base: list[e.Event]) -> JobView:
+    job = JobView(1, text, folder=f"/tmp/{text}")
+    for number, event in enumerate(history(text, base), 1):
+        job = fold(job, e.Numbered(number, event))
+    return job
+
+
+PRINTED: dict[str, Callable[[str], None]] = {
+    "jobs list": lambda text: render.out().print(render.jobs_table([view(text, finished()), view(text, failed())])),
+    "jobs show": lambda text: render.out().print(render.job_text(view(text, failed()))),
+    "result": lambda text: render.print_result(view(text, finished())),
+    "logs": render.print_plain,
+    "notices": lambda text: render.err().print(progress.picture(view(text, training(9)))) or None,
+    "error": lambda text: errors.report("x", text, text, 1, as_json=False) and None,
+    "label": lambda text: data_text.fact(render.out(), "label", text),
+}
+
+
+@pytest.mark.parametrize("command", PRINTED)
+def test_every_table_prints_it_as_nothing_but_text(
+    text: str, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    PRINTED[command](text)
+    said = "".join(capsys.readouterr())
+    ours = re.sub(r"\x1b\[[0-9;]*m", "", said)  # Rich's colours; TEXTS has sequences of other kinds beside them
+    assert not STEERING.search(ours.replace("\n", "").replace("\t", ""))
+    assert not MISLEADING.search(ours)
+
+
+def test_no_colour_of_theirs_is_taken_for_one_of_ours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    for printed in PRINTED.values():
+        printed("\x1b[31mred\x1b[0m")
+    assert "\x1b" not in "".join(capsys.readouterr())
+
+
+def test_json_says_it_whole_and_in_characters_that_no_terminal_obeys(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    render.print_json({"name": text})
+    errors.report("x", text, "", 1, as_json=True)
+    first, last = capsys.readouterr().out.splitlines()
+    assert json.loads(first)["name"] == text
+    assert json.loads(last)["error"]["message"] == text
+    assert not STEERING.search(first + last) and not MISLEADING.search(first + last)
+
+
+def test_what_is_made_harmless_stays_so_and_keeps_what_can_be_read(text: str) -> None:
+    shown = plain(text)
+    assert plain(shown) == shown
+    assert not STEERING.search(shown.replace("\n", "")) and not MISLEADING.search(shown)
+    assert len(shown) <= 4 * len(text)
+
+
+def test_a_fault_of_ours_is_a_sentence_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path))
+    assert errors.internal(ZeroDivisionError("by \x1b[31mnought"), as_json=False) == errors.OURS
+    said = "".join(capsys.readouterr())
+    assert "by nought" in said and "Traceback" not in said and "cli.log" in said.replace("\n", "")
+    assert "ZeroDivisionError" in (tmp_path / "cli.log").read_text("utf-8")
+
+
+async def test_a_fault_of_ours_is_a_sentence_in_the_wizard(tmp_path: Path) -> None:
+    app = Wizard(tmp_path, Spoiled(""))
+
+    def fail() -> None:
+        raise ZeroDivisionError("by \x1b[31mnought [/foo]")
+
+    with pytest.raises(ZeroDivisionError):
+        async with app.run_test() as pilot:
+            app.call_later(fail)
+            await pilot.pause(0.2)
+    (told,) = app._exit_renderables
+    said = "".join(segment.text for segment in told.segments)  # type: ignore[union-attr]
+    assert "by nought [/foo]" in said and "wizard.log" in said.replace("\n", "") and "Traceback" not in said
+    assert "ZeroDivisionError" in (tmp_path / "wizard.log").read_text("utf-8")
+    assert app.return_code == 1
+
+
+async def test_an_error_of_a_daemon_keeps_its_next_step(tmp_path: Path) -> None:
+    client = Spoiled("[/foo]")
+    client.broken = DataError("[/foo]", "[@click=app.quit]do this[/]")  # type: ignore[attr-defined]
+    app = Wizard(tmp_path, client)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        screen = JobsScreen(client.clients)
+        await app.push_screen(screen)
+        screen.error = TunesmithError("[/foo]", "[@click=app.quit]do this[/]")
+        await pilot.pause(0.05)
+        assert "[@click=app.quit]do this[/]" in drawn(app)
