@@ -1,4 +1,4 @@
-"""F3: any JSON at all as rows. Each is kept or rejected with its reason, the counts add up, and nothing else is raised."""
+"""F3: any JSON as rows: each is kept or rejected with its reason, counts add up, nothing else is raised."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ROWS_A_TIME = 20  # 100 examples of 20 rows are 2000 rows
 KEYS = (
     "messages", "conversations", "role", "from", "content", "value", "text", "prompt", "completion", "chosen",
     "rejected", "instruction", "input", "output", "question", "answer", "label", "tools", "tool_calls", "images",
-    "history", "system", "loss", "weight", "type", "function", "name", "arguments", "query", "response", "reasoning_content",
-    "anchor", "positives", "negatives", "train", "score",
+    "history", "system", "loss", "weight", "type", "function", "name", "arguments", "query", "response",
+    "reasoning_content", "anchor", "positives", "negatives", "train", "score",
 )  # fmt: skip
 WORDS = ("user", "assistant", "system", "tool", "human", "gpt", "<image>", "</think>", "<|im_end|>", "", "data:,", "0")
 

@@ -1,4 +1,4 @@
-"""C3: corrupt GGUF and safetensors. Our readers refuse them or read them right, and nobody trusts a number in a file."""
+"""C3: corrupt GGUF and safetensors: refused or read right, and nobody trusts a number in a file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def safetensors_bytes(header: dict[str, object] | None = None, claimed: int | No
         entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [place, place + size]}
         place += size
     text = json.dumps(header if header is not None else entries).encode()
-    return (len(text) if claimed is None else claimed).to_bytes(8, "little") + text + bytes(range(256)) * (place // 256)
+    return (len(text) if claimed is None else claimed).to_bytes(8, "little") + text + bytes(place)
 
 
 def gguf_file(path: Path) -> Path:
@@ -102,8 +102,8 @@ def header_length(claimed: int) -> Corrupt:
 
 
 EVERYWHERE: dict[str, Corrupt] = {
-    "truncated": truncated, "zeroed": zeroed, "bit flipped": bit_flipped, "garbage": garbage, "huge number": huge_number,
-    "longer": longer,
+    "truncated": truncated, "zeroed": zeroed, "bit flipped": bit_flipped, "garbage": garbage, "longer": longer,
+    "huge number": huge_number,
 }  # fmt: skip
 OF_SAFETENSORS: dict[str, Corrupt] = {
     "header of a gigabyte": header_length(2**30),

@@ -17,6 +17,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DataError, TunesmithError
+from tunesmith.tui import app as app_module
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.cli import data_text, errors, progress, render
 from tunesmith.tui.data_preview import Piece, ShownPart, ShownRow
@@ -94,6 +95,8 @@ class Spoiled(FakeClient):
 
 class Wizard(TunesmithApp):
     """The real app on a daemon of ours."""
+
+    CSS_PATH = str(Path(app_module.__file__).with_name("app.tcss"))
 
     def __init__(self, home: Path, client: FakeClient) -> None:
         super().__init__(Home(home), live=False)
