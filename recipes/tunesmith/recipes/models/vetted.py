@@ -34,12 +34,6 @@ CODE = frozenset({
 NOTES = frozenset({"_name_or_path", "name_or_path", "_commit_hash", "_model_name_or_path"})
 ELSEWHERE = ("_file", "_path", "_dir", "_folder", "_url")  # ends of keys that say where something lies
 NAMES = ("id2label", "label2id")  # free text, not settings
-# Of generation_config.json: figures that tell how to sample and when to stop.
-GENERATION = frozenset({
-    "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "do_sample", "temperature", "top_k",
-    "top_p", "min_p", "typical_p", "repetition_penalty", "max_length", "max_new_tokens", "min_length", "use_cache",
-    "num_beams", "length_penalty", "no_repeat_ngram_size", "transformers_version", "_from_model_config",
-})  # fmt: skip
 SHOWN = 6  # names in a sentence
 
 
@@ -68,7 +62,8 @@ def view(folder: Path, into: Path, cache: Path | None = None) -> list[str]:
             if name in weights:
                 safetensors.read(real)
             (into / name).symlink_to(real)
-    others = sorted(path.name for path in folder.iterdir() if path.name not in taken and harmful(path))
+    others = [path.name for path in folder.iterdir() if path.name not in taken and harmful(path)]
+    others.sort(key=lambda name: (not name.endswith(".py"), name))
     if others:
         left.append(f"{listed(others)} in the model's folder can hold code and are not read.")
     return left
@@ -99,7 +94,7 @@ def allowed(settings: dict[str, Any], name: str) -> tuple[dict[str, Any], list[s
     """`settings` of the file `name` without what names code or lies elsewhere, and the keys of that."""
     dropped: list[str] = []
     if name == "generation_config.json":
-        dropped = [key for key in settings if key not in GENERATION | NOTES or isinstance(settings[key], dict)]
+        dropped = [key for key in settings if key not in NOTES and not figure(key, settings[key])]
         return {key: one for key, one in settings.items() if key not in {*dropped, *NOTES}}, dropped
     kept = cleaned(settings, name == "config.json", dropped)
     assert isinstance(kept, dict)
@@ -122,6 +117,13 @@ def cleaned(value: Any, paths: bool, dropped: list[str]) -> Any:
             continue
         kept[key] = item if key in NAMES else cleaned(item, paths, dropped)
     return kept
+
+
+def figure(key: str, value: Any) -> bool:
+    """Of generation_config.json: how to sample and when to stop are numbers and switches."""
+    if isinstance(value, list):
+        return key not in CODE and all(isinstance(item, int) for item in value)
+    return key not in CODE and (key == "transformers_version" or isinstance(value, int | float | None))
 
 
 def leads_elsewhere(text: str) -> bool:
