@@ -24,7 +24,6 @@ from tunesmith.recipes.data import limited
 from tunesmith.recipes.data.checking.check import Options, check
 from tunesmith.recipes.data.checking.preview import preview
 from tunesmith.recipes.data.rendering import bounds
-from tunesmith.recipes.data.rendering.chat_template import ChatTemplate
 from tunesmith.recipes.errors import ModelError, TunesmithError
 from tunesmith.recipes.models import vetted
 
@@ -193,9 +192,25 @@ HANGS = (
 )
 
 
-def build(source: str) -> str:
-    with bounds.loading("The chat template"):
-        return ChatTemplate(source, {}).text(ROW["messages"])
+@pytest.fixture
+def templated(starter_tokenizer_folder: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """A folder with the starter's tokenizer and the chat template that is given."""
+
+    def make(source: str) -> Path:
+        folder = tmp_path / "model"
+        folder.mkdir()
+        for path in starter_tokenizer_folder.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        (folder / "chat_template.jinja").write_text(source)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(ROW))
+    return tmp_path / "rows.jsonl"
 
 
 @pytest.fixture
@@ -207,20 +222,24 @@ def child(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("child")
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_a_template_reaches_nothing_and_ends(name: str, canaries: Path) -> None:
-    source = TEMPLATES[name].replace("CANARY", str(canaries / name))
-    with pytest.raises((TunesmithError, ValueError)) as refused:
-        limited.call(build, source)
-    assert getattr(refused.value, "code", "") in (bounds.CODE, "template_refuses", "model")
+def test_a_template_reaches_nothing_and_ends(
+    name: str, canaries: Path, templated: Callable[[str], Path], rows: Path
+) -> None:
+    folder = templated(TEMPLATES[name].replace("CANARY", str(canaries / name)))
+    with pytest.raises(TunesmithError) as refused:
+        preview(str(rows), str(folder))
+    assert "template" in refused.value.message and refused.value.hint
     assert ran(canaries) == []
     assert limited.call(len, "abc") == 3  # the child lives, or another one does
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("child")
-def test_a_template_that_does_not_come_back_ends_its_process_and_says_so() -> None:
+def test_a_template_that_does_not_come_back_ends_its_process_and_says_so(
+    templated: Callable[[str], Path], rows: Path
+) -> None:
     with pytest.raises(ModelError) as refused:
-        limited.call(build, HANGS)
+        preview(str(rows), str(templated(HANGS)))
     assert refused.value.code == bounds.CODE and "chat template" in refused.value.message and refused.value.hint
 
 
@@ -244,13 +263,9 @@ ROW_BOMB = (
 @pytest.mark.slow
 @pytest.mark.usefixtures("child")
 def test_one_row_that_a_template_bombs_over_is_rejected_and_the_others_kept(
-    starter_tokenizer_folder: Path, tmp_path: Path
+    templated: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for path in starter_tokenizer_folder.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    (folder / "chat_template.jinja").write_text(ROW_BOMB)
+    folder = templated(ROW_BOMB)
     bomb = {"messages": [{"role": "user", "content": "bomb"}, {"role": "assistant", "content": "Hello"}]}
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(json.dumps(row) for row in (ROW, bomb, ROW)))

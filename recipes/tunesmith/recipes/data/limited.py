@@ -121,13 +121,12 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
 def serve(calls: IO[bytes], answers: IO[bytes]) -> None:
     """Until `calls` ends."""
     while True:
-        try:
-            work, arguments, options = pickle.load(calls)
-        except EOFError:
-            return
         answer: tuple[bool, Any]
         try:
+            work, arguments, options = pickle.load(calls)
             answer = True, work(*arguments, **options)
+        except EOFError:
+            return
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever called, and is raised there
             answer = False, error if isinstance(error, Exception) else panic(error)
         answers.write(pickle.dumps(answer))
