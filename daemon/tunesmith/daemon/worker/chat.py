@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.errors import ModelError, TunesmithError
 from tunesmith.recipes.exports import gguf
+from tunesmith.recipes.models import vetted
 
 CONVERTED_TO = "q8_0"  # what the tuned model is chatted with too, so that the two compare
 
@@ -74,9 +76,10 @@ def convert(source: Path, path: Path) -> None:
     """Make the GGUF `path` from the model folder `source`. Raises TunesmithError."""
     if not (source / "config.json").is_file():
         raise ModelError(f"The base model {source} is gone", "Put it back, or chat with the tuned model.")
-    with publish.staging(path) as staged:
-        vendor = Home.find().vendor
-        run_watched(gguf.command(vendor, source, CONVERTED_TO, staged), path.parent, lambda: None)
+    home = Home.find()
+    with publish.staging(path) as staged, tempfile.TemporaryDirectory(prefix="base-", dir=path.parent) as view:
+        vetted.view(source, Path(view), home.models)  # the converter runs a model's own code where it finds some
+        run_watched(gguf.command(home.vendor, Path(view), CONVERTED_TO, staged), path.parent, lambda: None)
         publish.publish_file(staged, path)
 
 

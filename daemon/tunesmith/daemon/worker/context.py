@@ -92,6 +92,10 @@ class Context:
         self._base = folder.resolve()
         (self.job / "base.txt").write_text(f"{self._base}\n", "utf-8")
 
+    def show_base(self, view: Path) -> None:
+        """`base` is this view of it from here on; where the model itself lies stays on record."""
+        self._base = view.resolve()
+
     @property
     def prepared(self) -> Prepared:
         if self._prepared is None:

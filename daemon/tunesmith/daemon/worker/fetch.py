@@ -38,18 +38,15 @@ def run(context: Context) -> None:
     weights = sum(file.stat().st_size for file in context.base.glob("*.safetensors"))
     refuse_full_disk(context.home.root, weights * ROOM_FACTOR)
     if context.spec.model.source != STARTER:
-        context.base = shown(context.base, context)
+        show(context)
     context.progress(1, 1, "files")
 
 
-def shown(folder: Path, context: Context) -> Path:
-    """What the libraries are shown of `folder`, kept with the job: chatting with the base needs it too.
-
-    Raises ModelError.
-    """
-    for sentence in vetted.view(folder, context.job / "base", context.home.models):
+def show(context: Context) -> None:
+    """From here on the stages see what the libraries may be shown of the base. Raises ModelError."""
+    for sentence in vetted.view(context.base, context.job / "base", context.home.models):
         context.notice("info", sentence)
-    return context.job / "base"
+    context.show_base(context.job / "base")
 
 
 def unpacked_starter(context: Context) -> Path:
