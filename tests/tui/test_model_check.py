@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from tunesmith.tui.model_check import check
 
 
 def safetensors(path: Path, tensors: dict[str, list[int]]) -> None:
-    header = json.dumps(
-        {n: {"dtype": "BF16", "shape": s, "data_offsets": [0, 0]} for n, s in tensors.items()}
-        | {"__metadata__": {"format": "pt"}}
-    ).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    place = 0
+    for name, shape in tensors.items():
+        begin, place = place, place + 2 * math.prod(shape)
+        entries[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [begin, place]}
+    header = json.dumps(entries).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(place))
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,9 +76,9 @@ def convert(source: Path, path: Path) -> None:
     if not (source / "config.json").is_file():
         raise ModelError(f"The base model {source} is gone", "Put it back, or chat with the tuned model.")
     home = Home.find()
-    with publish.staging(path) as staged, tempfile.TemporaryDirectory(prefix="base-", dir=path.parent) as view:
-        vetted.view(source, Path(view), home.models)  # the converter runs a model's own code where it finds some
-        run_watched(gguf.command(home.vendor, Path(view), CONVERTED_TO, staged), path.parent, lambda: None)
+    with publish.staging(path) as staged, publish.staging(path.with_name("base-view")) as view:
+        vetted.view(source, view, home.models)  # the converter runs a model's own code where it finds some
+        run_watched(gguf.command(home.vendor, view, CONVERTED_TO, staged), path.parent, lambda: None)
         publish.publish_file(staged, path)
 
 
