@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.machine import Device, Machine
 from tunesmith.recipes.models import catalogue
-from tunesmith.recipes.planner import Fit, Forecast, Part, Place, StageForecast, place_of
+from tunesmith.recipes.planner import Change, Fit, Forecast, Part, Place, StageForecast, place_of
 from tunesmith.recipes.planner.badge import Badge
 from tunesmith.recipes.planner.plans import Choice, Plan, Reason, Recommendation, Way
 from tunesmith.recipes.spec import JobSpec, complete
@@ -101,8 +101,13 @@ class Fixed:
             Plan(key, spec, forecast(times), self.fit, (choice,))
             for key, times in (("lean", 0.6 if fits else 0.9), ("balanced", 1.0), ("best", 1.2))
         )
-        shorter = Way("training.max_length", "4096", "2048", 800 * MB)
-        self.ways = (Way("quantization", "none", "nf4", 2_300 * MB), shorter)
+        self.ways = (
+            Way((Change("quantization", "none", "nf4"),), "device", 4_400 * MB, 2_300 * MB, True),
+            Way(
+                (Change("training.max_length", "4096", "2048"), Change("data.over_long", "error", "drop")),
+                "device", 5_900 * MB, 800 * MB, False,
+            ),
+        )  # fmt: skip
         refusal = None if fits else Reason(
             "nothing_fits", {"place": "NVIDIA RTX 3060", "needed": "6.7 GB", "what": "device", "free": "4.6 GB"}
         )  # fmt: skip

@@ -160,7 +160,7 @@ async def test_what_does_not_fit_is_said_with_the_ways_on(tmp_path: Path) -> Non
         assert "GPU memory" in said(step, "#forecast-text")
         assert step.query_one(Ways).display
         first = step.query(WayRow).first()
-        assert first.way is not None and first.way.after == "nf4"
+        assert first.way is not None and first.way.changes[0].after == "nf4"
 
 
 @pytest.mark.parametrize("how", ["enter", "digit", "mouse"])
@@ -181,10 +181,10 @@ async def test_a_shorter_length_leaves_longer_rows_out(tmp_path: Path) -> None:
     app = too_large(tmp_path)
     async with app.run_test(size=(100, 40)) as pilot:
         step = await planned(pilot)
-        way = next(way for way in step.ways if way.key == "training.max_length")
+        way = next(way for way in step.ways if way.changes[0].key == "training.max_length")
         step.post_message(Ways.Taken(way))
         await pilot.pause(0.1)
-        assert (value(app, "training.max_length"), value(app, "data.over_long")) == (way.after, "drop")
+        assert (value(app, "training.max_length"), value(app, "data.over_long")) == (way.changes[0].after, "drop")
 
 
 class Daemon:

@@ -27,7 +27,8 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.models import source
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import Forecast, Learned, Rows, fit, forecast
-from tunesmith.recipes.planner.advice import NAMES, hint, needs, scarcest, ways, with_changes
+from tunesmith.recipes.planner.shrink import with_changes
+from tunesmith.recipes.planner.ways import NAMES, hint, needs, scarcest, ways_out
 from tunesmith.recipes.spec import JobSpec
 from tunesmith.recipes.units import bytes_text
 
@@ -154,7 +155,7 @@ def refusal(view: JobView, spec: JobSpec, facts: ModelFacts, rows: Rows, room: R
     found = forecast(spec, facts, rows, room.whole, known)
     what = scarcest(found, room.whole)
     needed, there = needs(found, room.whole)[what]
-    possible = tuple(way for way in ways(spec, facts, rows, room.whole, known) if way.fits)
+    possible = tuple(way for way in ways_out(spec, facts, rows, room.whole, known) if way.fits)
     way_out = hint(possible) or "Take a smaller model."
     return e.Failed(
         time=time.time(),

@@ -22,7 +22,7 @@ from tunesmith.daemon.api.view import RUNNING, JobView, fold
 from tunesmith.daemon.publish import write_whole
 from tunesmith.daemon.recovery import WorkerRecord
 from tunesmith.recipes.planner import Rows, shrunk
-from tunesmith.recipes.planner.advice import hint, ways
+from tunesmith.recipes.planner.ways import hint, ways
 from tunesmith.recipes.spec import JobSpec
 
 CODE = "out_of_memory"
@@ -82,7 +82,7 @@ def _answer(home: Home, view: JobView, failed: e.Failed, machine: Look) -> tuple
     # That the forecast holds has just been proven wrong: what counts is how much each value saves.
     stage = failed.stage if failed.stage in FORECAST else "train"
     possible = ways(spec, facts, rows, place, learning.learned(home), stage)
-    found = tuple(msgspec.structs.replace(way, fits=False) for way in sorted(possible, key=lambda way: -way.saved))
+    found = tuple(msgspec.structs.replace(way, fits=False) for way in possible)
     told = hint(found) or "Take a smaller model, or a machine with more memory."
     again = f"Close other programs and go on with `tunesmith resume {view.id}`."
     if found:

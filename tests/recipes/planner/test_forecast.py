@@ -158,6 +158,8 @@ def test_the_largest_window_is_the_longest_row_or_what_rows_fill() -> None:
 def test_a_gguf_has_its_size_by_type_and_disk_holds_everything_at_once() -> None:
     disks = [forecast(job(exports=[*targets]), QWEN, ROWS, place()).disk_bytes for targets in ((), ("gguf:f16",))]
     assert disks[1] - disks[0] == pytest.approx(2 * 2 * QWEN.parameters, rel=0.01), "merged for it, and itself"
+    adapter = forecast(job(exports=["adapter"]), QWEN, ROWS, place()).disk_bytes
+    assert adapter - disks[0] < 0.1 * 2 * QWEN.parameters, "where only the adapter is exported nothing is merged"
 
 
 def test_models_read_from_a_folder_know_how_their_weights_are_stored() -> None:

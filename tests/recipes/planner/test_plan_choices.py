@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.models import catalogue
-from tunesmith.recipes.planner import Place, Rows, forecast
+from tunesmith.recipes.planner import Change, Place, Rows, forecast
 from tunesmith.recipes.planner.filled import put
 from tunesmith.recipes.planner.plans import Plan, Recommendation
 from tunesmith.recipes.planner.recommend import recommend
@@ -171,12 +171,13 @@ def test_steps_are_computed_in_less_memory_before_anything_is_given_up() -> None
 def test_ways_are_what_they_save_the_largest_first() -> None:
     found = planned(SEVEN)
     plan = found.plan(found.recommended)
-    saves = [way.saves for way in found.ways]
-    assert saves == sorted(saves, reverse=True) and len(saves) >= 3
+    saved = [way.saved for way in found.ways]
+    assert saved == sorted(saved, reverse=True) and len(saved) >= 3
     quantized = msgspec.structs.replace(plan.spec, quantization="nf4")
-    way = next(way for way in found.ways if way.key == "quantization")
+    way = next(way for way in found.ways if way.changes[0].key == "quantization")
     there = forecast(quantized, catalogue.find(SEVEN).facts, ROWS, a_place())
-    assert (way.before, way.after, way.saves) == ("none", "nf4", plan.forecast.bytes - there.bytes)
+    assert way.changes == (Change("quantization", "none", "nf4"),)
+    assert way.saved == plan.forecast.bytes - there.bytes and way.needed == there.bytes
 
 
 def test_a_value_that_no_run_accepts_is_refused() -> None:

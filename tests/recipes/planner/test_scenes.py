@@ -262,7 +262,7 @@ def test_a_value_in_the_way_is_named(see: See) -> None:
     assert refused.refusal is not None and refused.refusal.code == "in_the_way"
     assert refused.refusal.values["keys"] == "quantization", "not the epochs, which cost no memory"
     assert all(plan.spec.quantization == "none" and plan.spec.training.epochs == 2 for plan in refused.plans)
-    assert refused.ways[0].key == "quantization", "and the way out is the first"
+    assert refused.ways[0].changes[0].key == "quantization", "and the way out is the first"
 
 
 def test_a_small_computer_around_the_gpu_is_what_runs_short(see: See) -> None:

@@ -129,13 +129,13 @@ class Planning:
 
     def ways(self, spec: JobSpec) -> tuple[Way, ...]:
         """What shrinks just this recipe, largest saving first."""
-        from tunesmith.recipes.planner.recommend import recommend
+        from tunesmith.recipes.planner.ways import sets, ways
 
         place, facts = self.place(), self.facts()
         if place is None or facts is None:
             return ()
-        every = {value.key for value in self.draft.values()} | {"exports"}
-        return recommend(spec, every, facts, self.rows(), place, self.learned).ways
+        found = ways(spec, facts, self.rows(), place, self.learned)
+        return sets(found, (value.key for value in self.draft.values()))
 
     def recommend(self) -> Recommendation | None:
         """The plans for the draft, and the ways to shrink it; None while machine or model are not known.

@@ -6,6 +6,7 @@ import msgspec
 
 from tunesmith.recipes.planner.fit import Fit
 from tunesmith.recipes.planner.forecast import Forecast
+from tunesmith.recipes.planner.shrink import Change
 from tunesmith.recipes.spec import JobSpec
 
 LEAN, BALANCED, BEST = "lean", "balanced", "best"
@@ -42,12 +43,16 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Way(msgspec.Struct, frozen=True):
-    """A change of the recipe that shrinks it: `saves` bytes where it trains."""
+    """Changes of the recipe with which it needs less: `saved` bytes of `what` (device, host, disk), and `needed` then.
 
-    key: str
-    before: str
-    after: str
-    saves: int
+    `fits` says whether it then fits.
+    """
+
+    changes: tuple[Change, ...]
+    what: str
+    needed: int
+    saved: int
+    fits: bool
 
 
 class Lift(msgspec.Struct, frozen=True):

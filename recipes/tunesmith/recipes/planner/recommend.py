@@ -13,12 +13,13 @@ from tunesmith.recipes.planner.choices import choices
 from tunesmith.recipes.planner.filled import put
 from tunesmith.recipes.planner.fit import FITS, NOT, Fit
 from tunesmith.recipes.planner.learned import Learned
+from tunesmith.recipes.planner.lifts import lifts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.plans import BALANCED, BEST, LEAN, Choice, Lift, Plan, Reason, Recommendation, Way
 from tunesmith.recipes.planner.refusal import refusal
 from tunesmith.recipes.planner.rows import Rows
 from tunesmith.recipes.planner.search import Case, three
-from tunesmith.recipes.planner.ways import lifts, ways
+from tunesmith.recipes.planner.ways import ways
 from tunesmith.recipes.spec import JobSpec, complete
 
 __all__ = ["Choice", "Lift", "Plan", "Reason", "Recommendation", "Way", "recommend"]
@@ -54,7 +55,7 @@ def recommend(
     shown = found[recommended or LEAN]
     return Recommendation(
         plans=plans,
-        ways=ways(case, shown),
+        ways=ways(shown.spec, facts, rows, place, learned),
         lift=lifts(case, shown, found[BEST]) if recommended else (),
         recommended=recommended,
         refusal=None if recommended else unsuited or refusal(case, found[LEAN]),

@@ -5,6 +5,8 @@ None of them changes what is learned: a smaller window and checkpointed layers c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tunesmith.recipes.models.facts import ModelFacts
@@ -38,3 +40,15 @@ def shrunk(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[
     if not changes:
         return spec, ()
     return msgspec.structs.replace(spec, training=msgspec.structs.replace(training, **new)), tuple(changes)
+
+
+def with_changes(spec: JobSpec, changes: Iterable[Change]) -> JobSpec:
+    """`spec` with the values that `changes` made, in their own types."""
+    values = msgspec.to_builtins(spec)
+    for change in changes:
+        *parts, last = change.key.split(".")
+        inner = values
+        for part in parts:
+            inner = inner[part]
+        inner[last] = change.after
+    return msgspec.convert(values, JobSpec, strict=False)

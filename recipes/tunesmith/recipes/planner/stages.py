@@ -182,7 +182,7 @@ def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
     """
     trained = memory.trained_parameters(spec, facts)
     stored = int(facts.parameters * memory.stored_width(facts))
-    written = 0 if not spec.exports else stored
+    written = stored if needs_merging(spec) else 0
     for target in spec.exports:
         _, variant = exports.find(target)
         if target == "merged":

@@ -226,7 +226,8 @@ def print_ways(console: Console, found: Recommendation) -> None:
         console.print(Text("\n" + t("plan.ways"), "bold"))
         table = Table.grid(padding=(0, 2))
         for way in found.ways:
-            table.add_row(f"-{bytes_text(way.saves)}", Text(f"{way.key}: {way.before} → {way.after}"))
+            changed = ", ".join(f"{change.key}: {change.before} → {change.after}" for change in way.changes)
+            table.add_row(f"-{bytes_text(way.saved)}", Text(changed))
         console.print(table)
     if found.lift:
         console.print(Text("\n" + t("plan.lifts"), "bold"))

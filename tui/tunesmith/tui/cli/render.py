@@ -16,7 +16,7 @@ from rich.text import Text
 
 from tunesmith.daemon.api.events import Answered
 from tunesmith.daemon.api.view import QUEUED, JobView
-from tunesmith.recipes.planner.advice import NAMES
+from tunesmith.recipes.planner.ways import NAMES
 from tunesmith.recipes.units import bytes_text, duration_text
 from tunesmith.tui import plain as texts
 from tunesmith.tui.cli.computing_text import computing, computing_lines

@@ -222,9 +222,7 @@ class RecipeStep(Vertical):
     @on(Ways.Taken)
     async def way_taken(self, event: Ways.Taken) -> None:
         """It counts as typed: a person chose it."""
-        taken = {event.way.key: event.way.after}
-        if event.way.key == "training.max_length" and self.draft.text(self._value("data.over_long")) == "error":
-            taken["data.over_long"] = "drop"  # longer rows would end the run before it begins
+        taken = {change.key: change.after for change in event.way.changes}
         for key, text in taken.items():
             self.draft.set(self._value(key), text)
         if TUNER in taken:

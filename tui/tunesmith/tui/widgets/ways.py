@@ -33,10 +33,11 @@ class WayRow(Static, can_focus=True):
     def show(self, way: Way | None) -> None:
         self.way, self.display = way, way is not None
         if way is not None:
-            saved = t("forecast.saves", bytes=bytes_text(way.saves))
+            saved = t("forecast.saves", bytes=bytes_text(way.saved))
+            first = way.changes[0]  # what comes with it follows from it
             self.update(Content.assemble(
-                (f"{self.number} ", "$secondary bold"), (f"{name_of(way.key)} ", "bold"), f"{way.before} → {way.after}",
-                (f"  {saved}", FAINT),
+                (f"{self.number} ", "$secondary bold"), (f"{name_of(first.key)} ", "bold"),
+                f"{first.before} → {first.after}", (f"  {saved}", FAINT),
             ))  # fmt: skip
 
     def on_click(self) -> None:
