@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from tunesmith.daemon import settings
+from tunesmith.daemon import database, settings
 from tunesmith.daemon.admission import Admission, look
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.requests import API_VERSION, VERSION_HEADER
@@ -25,6 +25,7 @@ from tunesmith.daemon.controls import Controls
 from tunesmith.daemon.gauges import Gauges
 from tunesmith.daemon.log import log_to
 from tunesmith.daemon.restart import Restart
+from tunesmith.daemon.retention import Retention
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.acceptor import CONNECTIONS, RESERVED_DESCRIPTORS, Acceptor
 from tunesmith.daemon.server.app import build
@@ -41,6 +42,7 @@ from tunesmith.recipes.errors import DaemonError, TunesmithError
 DESCRIPTORS = 4096
 LOCK_PATIENCE_S = 5.0  # for one without a socket: it starts, and is found, or ends, within STOP_PATIENCE_S
 STOP_PATIENCE_S = 2
+REBUILD = "--rebuild"
 log = logging.getLogger("tunesmith.daemon")
 
 
@@ -64,13 +66,19 @@ class Server(uvicorn.Server):
 
 
 def main() -> int:
-    """0 after a clean stop, 1 when it cannot start (the reason on stderr), 2 for a mistake of ours."""
+    """0 after a clean stop, 1 when it cannot start (the reason on stderr), 2 for a mistake of ours.
+
+    With REBUILD it puts the database aside, says where, and ends: the next one lists the jobs from their folders.
+    """
     began = time.monotonic()
     home = Home.find()
     try:
         private_folder(home.root)
         _allow_descriptors()
         with locked(home):
+            if REBUILD in sys.argv[1:]:
+                print(*database.set_aside(home.database), sep="\n")
+                return 0
             log_to(home.log)
             with listening(home.socket) as listener:
                 asyncio.run(serve(home, settings.read(os.environ), listener, began))
@@ -97,7 +105,9 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     connections = connection_limit()
     streams = Streams(store, gauges, stopping, min(STREAMS, connections * 5 // 6))  # the rest is for requests
     chats = Chats(home, chosen)
-    parts = Parts(home, chosen, store, scheduler, controls, restart, gauges, chats, streams, stopping, began)
+    parts = Parts(
+        home, chosen, store, scheduler, controls, restart, Retention(store), gauges, chats, streams, stopping, began
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, parts.stop)
     config = uvicorn.Config(

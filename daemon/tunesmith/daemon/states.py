@@ -25,10 +25,10 @@ _MAY_FOLLOW: dict[str, tuple[type, ...]] = {
     v.PAUSING: (e.CancelRequested, e.Paused, *_ASIDE, *WORKER_EVENTS),
     v.CANCELLING: (*_ASIDE, *WORKER_EVENTS),
     v.PAUSED: (e.Queued, e.Cancelled),
-    v.INTERRUPTED: (e.Queued, e.Cancelled),
-    v.FINISHED: (),
-    v.FAILED: (e.Queued,),  # resumed, or by itself after memory ran out
-    v.CANCELLED: (e.Queued,),
+    v.INTERRUPTED: (e.Queued, e.Cancelled, e.Cleaned),
+    v.FINISHED: (e.Cleaned,),
+    v.FAILED: (e.Queued, e.Cleaned),  # resumed, or by itself after memory ran out
+    v.CANCELLED: (e.Queued, e.Cleaned),
 }  # fmt: skip
 
 

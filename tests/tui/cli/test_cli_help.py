@@ -36,7 +36,9 @@ def commands() -> list[tuple[str, ...]]:
 
 
 def test_all_commands_of_the_issue_are_there() -> None:
-    jobs = {("jobs", name) for name in ("list", "show", "follow", "cancel", "logs", "more")}
+    looking = ("list", "show", "follow", "logs", "recover")
+    acting = ("pause", "resume", "finish", "retry", "more", "move", "cancel", "remove", "clean")
+    jobs = {("jobs", name) for name in (*looking, *acting)}
     daemon = {("daemon", name) for name in ("start", "stop", "status", "install", "uninstall")}
     data = {("data", name) for name in ("check", "preview", "list", "get")}
     models = {("models", name) for name in ("search", "pull", "list", "show", "remove", "verify", "import")}

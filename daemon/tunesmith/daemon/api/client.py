@@ -30,6 +30,7 @@ from tunesmith.daemon.api.requests import (
     Retry,
     Submit,
 )
+from tunesmith.daemon.api.retention import Clean, Cleaned, Sizes
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, ErrorBody, TunesmithError
 
@@ -141,6 +142,14 @@ class Client:
     async def remove(self, job_id: int) -> None:
         """A job that has ended, with all its files."""
         await self._call("DELETE", f"/v1/jobs/{job_id}", Done)
+
+    async def sizes(self) -> list[Sizes]:
+        """What every job takes on the disk, newest first."""
+        return await self._call("GET", "/v1/jobs/sizes", list[Sizes])
+
+    async def clean(self, asked: Clean) -> Cleaned:
+        """What was removed, or would be."""
+        return await self._call("POST", "/v1/jobs/clean", Cleaned, asked)
 
     async def recovery(self) -> Report:
         """What the daemon found when it started, and those before it."""

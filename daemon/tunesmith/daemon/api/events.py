@@ -281,6 +281,12 @@ class Moved(_Event, frozen=True, kw_only=True, tag="moved"):
     place: float
 
 
+class Cleaned(_Event, frozen=True, kw_only=True, tag="cleaned"):
+    """A person had files of a job that has ended removed: its work folders, checkpoints, journals or artifacts."""
+
+    part: str
+
+
 class Stalled(_Event, frozen=True, kw_only=True, tag="stalled"):
     """The worker's process is there and has given no sign of life for `silent_s` seconds; `stopped` by a signal."""
 
@@ -342,7 +348,7 @@ Event = (
     Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | BaseChosen | TrainStep | PathsChosen
     | LimitMeasured | MemoryMeasured | CheckpointSaved | Resumed | StoppedEarly | DataChecked | Scored
     | Answered | ArtifactWritten | Verified
-    | Forecasted | Waiting | Shrunk | Gauged | Gap | Notice | Moved | Stalled | Woke
+    | Forecasted | Waiting | Shrunk | Gauged | Gap | Notice | Moved | Cleaned | Stalled | Woke
     | PauseRequested | FinishRequested | CancelRequested | Finished | Failed | Cancelled | Paused | Interrupted
 )  # fmt: skip
 TERMINAL = (Finished, Failed, Cancelled)

@@ -147,11 +147,11 @@ def _before(view: JobView, step: int) -> JobView:
 
 
 _AFTER_REST: dict[str, tuple[type, ...]] = {
-    FINISHED: (),
-    FAILED: (e.Queued,),
-    CANCELLED: (e.Queued,),
+    FINISHED: (e.Cleaned,),
+    FAILED: (e.Queued, e.Cleaned),
+    CANCELLED: (e.Queued, e.Cleaned),
     PAUSED: (e.Queued, e.Cancelled),
-    INTERRUPTED: (e.Queued, e.Cancelled),
+    INTERRUPTED: (e.Queued, e.Cancelled, e.Cleaned),
 }
 
 
@@ -236,6 +236,10 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, notices=(*view.notices, notice)[-200:])
         case e.Moved(place=place):
             return replace(view, moved=place)
+        case e.Cleaned(part="checkpoints"):
+            return replace(view, checkpoint=None)
+        case e.Cleaned(part="artifacts"):
+            return replace(view, artifacts=())
         case e.Stalled() as stalled:
             return replace(view, stalled=stalled)
         case e.Woke():

@@ -25,6 +25,7 @@ from tunesmith.daemon.api.requests import (
     Retry,
     Submit,
 )
+from tunesmith.daemon.api.retention import Clean, Cleaned, Sizes
 from tunesmith.daemon.api.view import JobView
 from tunesmith.daemon.server import chat_route, controls, guard, jobs, openapi, status, stream
 from tunesmith.daemon.server.endpoint import Endpoint, PathEndpoints, Refusal
@@ -57,6 +58,11 @@ ENDPOINTS = (
     Endpoint(
         "POST", "/v1/jobs", jobs.submit, request=Submit, reply=JobView, statuses=(200, 201), example=SUBMIT,
         refusals=(*UNUSABLE, REMOVED, QUEUE_FULL),
+    ),
+    Endpoint("GET", "/v1/jobs/sizes", controls.sizes, reply=list[Sizes]),
+    Endpoint(
+        "POST", "/v1/jobs/clean", controls.clean, request=Clean, reply=Cleaned,
+        example='{"keep": 3, "older_than_s": 2592000, "dry_run": true}',
     ),
     Endpoint("GET", "/v1/jobs/{id}", jobs.show, reply=JobView, refusals=(UNKNOWN_JOB,)),
     Endpoint(

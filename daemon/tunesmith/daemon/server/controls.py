@@ -1,10 +1,11 @@
-"""What a person may ask of a job that is there: cancel, resume, pause, stop and keep, move, remove."""
+"""What a person may ask of a job that is there: cancel, resume, pause, stop and keep, move, clean, remove."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
 from tunesmith.daemon.api.requests import Done, Move, Resume
+from tunesmith.daemon.api.retention import Clean
 from tunesmith.daemon.server.endpoint import Call
 from tunesmith.daemon.server.guard import reply
 
@@ -39,6 +40,17 @@ async def move(call: Call) -> Response:
     asked: Move = call.body
     await call.parts.controls.move(call.job_id, asked.before)
     return await _view(call)
+
+
+async def sizes(call: Call) -> Response:
+    """What every job takes on the disk, by kind, newest first."""
+    return reply(await call.parts.retention.sizes())
+
+
+async def clean(call: Call) -> Response:
+    """Remove files of jobs that have ended, or say what would be removed: nothing is unless `dry_run` is false."""
+    asked: Clean = call.body
+    return reply(await call.parts.retention.clean(asked))
 
 
 async def remove(call: Call) -> Response:

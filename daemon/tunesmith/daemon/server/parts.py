@@ -9,6 +9,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.controls import Controls
 from tunesmith.daemon.gauges import Gauges
 from tunesmith.daemon.restart import Restart
+from tunesmith.daemon.retention import Retention
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.broadcast import Streams
 from tunesmith.daemon.server.chat import Chats
@@ -26,6 +27,7 @@ class Parts:
     scheduler: Scheduler
     controls: Controls
     restart: Restart
+    retention: Retention
     gauges: Gauges
     chats: Chats
     streams: Streams

@@ -1,4 +1,4 @@
-"""`tunesmith jobs`: look at runs, follow one, stop one."""
+"""`tunesmith jobs`: look at runs and follow one; what changes them lies in the files beside this."""
 
 from __future__ import annotations
 
@@ -6,27 +6,47 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.tui.cli import more
+from tunesmith.tui.cli import job_cleaning, job_controls, more
 from tunesmith.tui.cli.options import Json, RunId
 
-app = typer.Typer(help="Look at runs, follow one, stop one.", no_args_is_help=True)
+app = typer.Typer(help="Look at runs, follow one, pause, stop or order them, clean up.", no_args_is_help=True)
+app.command("pause")(job_controls.pause)
+app.command("resume")(job_controls.resume)
+app.command("finish")(job_controls.finish)
+app.command("retry")(job_controls.retry)
 app.command("more")(more.more)
+app.command("move")(job_controls.move)
+app.command("cancel")(job_controls.cancel)
+app.command("remove")(job_cleaning.remove)
+app.command("clean")(job_cleaning.clean)
+app.command("recover")(job_cleaning.recover)
 
 
 @app.command("list")
-def list_jobs(as_json: Json = False) -> None:
+def list_jobs(
+    sizes: Annotated[bool, typer.Option("--sizes", help="Show what each run takes on the disk.")] = False,
+    as_json: Json = False,
+) -> None:
     """List all runs, newest first.
 
     Example: tunesmith jobs list --json
     """
+    from tunesmith.daemon.api.client import Client
+    from tunesmith.daemon.api.retention import Sizes
+    from tunesmith.daemon.api.view import JobView
     from tunesmith.tui.cli import render
     from tunesmith.tui.cli.session import with_client
 
-    views = with_client(lambda client: client.jobs())
+    async def act(client: Client) -> tuple[list[JobView], list[Sizes]]:
+        return await client.jobs(), await client.sizes() if sizes else []
+
+    views, measured = with_client(act)
+    by_job = {found.job: found for found in measured}
     if as_json:
-        render.print_json({"jobs": [render.summary(view) for view in views]})
+        rows = [render.summary(view) | ({"bytes": by_job.get(view.id)} if sizes else {}) for view in views]
+        render.print_json({"jobs": rows})
     elif views:
-        render.out().print(render.jobs_table(views))
+        render.out().print(render.sizes_table(views, by_job) if sizes else render.jobs_table(views))
     else:
         render.err().print("No runs yet. Make one: tunesmith quickstart")
 
@@ -70,27 +90,6 @@ def follow(run: RunId, as_json: Json = False) -> None:
         render.print_json(render.result(view))
     else:
         render.print_result(view)
-
-
-@app.command()
-def cancel(run: RunId, as_json: Json = False) -> None:
-    """Stop a run that waits or works.
-
-    Example: tunesmith jobs cancel 3
-    """
-    from tunesmith.daemon.api.client import Client
-    from tunesmith.daemon.api.view import JobView
-    from tunesmith.tui.cli import render
-    from tunesmith.tui.cli.session import find_run, with_client
-
-    async def act(client: Client) -> JobView:
-        return await client.cancel(await find_run(client, run))
-
-    view = with_client(act)
-    if as_json:
-        render.print_json(render.summary(view))
-    else:
-        print(f"run {view.id} {view.state}")
 
 
 @app.command()

@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.daemon.api.events import Answered
+from tunesmith.daemon.api.report import Report
+from tunesmith.daemon.api.retention import PARTS, Cleaned, Sizes
 from tunesmith.daemon.api.view import QUEUED, JobView
 from tunesmith.recipes.planner.ways import NAMES
 from tunesmith.recipes.units import bytes_text, duration_text
@@ -93,6 +95,8 @@ def summary(view: JobView) -> dict[str, Any]:
         "folder": view.folder,
         "checkpoint_step": view.checkpoint and view.checkpoint.step,
         "error": view.error,
+        "stalled": view.stalled is not None,
+        "finishing": view.finishing,
     }
 
 
@@ -169,6 +173,38 @@ def jobs_table(views: list[JobView]) -> Table:
     return table
 
 
+def sizes_table(views: list[JobView], by_job: Mapping[int, Sizes]) -> Table:
+    """What each run takes on the disk."""
+    table = Table("run", "name", "state", *PARTS, "other", "all", box=None, header_style="bold", pad_edge=False)
+    for view in views:
+        found = by_job.get(view.id, Sizes(view.id))
+        parts = [bytes_text(getattr(found, part)) for part in (*PARTS, "other", "total")]
+        table.add_row(str(view.id), Text(one_line(view.name, 40)), state_text(view.state), *parts)
+    return table
+
+
+def cleaning_table(found: Cleaned) -> Table:
+    """What goes, run by run."""
+    table = Table("run", "name", "state", "what", "size", box=None, header_style="bold", pad_edge=False)
+    for item in found.items:
+        name = Text(one_line(item.name, 40))
+        table.add_row(str(item.job), name, state_text(item.state), item.part, bytes_text(item.bytes))
+    return table
+
+
+def print_recovery(report: Report) -> None:
+    """The last start of the daemon, and earlier ones that found something."""
+    console = out()
+    for start in report.starts:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(start.time))
+        after = ", after a restart of the machine" if start.rebooted else ""
+        console.print(Text(f"daemon {start.pid}, started {when}{after}", "bold"))
+        for finding in start.findings:
+            console.print(plain(f"  {finding.kind:<11} {finding.text}"), soft_wrap=True)
+        if not start.findings:
+            console.print(Text("  nothing was left unfinished"))
+
+
 def job_text(view: JobView) -> Text:
     """A run on one screen: state, stages, notices, and what went wrong."""
     text = Text.assemble((f"run {view.id} ", "bold"), texts.one_line(view.name), ": ", state_text(view.state), "\n")
@@ -183,6 +219,10 @@ def job_text(view: JobView) -> Text:
         text.append("  ").append_text(line).append("\n")
     for notice in view.notices:
         text.append(plain(f"  {notice.level}: {notice.text}\n"))
+    if view.stalled is not None:
+        text.append("  stalled: no sign of life of its worker process\n", "yellow")
+    if view.finishing and not view.ended_already:
+        text.append("  stop and keep: training ends after this step\n", "yellow")
     if view.error is not None:
         text.append("  error: ", "bold red").append(plain(f"{view.error.message}\n"))
         text.append("   hint: ", "bold cyan").append(plain(f"{view.error.hint}\n"))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -10,7 +13,7 @@ from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.find import ensure_daemon
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import FINISHED, JobView
-from tunesmith.recipes.errors import JobError, TunesmithError
+from tunesmith.recipes.errors import DaemonError, JobError, TunesmithError
 from tunesmith.tui.cli.errors import DETACHED
 from tunesmith.tui.cli.progress import follow
 
@@ -25,6 +28,22 @@ def with_client(act: Callable[[Client], Awaitable[T]]) -> T:
             return await act(client)
 
     return asyncio.run(connected())
+
+
+def rebuild_database() -> str:
+    """Put the database aside: the daemon that starts next lists the runs from their folders. Where it lies now.
+
+    Raises DaemonError while a daemon runs, for that one can read it.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "tunesmith.daemon", "--rebuild"],
+        capture_output=True, text=True, errors="replace", env=os.environ | {"TUNESMITH_HOME": str(Home.find().root)},
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or ["error: it said nothing"]
+        hint = next((line.removeprefix("hint: ") for line in said if line.startswith("hint: ")), "")
+        raise DaemonError(said[0].removeprefix("error: "), hint, "rebuild_refused")
+    return done.stdout.strip()
 
 
 async def find_run(client: Client, run: str, *, finished: bool = False) -> int:
