@@ -1,4 +1,4 @@
-"""What runs take on the disk, and the removal of what a person no longer wants; never by itself, never of living jobs."""
+"""What runs take on the disk, and the removal of what a person wants gone; never of living jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tunesmith jobs remove`, `clean` and `recover`: what runs take on the disk, and what a daemon found when it started."""
+"""`tunesmith jobs remove`, `clean` and `recover`: what runs take on the disk, what a daemon found at its start."""
 
 from __future__ import annotations
 
