@@ -262,6 +262,20 @@ class FakeClient:
         await self.say(job_id, e.Queued(time=START + 60))
         return await self.job(job_id)
 
+    async def pause(self, job_id: int) -> JobView:
+        await self.say(job_id, e.PauseRequested(time=START + 50), e.Paused(time=START + 51))
+        return await self.job(job_id)
+
+    async def retry(self, job_id: int, key: str, force: bool = False) -> JobView:
+        self._check()
+        again = max(self.histories) + 1
+        self.histories[again], self.names[again] = [e.Queued(time=START)], self.names[job_id]
+        return await self.job(again)
+
+    async def move(self, job_id: int, before: int | None = None) -> JobView:
+        await self.say(job_id, e.Moved(time=START + 52, place=0.0))
+        return await self.job(job_id)
+
     async def log(self, job_id: int, tail: int = 200) -> LogText:
         self._check()
         return LogText(f"jobs/{job_id}/worker-1.log", self.log_text)

@@ -81,7 +81,7 @@ def is_stopped(pid: int) -> bool:
 
 def _sentence(pid: int, silent_s: float, stopped: bool) -> str:
     if stopped:
-        return f"The worker process {pid} is stopped by a signal, {silent_s:.0f} s now: `kill -CONT {pid}`."
+        return f"The worker process {pid} is stopped by a signal for {silent_s:.0f} s; wake it: `kill -CONT {pid}`."
     return (
         f"The worker process {pid} has neither written nor computed anything for {silent_s:.0f} s. It is left alone; "
         "if it does not come back, cancel the run and resume it."

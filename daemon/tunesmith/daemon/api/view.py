@@ -236,10 +236,9 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, notices=(*view.notices, notice)[-200:])
         case e.Moved(place=place):
             return replace(view, moved=place)
-        case e.Cleaned(part="checkpoints"):
-            return replace(view, checkpoint=None)
-        case e.Cleaned(part="artifacts"):
-            return replace(view, artifacts=())
+        case e.Cleaned(part=part):
+            checkpoint = None if part == "checkpoints" else view.checkpoint
+            return replace(view, checkpoint=checkpoint, artifacts=() if part == "artifacts" else view.artifacts)
         case e.Stalled() as stalled:
             return replace(view, stalled=stalled)
         case e.Woke():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import uuid
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual import on, work
@@ -15,14 +17,24 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 from textual.widgets.data_table import RowKey
 
-from tunesmith.daemon.api.view import CANCELLED, FAILED, FINISHED, QUEUED, RUNNING, JobView
+from tunesmith.daemon.api.view import (
+    FINISHED,
+    INTERRUPTED,
+    PAUSED,
+    PAUSING,
+    QUEUED,
+    RESTING_STATES,
+    RESUMABLE_STATES,
+    RUNNING,
+    JobView,
+)
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import duration_text
 from tunesmith.tui.job_text import waiting_short
 from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
-from tunesmith.tui.watch import Clients
+from tunesmith.tui.watch import Clients, JobClient
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.job_head import state_text
 from tunesmith.tui.widgets.key_bar import KeyBar
@@ -33,7 +45,13 @@ ROWS_SHOWN = 1000
 COLUMN_CELLS = {"id": 5, "name": 18, "state": 12, "progress": 24, "score": 6, "created": 11, "took": 8}
 DROPPED_BELOW = {"created": 100, "score": 84, "took": 76, "name": 56}  # screen columns
 BAR_CELLS = 10
-STATES_OF_ACTIONS = {"cancel": (QUEUED, RUNNING), "resume": (FAILED, CANCELLED)}
+STATES_OF_ACTIONS = {
+    "cancel": {QUEUED, RUNNING, PAUSING, PAUSED, INTERRUPTED},
+    "pause": {QUEUED, RUNNING},
+    "resume": RESUMABLE_STATES,
+    "retry": RESTING_STATES,
+    "first": {QUEUED},
+}
 
 
 class JobsScreen(Screen[None]):
@@ -49,7 +67,10 @@ class JobsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "jobs.key_open"),
         Binding("c", "cancel", "jobs.key_cancel"),
+        Binding("p", "pause", "jobs.key_pause"),
         Binding("r", "resume", "run.key_resume"),
+        Binding("a", "retry", "run.key_retry"),
+        Binding("f", "first", "jobs.key_first"),
         Binding("l", "log", "jobs.key_log"),
         Binding("escape", "close_screen", "jobs.key_leave"),
     ]
@@ -183,24 +204,46 @@ class JobsScreen(Screen[None]):
             Confirm(t("run.cancel_question", id=selected.id), t("run.cancel_yes"), t("run.cancel_no"))
         ):
             return
-        try:
-            await (await self._clients()).cancel(selected.id)
-        except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
-        self._refresh()
+        await self._ask(lambda client: client.cancel(selected.id))
+
+    @work
+    async def action_pause(self) -> None:
+        """It leaves the queue, with a checkpoint when it runs, until it is told to go on."""
+        if (selected := self._selected()) is not None:
+            await self._ask(lambda client: client.pause(selected.id))
+
+    @work
+    async def action_first(self) -> None:
+        """It starts next."""
+        if (selected := self._selected()) is not None:
+            await self._ask(lambda client: client.move(selected.id))
 
     @work
     async def action_resume(self) -> None:
         """The job goes on from its last checkpoint, and is shown."""
-        if (selected := self._selected()) is None:
-            return
+        if (selected := self._selected()) is not None:
+            self._show(await self._ask(lambda client: client.resume(selected.id)))
+
+    @work
+    async def action_retry(self) -> None:
+        """The same recipe as a new job, which is shown."""
+        if (selected := self._selected()) is not None:
+            self._show(await self._ask(lambda client: client.retry(selected.id, uuid.uuid4().hex)))
+
+    async def _ask(self, ask: Callable[[JobClient], Awaitable[JobView]]) -> JobView | None:
+        """The job as it is then; None, and the reason is shown, where that was refused."""
         try:
-            await (await self._clients()).resume(selected.id)
+            view = await ask(await self._clients())
         except TunesmithError as error:
             self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
-        else:
+            view = None
+        self._refresh()
+        return view
+
+    def _show(self, view: JobView | None) -> None:
+        if view is not None:
             self.dismiss(None)
-            self.app.post_message(JobStarted(selected.id))
+            self.app.post_message(JobStarted(view.id))
 
     def action_log(self) -> None:
         log = self.query_one(LogView)

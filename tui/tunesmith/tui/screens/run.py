@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from textual.widgets import ContentSwitcher, Static
 
 from tunesmith.daemon.api.requests import Submit
-from tunesmith.daemon.api.view import CANCELLED, FAILED, FINISHED, RUNNING, JobView
+from tunesmith.daemon.api.view import CANCELLED, FINISHED, RESUMABLE_STATES, RUNNING, JobView
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
 from tunesmith.recipes.spec import JobSpec
 from tunesmith.tui.job_text import shrunk_text, waiting_text
@@ -246,7 +246,7 @@ class RunStep(Container):
             case "force":
                 return self.view is not None and bool(waiting_text(self.view))
             case "resume" | "retry":
-                return state in (FAILED, CANCELLED)
+                return state in RESUMABLE_STATES
             case "result":
                 return state == FINISHED
             case "show":
