@@ -86,5 +86,10 @@ class Retention:
             return False
         folder = self._store.home.job(item.job)
         log.info("job %d: %s removed, %d bytes", item.job, item.part, item.bytes)
-        await asyncio.to_thread(lambda: [remove(path) for path in list(paths(folder, item.part))])
+        await asyncio.to_thread(_remove_all, list(paths(folder, item.part)))
         return True
+
+
+def _remove_all(gone: list[Path]) -> None:
+    for path in gone:
+        remove(path)

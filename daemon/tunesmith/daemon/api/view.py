@@ -237,8 +237,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
         case e.Moved(place=place):
             return replace(view, moved=place)
         case e.Cleaned(part=part):
-            checkpoint = None if part == "checkpoints" else view.checkpoint
-            return replace(view, checkpoint=checkpoint, artifacts=() if part == "artifacts" else view.artifacts)
+            saved = None if part == "checkpoints" else view.checkpoint
+            return replace(view, checkpoint=saved, artifacts=() if part == "artifacts" else view.artifacts)
         case e.Stalled() as stalled:
             return replace(view, stalled=stalled)
         case e.Woke():
