@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tunesmith.recipes import methods, models, planner, spec
 from tunesmith.recipes.models import catalogue
-from tunesmith.recipes.planner import Place, Rows, computed, forecast, memory, probed
+from tunesmith.recipes.planner import Place, Rows, computed, forecast, memory, probed, stages
 
 GIB = 1 << 30
 QWEN = catalogue.facts_of("qwen2.5-0.5b-instruct")
@@ -181,3 +181,13 @@ def test_pairs_of_answers_are_twice_the_rows_and_a_reference_is_a_copy_only_of_w
     assert part(after[0], "weights") == part(before[0], "weights"), "the adapter is switched off for it"
     assert part(after[1], "weights") == 2 * part(before[1], "weights")
     assert after[0].step_seconds == pytest.approx(before[0].step_seconds * 2 * 4 / 3)
+
+
+def test_what_comes_after_the_probe_is_more_where_layers_are_computed_again_and_never_nothing() -> None:
+    def grown(device: str, recomputed: int) -> int:
+        return stages.growing(
+            QWEN, place(device), tokens=2048, recomputed=recomputed, kept_bytes=GIB, peak_bytes=4 * GIB
+        )
+
+    assert 0 < grown("cpu", 0) < grown("cpu", 12) < GIB
+    assert grown("cuda", 0) == pytest.approx(0.025 * 4 * GIB, rel=1e-6)

@@ -16,8 +16,6 @@ ASSUMED, COUNTED, PROBED = "assumed", "counted", "probed"  # how sure it is
 # Below and above the forecast, as shares of it: what bench/forecast.py saw, and room for what it did not.
 MEMORY_SPREAD = {ASSUMED: (0.25, 0.35), COUNTED: (0.1, 0.08), PROBED: (0.05, 0.03)}
 TIME_SPREAD = {ASSUMED: (0.6, 1.5), COUNTED: (0.4, 0.6), PROBED: (0.12, 0.12)}
-# What comes to be resident after the probe: holes between blocks, more of them where layers are computed again.
-GROWTH, RECOMPUTED_GROWTH = 0.025, 0.02
 UNKNOWN_ARCHITECTURE = 0.25  # more, where its layers had to be taken for ordinary ones
 
 
@@ -140,14 +138,13 @@ def forecast(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, learned
     )
 
 
-def probed(counted: Forecast, *, peak_bytes: int, step_seconds: float, steps: int, growing_bytes: int = 0) -> Forecast:
+def probed(counted: Forecast, *, peak_bytes: int, step_seconds: float, steps: int, growing_bytes: int) -> Forecast:
     """`counted` with training as real steps showed it: `peak_bytes` where it trains, seconds of a mean step.
 
     `peak_bytes` on a CPU are resident, on a GPU what its allocator handed out at most. `growing_bytes` come to that
-    with windows of other lengths.
+    later.
     """
-    growth = GROWTH + (RECOMPUTED_GROWTH if counted.recomputed else 0.0)
-    grown = int(peak_bytes * (1 + growth)) + growing_bytes
+    grown = peak_bytes + growing_bytes
 
     def measured(stage: StageForecast) -> StageForecast:
         if stage.stage != "train":

@@ -9,21 +9,15 @@ from tunesmith.recipes.planner.rows import Rows
 
 # Measured: torch 2.13, 512 products of SmolLM2-135M's layers kept 303 MB.
 KERNEL_BYTES = 600_000
-SEEN_BY_PROBE = 2  # numbers of rows: those of the worst batch and of a usual one
 
 
-def kernel_bytes(facts: ModelFacts, rows: Rows, place: Place, *, tokens: int, seen: int = 0) -> int:
-    """Of all windows up to `tokens` that training will meet, without those of `seen` numbers of rows."""
+def kernel_bytes(facts: ModelFacts, rows: Rows, place: Place, *, tokens: int) -> int:
+    """Of all windows up to `tokens` that training will meet."""
     if place.device != "cpu":
         return 0
     shapes = {(m.inputs, m.outputs) for m in facts.matrices if m.part in LINEAR} | {(facts.hidden_size, 0)}
     products = 2 * len(shapes)  # forward and backward
-    return max(0, numbers_of_rows(rows, tokens) - seen) * products * KERNEL_BYTES
-
-
-def seen_by_probe(rows: Rows, tokens: int) -> int:
-    """Of those, how many a few steps have: rows that share windows are spread evenly over several."""
-    return max(SEEN_BY_PROBE, numbers_of_rows(rows, tokens) // 2 if tokens > rows.longest else 0)
+    return numbers_of_rows(rows, tokens) * products * KERNEL_BYTES
 
 
 def numbers_of_rows(rows: Rows, tokens: int) -> int:

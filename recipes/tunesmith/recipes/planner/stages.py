@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tunesmith.recipes import exports
+from tunesmith.recipes import exports, optimizers
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
-from tunesmith.recipes.planner.kernels import kernel_bytes, seen_by_probe
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
@@ -17,6 +16,9 @@ STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights a
 LIBRARIES_BYTES, LIBRARIES_FULL_FROM, LIBRARIES_SPARED = 60 * MIB, 126 * MIB, 15 * MIB
 HOLES = 0.35  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
 HEAPED_BLOCK = 2 * MIB
+OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
+# What comes to be resident after the probe, of runs of 12 to 96 steps.
+GROWN_BYTES, APART, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 42 * MIB, 0.35, 0.03, 0.025
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
@@ -68,15 +70,18 @@ def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple
         moment = max(moment, parts.gradients + STEPPING.get(spec.training.optimizer, 2) * 4 * embedded(facts))
     held = parts.weights + parts.adapter + parts.optimizer
     more = unpacked(spec, facts, place) + parts.transient + parts.kernels
-    return on(place, held + moment + more + holes(facts, place, parts))
+    return on(place, held + moment + more + holes(spec, facts, place, parts))
 
 
-def holes(facts: ModelFacts, place: Place, parts: Parts) -> float:
+def holes(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> float:
     """Bytes between the blocks of a heap, and libraries' own: with a model of some size they use more (CPU)."""
     if place.device != "cpu":
         return 0.0
     filled = min(1.0, parts.weights / LIBRARIES_FULL_FROM)
-    return LIBRARIES_BYTES * filled - LIBRARIES_SPARED + (HOLES * heaped(facts, parts) if parts.adapter else 0.0)
+    libraries = LIBRARIES_BYTES * filled - LIBRARIES_SPARED
+    if optimizers.cards()[spec.training.optimizer].package:
+        libraries += OPTIMIZING_BYTES
+    return libraries + (HOLES * heaped(facts, parts) if parts.adapter else 0.0)
 
 
 def heaped(facts: ModelFacts, parts: Parts) -> float:
@@ -85,24 +90,22 @@ def heaped(facts: ModelFacts, parts: Parts) -> float:
 
 
 def growing(
-    spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, *, tokens: int, activations_bytes: float
+    facts: ModelFacts, place: Place, *, tokens: int, recomputed: int, kept_bytes: float, peak_bytes: int
 ) -> int:
-    """Bytes that come to a process after its worst window of `tokens`: what smaller windows keep where that did not.
+    """Bytes that come to training after its worst window of `tokens`, whose peak was `peak_bytes`.
 
-    Kernels for their numbers of rows; and heap, for blocks that were large enough to lie outside of it.
+    On a CPU for windows of other lengths: kernels for their numbers of rows, and heap for what windows keep (of the
+    worst `kept_bytes`) in blocks that were large enough there to lie outside of it; more where layers are `recomputed`.
     """
     if place.device != "cpu":
-        return 0
-    kernels = 0
-    if spec.training.fused and memory.dtype_of(spec, place) == "float32":
-        kernels = kernel_bytes(facts, rows, place, tokens=tokens, seen=seen_by_probe(rows, tokens))
+        return int(ALLOCATOR_GROWTH * peak_bytes)
     apart = 0.0
     for width in (facts.hidden_size, facts.intermediate_size):
         limit = HEAPED_BLOCK / max(1.0, 4.0 * width)
         if limit < tokens:
-            apart += activations_bytes / 2 * limit / tokens
+            apart = APART * kept_bytes * limit / tokens
             break  # where narrow blocks lie outside wide ones do too, in every window
-    return int(kernels + apart)
+    return int(GROWN_BYTES + apart + (RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0))
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:

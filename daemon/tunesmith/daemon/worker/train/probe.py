@@ -67,7 +67,9 @@ def run(context: Context) -> None:
     mean = seconds_of_mean_step(seconds, work, [step.tokens for step in steps], float(batches.tokens.mean()))
     largest = max(window.positions for window in steps[0])
     kept = next((part.bytes for part in plan.forecast.parts if part.key == "activations"), 0)
-    growing = stages.growing(context.spec, plan.facts, plan.rows, plan.place, tokens=largest, activations_bytes=kept)
+    growing = stages.growing(
+        plan.facts, plan.place, tokens=largest, recomputed=plan.forecast.recomputed, kept_bytes=kept, peak_bytes=peak
+    )
     forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total, growing_bytes=growing)
     context.plan = msgspec.structs.replace(plan, forecast=forecast)
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
