@@ -47,6 +47,9 @@ class Controls:
         if await self._store.append(job_id, [e.PauseRequested(time=now)], only_in=RUNNING):
             return
         state = self._store.get(job_id).state
+        if state in (QUEUED, RUNNING):  # it changed between the two looks
+            await self.pause(job_id)
+            return
         if state not in (PAUSING, PAUSED):
             raise JobError(f"Job {job_id} is {state}", "Only one that waits or runs can be paused.", "ended_already")
 
@@ -80,6 +83,9 @@ class Controls:
             if await self._store.append(job_id, [e.CancelRequested(time=now)], only_in=state):
                 return
         state = self._store.get(job_id).state
+        if state in (QUEUED, PAUSED, INTERRUPTED, RUNNING, PAUSING):  # it changed between two of these looks
+            await self.cancel(job_id)
+            return
         if state not in (CANCELLING, CANCELLED):
             raise JobError(f"Job {job_id} has {state} already", "There is nothing left to cancel.", "ended_already")
 
