@@ -5,6 +5,7 @@ A line of standard input is a `Wanted`; a line of standard output is the worker'
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -44,6 +45,11 @@ def main() -> None:
     import torch  # noqa: F401
     from trl import SFTTrainer  # noqa: F401
 
+    from tunesmith.daemon.worker import __main__, stages
+
+    for _, modules in stages.STAGES:
+        for module in modules:
+            importlib.import_module(f"{__main__.__package__}.{module}")
     print("ready", flush=True)
     for line in sys.stdin:
         wanted = msgspec.json.decode(line, type=Wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -14,6 +15,7 @@ from typing import Any
 
 import engine_process
 import msgspec
+import psutil
 
 from tunesmith.daemon import crash_points, publish
 from tunesmith.daemon.api import events as e
@@ -70,9 +72,10 @@ class Engine:
             until = time.monotonic() + PATIENCE_S
             while len(lines(job, number)) < death.lines and time.monotonic() < until:
                 time.sleep(0.002)
-                if any(isinstance(event, e.TERMINAL) for event in lines(job, number)[-1:]):
+                if not psutil.pid_exists(pid):
                     break
-            os.kill(pid, signal.SIGKILL)  # not reaped before we read its end, so it is nobody else's
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         return int(self._line())
 
     def end(self) -> None:
