@@ -4,8 +4,8 @@
 
 Prints a row a configuration and, at the end, medians and worst errors: of training by the forecast from model and data
 ("counted"), of training after the probe ("probed"), and of the whole run. A negative error is a forecast that was too
-low. With --jobs 2 two workers share the machine, a core each: right for memory, not for time. --longer gives each run so
-many times the rows: for time, which is only told from runs of a minute or more.
+low. With --jobs 2 two workers share the machine, a core each: right for memory, not for time. --longer gives each run
+so many times the rows: for time, which is only told from runs of a minute or more.
 """
 
 from __future__ import annotations
