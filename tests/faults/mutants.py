@@ -45,7 +45,7 @@ MUTANTS = (
     Mutant(
         "rename to direct write", f"{DAEMON}/publish.py",
         STAGED, "staged = path\n",
-        "tests/faults/test_killed_toy_workers.py -k call",
+        "tests/faults/test_killed_toy_workers.py -k any_write",
     ),
     Mutant(
         "peer check", f"{DAEMON}/server/acceptor.py", "if peer_uid(connection) != self._uid:", "if False:",

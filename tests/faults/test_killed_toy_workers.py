@@ -20,6 +20,7 @@ KILLS = 200
 KILLS_A_JOB = 25
 CALLS = 30  # of the CALLS_MADE that the job below makes about
 CALLS_MADE = 80
+WRITES = 14  # all that a job of one step makes, and one more
 WORK = "steps=6 step=0 save=2"
 ENDED = ("finished", "failed", "interrupted", "cancelled")
 TOY_POINTS = (
@@ -104,3 +105,16 @@ async def test_a_worker_killed_at_any_call_to_the_disk_comes_to_the_right_result
         found += aftermath.wrong_result(daemon.home, view.id, view.name)
     assert found + await aftermath.broken(daemon) == []
     assert attempts > len(numbers) * 1.5, "most calls were reached"
+
+
+@pytest.mark.slow
+async def test_a_worker_killed_at_any_write_leaves_no_artifact_without_its_record(tmp_path: Path, shim: Path) -> None:
+    environment = disk_shim.environment(shim, tmp_path / "home", only="toy_chain")
+    daemon = DaemonProcess(tmp_path / "home", TUNESMITH_WORKER_MODULE="toy_chain", **environment)
+    await daemon.start()
+    attempts = []
+    for number in range(1, WRITES + 1):
+        job = (await daemon.submit(f"steps=1 step=0 fault=write,{number},kill")).id
+        attempts.append((await to_the_end(daemon, job)).attempt)
+    assert attempts[:10] == [2] * 10, "each of the first writes was reached"
+    assert await aftermath.broken(daemon) == []
