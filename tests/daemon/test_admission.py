@@ -164,7 +164,8 @@ async def test_force_starts_it_whatever_the_forecast_says_and_is_recorded(daemon
     view = await daemon.until(1, "finished")
     (notice,) = view.notices
     assert notice.level == "warning" and notice.text.startswith("Started by force: the forecast needs ")
-    assert submitted.read(daemon.home.job(1)) == submitted.Submitted(True, LONG_ROWS)
+    said = submitted.read(daemon.home.job(1))
+    assert (said.force, said.rows) == (True, LONG_ROWS)
 
 
 async def test_force_starts_one_that_waits(daemon: DaemonProcess) -> None:
@@ -185,6 +186,7 @@ async def test_force_starts_one_that_was_refused_and_outlives_the_daemon(daemon:
     for worker in daemon.workers():
         worker.kill()
     await daemon.start()
+    await daemon.client.cancel(1)  # it would go on by itself
     assert "by force" in (await daemon.until(2, "finished")).notices[0].text
     daemon.room(**SMALL)
     await daemon.submit("steps=1")

@@ -92,9 +92,6 @@ class Store:
             raise JobError("The job of this submit was removed", "Submit it under another key.", "removed")
         return self._keys.get(key)
 
-    def removed(self, job_id: int) -> bool:
-        return job_id in self._removed
-
     async def view(self, job_id: int) -> JobView:
         """The whole view. Raises JobError (code unknown_job)."""
         view = self.get(job_id)
