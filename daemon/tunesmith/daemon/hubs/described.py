@@ -15,7 +15,7 @@ import msgspec
 
 from tunesmith.daemon.hubs import huggingface, modelscope, of_kind, refusals
 from tunesmith.recipes.errors import ModelError
-from tunesmith.recipes.models import headers, safetensors
+from tunesmith.recipes.models import headers, json_file, safetensors
 
 HUGGINGFACE = of_kind(huggingface.CARD, "model")
 MODELSCOPE = of_kind(modelscope.CARD, "model")
@@ -46,7 +46,7 @@ def at_huggingface(id: str) -> Described:
             with suppress(NotASafetensorsRepoError, SafetensorsParsingError):
                 files = api.get_safetensors_metadata(id, revision=info.sha)
                 counts = {str(dtype): count for dtype, count in files.parameter_count.items()}
-        known = headers.decoded(Path(config))
+        known = json_file.read(Path(config))
     license = next((tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")), "")
     unpacked = counts and set(counts) <= safetensors.WEIGHTS
     return Described(known, license, bool(info.gated), sum(counts.values()) if unpacked else None)
@@ -67,7 +67,7 @@ def at_modelscope(id: str) -> Described:
             for path in weights
             for tensor in header(api.legacy.get_download_url(id, "model", path, modelscope.BRANCH), path)
         ]
-        known = headers.decoded(config)
+        known = json_file.read(config)
     stored = headers.counted(tensors, len(weights))
     return Described(known, info.license or "", bool(info.gated), stored.parameters if weights else None)
 

@@ -18,7 +18,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.model_store import Kept, Partial, Snapshot
 from tunesmith.daemon.hubs import Hub, HubFile, Listing, model_cache
 from tunesmith.recipes.errors import ModelError, TunesmithError
-from tunesmith.recipes.models import headers, source
+from tunesmith.recipes.models import json_file, source
 from tunesmith.recipes.models.needed import CONFIG, needed, refuse_unusable
 from tunesmith.recipes.models.source import LOCAL, Named, Repository
 
@@ -160,7 +160,7 @@ class Pull:
                 return Arrived(Snapshot(self.final, model_store.record(self.final / model_store.RECORD, self.hub.key)))
             self.look_for_what_is_here()
             self.fetch([file for file in self.missing() if not file.path.endswith(".safetensors")], "small")
-            refuse_unusable(headers.decoded(self.ready[CONFIG].path), self.title)  # before gigabytes are fetched
+            refuse_unusable(json_file.read(self.ready[CONFIG].path), self.title)  # before gigabytes are fetched
             self.fetch(self.missing(), "weights")
             snapshot = self.install()
             self.forget_partial()
