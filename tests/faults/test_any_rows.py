@@ -78,9 +78,10 @@ def test_any_row_is_kept_or_rejected_whatever_shape_was_chosen(
     read = [row for row in reading.rows(sources.find([file])) if not isinstance(row, FileNotice)]
     for trained in ("assistant", "all"):
         chosen = Settings(shape=shape, model=str(starter_tokenizer_folder), trained=trained, max_length=64)
-        for chunk in reading.chunks(sources.find([file])):
-            examined = examine(chosen, chunk)
-            assert examined.rows_read == len(read) == examined.rows_kept + len(examined.rejected)
+        chunks = [examine(chosen, chunk) for chunk in reading.chunks(sources.find([file]))]
+        assert sum(examined.rows_read for examined in chunks) == len(read)
+        for examined in chunks:
+            assert examined.rows_read == examined.rows_kept + len(examined.rejected)
             assert len(examined.lengths) == len(examined.hashes) == examined.rows_kept
             for row in examined.rejected:
                 assert row.code in REASONS and row.reason and row.line >= 1
