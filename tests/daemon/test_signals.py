@@ -76,7 +76,7 @@ def test_a_group_of_the_same_number_that_is_not_ours_is_let_be(start: Callable[.
     record, child = orphan(start, "/jobs/of another")
     for stranger in (msgspec.structs.replace(record, mark="/jobs/1"), msgspec.structs.replace(record, mark="")):
         recovery.kill_group(stranger)
-    assert psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE
+    assert not gone(child)
     os.kill(child, signal.SIGKILL)
 
 
@@ -90,7 +90,7 @@ def test_a_number_that_was_given_again_is_not_our_worker(
     stranger = msgspec.structs.replace(record_of(process.pid), **change)  # type: ignore[arg-type]
     recovery.tell(stranger, signal.SIGKILL)
     recovery.kill_group(stranger)
-    assert not recovery.lives(stranger) and process.poll() is None
+    assert not recovery.lives(stranger) and not gone(process.pid)
 
 
 @pytest.mark.parametrize("group", [-1, 0, 1])
