@@ -114,9 +114,12 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "deep.json": repeated((b"[{" + b'"a":[{' * 10, 1), (b'"a":[{' * MIB, 8)),
     "deep.jsonl": repeated((b'{"a":' * 100_000, 1), (b"\n" + ROW, 1)),
     "many_keys.jsonl": repeated((b"{", 1), (b",".join(b'"k%d":1' % n for n in range(300_000)), 1), (b"}\n" + ROW, 1)),
+    "doubled_key.jsonl": repeated(
+        (b"{", 1), (b",".join(b'"k%d":1' % n for n in range(300_000)), 1), (b',"k299999":2}\n' + ROW, 1)
+    ),
     "wide.csv": repeated((b"a," * 2_000_000 + b"b\n", 1), (b"1,2\n", 10)),
     "cell_of_a_gigabyte.csv": repeated((b"prompt,completion\na,", 1), (b"x" * MIB, 1024), (b"\nc,d\n", 1)),
-    "open_quote.csv": repeated((b'prompt,completion\n"', 1), (b"never,closed\n" * 10_000, 40)),
+    "open_quote.csv": repeated((b'prompt,completion\n"', 1), (b"never,closed\n" * 10_000, 4)),
     "dictionary.parquet": one_text_a_million_times,
     "lying.parquet": lying_parquet,
 }

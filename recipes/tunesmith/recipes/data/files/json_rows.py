@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isinf
 from typing import Any
 
@@ -18,9 +18,18 @@ BLANK = " \t\n\r"
 def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise BadRow("duplicate_key", key=short(next(key for key in keys if keys.count(key) > 1)))
+        raise BadRow("duplicate_key", key=short(first_doubled(key for key, _ in pairs)))
     return value
+
+
+def first_doubled(names: Iterable[str]) -> str | None:
+    """The first name that stood before; in a row of a million names too."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def finite(text: str) -> float:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunesmith.recipes.data.files.formats import Format, Row
-from tunesmith.recipes.data.files.json_rows import checked_depth, decoded, shown, too_long
+from tunesmith.recipes.data.files.json_rows import checked_depth, decoded, first_doubled, shown, too_long
 from tunesmith.recipes.data.files.limits import Limits
 from tunesmith.recipes.data.files.opened import Opened
 from tunesmith.recipes.data.reasons import BadRow, short
@@ -30,6 +30,7 @@ MESSAGE_COLUMNS = frozenset(("prompt", "completion", "chosen", "rejected"))
 TEXTS_COLUMNS = frozenset(("positives", "negatives"))
 TRUTH = {"true": True, "false": False}
 MOST_LINES = 10_000  # of one record: longer texts stand in no cell, an open quotation mark does
+MOST_COLUMNS = 10_000  # a table of texts has a few
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 
 
@@ -148,11 +149,13 @@ def valid(text: bytes) -> None:
 
 def header(cells: list[str]) -> list[str]:
     """Column names; "" for one that is left out. Raises BadRow."""
+    if len(cells) > MOST_COLUMNS:
+        raise BadRow("bad_header", error=f"it has {len(cells):,} columns")
     names = [name.strip() for name in cells]
     if "" in names[1:] or names == [""]:
         raise BadRow("bad_header", error="a column has no name")
-    if doubled := [name for name in names if names.count(name) > 1]:
-        raise BadRow("bad_header", error=f"the column {short(doubled[0])} stands twice")
+    if (doubled := first_doubled(names)) is not None:
+        raise BadRow("bad_header", error=f"the column {short(doubled)} stands twice")
     return names
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import IO, Any
 
 from tunesmith.recipes.data.files.formats import Format, Row
-from tunesmith.recipes.data.files.json_rows import too_long
+from tunesmith.recipes.data.files.json_rows import first_doubled, too_long
 from tunesmith.recipes.data.files.limits import Limits
 from tunesmith.recipes.data.files.opened import Opened
 from tunesmith.recipes.data.reasons import BadRow, short
@@ -28,8 +28,8 @@ def rows(opened: Opened) -> Iterator[Row]:
     try:
         with opened.path.open("rb") as raw, open_table(raw) as file:
             names = file.schema_arrow.names
-            if doubled := {name for name in names if names.count(name) > 1}:
-                raise BadRow("bad_header", error=f"the column {short(min(doubled))} stands twice")
+            if (doubled := first_doubled(names)) is not None:
+                raise BadRow("bad_header", error=f"the column {short(doubled)} stands twice")
             as_text = any(has_times(field.type) for field in file.schema_arrow)
             for group in range(file.num_row_groups):
                 for batch in file.iter_batches(batch_size(file, group), row_groups=[group]):
