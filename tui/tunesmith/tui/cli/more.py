@@ -31,8 +31,8 @@ def more(
     from tunesmith.daemon.api.client import Client
     from tunesmith.recipes.further import further
     from tunesmith.tui.cli import render
-    from tunesmith.tui.cli.run import submit
-    from tunesmith.tui.cli.session import find_run, wait_for, with_client
+    from tunesmith.tui.cli.run import accompany, submit
+    from tunesmith.tui.cli.session import find_run, with_client
 
     async def act(client: Client) -> JobView:
         return await client.job(await find_run(client, run, finished=True))
@@ -41,15 +41,7 @@ def more(
     view = submit(further(Path(before.folder) / "artifacts", epochs), force)
     told = f"run {view.id} trains run {before.id} on for {epochs} epochs, with a new optimizer and schedule"
     render.err().print(f"{told}: {view.folder}")
-    if wait:
-        view = wait_for(view.id)
-    if as_json:
-        render.print_json(render.result(view) if wait else render.summary(view))
-    elif wait:
-        render.print_result(view)
-    else:
-        print(f"run {view.id}")
-        render.err().print(f"follow it: tunesmith jobs follow {view.id}")
+    accompany(view, wait, as_json)
 
 
 def finished(view: JobView) -> JobView:

@@ -24,7 +24,8 @@ def resume(
     from tunesmith.daemon.api.client import Client
     from tunesmith.daemon.api.view import JobView
     from tunesmith.tui.cli import render
-    from tunesmith.tui.cli.session import find_run, wait_for, with_client
+    from tunesmith.tui.cli.run import accompany
+    from tunesmith.tui.cli.session import find_run, with_client
 
     async def act(client: Client) -> JobView:
         return await client.resume(await find_run(client, run), force)
@@ -32,12 +33,4 @@ def resume(
     view = with_client(act)
     begin = f"after step {view.checkpoint.step}" if view.checkpoint is not None else "from the start"
     render.err().print(f"run {view.id} goes on {begin}: {view.folder}")
-    if wait:
-        view = wait_for(view.id)
-    if as_json:
-        render.print_json(render.result(view) if wait else render.summary(view))
-    elif wait:
-        render.print_result(view)
-    else:
-        print(f"run {view.id}")
-        render.err().print(f"follow it: tunesmith jobs follow {view.id}")
+    accompany(view, wait, as_json)

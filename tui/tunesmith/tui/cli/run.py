@@ -34,11 +34,18 @@ def run(
 
     from tunesmith.tui.cli import render
     from tunesmith.tui.cli.overrides import read
-    from tunesmith.tui.cli.session import wait_for
 
     go_offline(offline)
     view = submit(read(Path(recipe), settings or []), force)
     render.err().print(f"run {view.id} accepted: {view.folder}")
+    accompany(view, wait, as_json)
+
+
+def accompany(view: JobView, wait: bool, as_json: bool) -> None:
+    """Follow an accepted run to its end and show the result, or say how to."""
+    from tunesmith.tui.cli import render
+    from tunesmith.tui.cli.session import wait_for
+
     if wait:
         view = wait_for(view.id)
     if as_json:
