@@ -115,8 +115,10 @@ async def test_an_empty_data_file(daemon: DaemonProcess, tmp_path: Path, text: s
 
 @pytest.mark.parametrize("name", ["none.jsonl", ".", "pipe", "a" * 3000], ids=["none", "folder", "pipe", "long"])
 async def test_a_data_file_that_cannot_be_read(daemon: DaemonProcess, tmp_path: Path, name: str) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    status, body = await refusal(daemon, JobSpec(data=DataSpec(train=str(tmp_path / name))))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe")
+    status, body = await refusal(daemon, JobSpec(data=DataSpec(train=str(folder / name))))
     assert status == 422 and body.code in ("data_missing", "data_unreadable")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -146,7 +147,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tunesmith: Any, recipe: Callable[[str]
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "tunesmith jobs follow 1" in err and "tunesmith jobs cancel 1" in err
-    assert '"code": "detached"' in out.splitlines()[-1]
+    assert json.loads(out.splitlines()[-1])["error"]["code"] == "detached"
     assert tunesmith("jobs", "show", "1", "--json").json["state"] == "running"
 
 

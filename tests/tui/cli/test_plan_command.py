@@ -153,7 +153,7 @@ def test_machines_and_models_are_listed(tunesmith: Any) -> None:
 def test_an_accelerator_that_does_not_train_yet_is_told(tunesmith: Any) -> None:
     found = tunesmith("plan", "--model", "qwen2.5-0.5b-instruct", "--simulate", "ascend-910b3", "--json").json
     assert found["place"]["device"] == "cpu"
-    assert "Ascend 910B3" in found["notes"][0]
+    assert any("Ascend 910B3" in note for note in found["notes"])
 
 
 def test_it_speaks_chinese_where_the_system_does(tunesmith: Any, monkeypatch: pytest.MonkeyPatch) -> None:
