@@ -124,6 +124,7 @@ def test_a_missing_base_model_is_told(tmp_path: Path) -> None:
 def test_torch_is_not_loaded_to_chat(base_gguf: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tunesmith.daemon.worker import chat;"
+        "from tunesmith.recipes.data.rendering import bounds; bounds.confine();"
         f"chat.open_model(Path({str(base_gguf)!r}), None); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

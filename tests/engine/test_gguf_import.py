@@ -31,7 +31,7 @@ def test_a_gguf_is_unpacked_under_a_name_with_the_tokenizer_of_llama_cpp(tmp_pat
     folder = Path(last["folder"])
     publish.verify_folder(folder)
     assert fetch.local(folder) == folder
-    assert not (tmp_path / "home" / "models" / "partial").exists()
+    assert list((tmp_path / "home" / "models" / "partial").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,10 @@ def test_an_unknown_target_gets_the_nearest_known() -> None:
 
 
 def test_weights_are_counted_from_the_header_alone(tmp_path: Path) -> None:
-    header = json.dumps({"__metadata__": {}, "a": {"shape": [3, 4]}, "b": {"shape": [5]}}).encode()
-    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    tensors = {"a": ([3, 4], [0, 24]), "b": ([5], [24, 34])}
+    described = {name: {"dtype": "F16", "shape": shape, "data_offsets": at} for name, (shape, at) in tensors.items()}
+    header = json.dumps({"__metadata__": {}, **described}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(34))
     assert exports.weight_counts(tmp_path) == 17
 
 

@@ -85,8 +85,8 @@ class ModelStep(Vertical):
             self.draft.model = event.card.key
         self._show_choice()
         if self.listing:
-            self.query_one("#model-filter").focus()
-            self.call_after_refresh(event.card.scroll_visible, top=True, animate=False)
+            self.query_one("#model-filter").focus(scroll_visible=False)  # one scroll, not two that race
+            self.call_after_refresh(self.query_one(ModelCatalogue).scroll_visible, top=True, animate=False)
         elif event.card.key == OWN:
             self.query_one("#model-folder").focus()
         elif again:
