@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from tunesmith.daemon.worker import resident
 from tunesmith.daemon.worker.llama import Engine
+from tunesmith.recipes.data.rendering import bounds
+bounds.confine()
 context = int(sys.argv[2])
 with Engine(Path(sys.argv[1]), context_tokens=context) as engine:
     engine.answer(engine.tokenize("hello world " * context)[: context - 32], 8)
