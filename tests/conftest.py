@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key  # the real one: what a test prints is captured
+
+HANGS_AFTER_S = 60  # more than a test's timeout, whose exception an event loop or a library can swallow
+
+
+@pytest.fixture(autouse=True)
+def a_hang_ends(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What outlives its timeout, in a library's native code too, says where it stands and ends its process."""
+    marker = request.node.get_closest_marker("timeout")
+    limit = float(marker.args[0] if marker else request.config.getini("timeout"))
+    stderr = request.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(limit + HANGS_AFTER_S, exit=True, file=stderr)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,7 +33,7 @@ async def history(daemon: DaemonProcess, job_id: int) -> list[e.Event]:
 
 async def until(daemon: DaemonProcess, wanted: Callable[[JobView], bool]) -> JobView:
     """Job 1 once it is as wanted."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not wanted(view := await daemon.client.job(1)):
         assert time.monotonic() < deadline, view
         await asyncio.sleep(0.01)

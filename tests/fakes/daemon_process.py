@@ -87,7 +87,7 @@ class DaemonProcess:
         staged.write_bytes(msgspec.json.encode(said))
         staged.replace(self.home.root / "room.json")
 
-    async def until(self, job_id: int, *states: str, seconds: float = 20) -> JobView:
+    async def until(self, job_id: int, *states: str, seconds: float = 60) -> JobView:
         deadline = time.monotonic() + seconds
         while (view := await self.client.job(job_id)).state not in states:
             assert time.monotonic() < deadline, view
@@ -96,7 +96,7 @@ class DaemonProcess:
 
     async def until_step(self, job_id: int, step: int) -> JobView:
         """Until that step was taken, or the job has finished: a worker that resumes after the last step takes none."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (view := await self.client.job(job_id)).state != "finished" and (
             view.step is None or view.step.step < step
         ):
@@ -105,7 +105,7 @@ class DaemonProcess:
         return view
 
     async def until_attempt(self, job_id: int, attempt: int) -> JobView:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (view := await self.client.job(job_id)).attempt < attempt:
             assert time.monotonic() < deadline, view.state
             await asyncio.sleep(0.02)

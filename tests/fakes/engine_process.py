@@ -5,6 +5,7 @@ A line of standard input is a `Wanted`; a line of standard output is the worker'
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import os
 import sys
@@ -30,6 +31,7 @@ def worker(wanted: Wanted) -> None:
     output = os.open(Path(wanted.folder) / f"worker-{wanted.attempt}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    faulthandler.enable()  # a worker that hangs is ended by SIGABRT, and its log says where it stood
     code = 70  # an error that the worker did not tell of
     try:
         code = main([wanted.folder, str(wanted.attempt)])

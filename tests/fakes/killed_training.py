@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from tunesmith.recipes import spec as recipe
 
 Steps = dict[int, tuple[float, float, float]]  # loss, learning rate and norm of the gradient by step
 ROWS, BATCH = 18, 4
-PATIENCE_S = 300.0  # of a test on a machine that is busy with others
+PATIENCE_S = 150.0  # of a test on a machine that is busy with others
 TRAINING: dict[str, Any] = {
     "epochs": 3, "batch_size": BATCH, "learning_rate": 0.02, "device": "cpu", "window": 128, "save_steps": 1,
 }  # fmt: skip
@@ -58,6 +60,8 @@ class Engine:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
         assert self._line() == "ready"
 
     def attempt(self, job: Path, number: int, death: Death | None = None) -> int:
@@ -76,16 +80,28 @@ class Engine:
                     break
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return int(self._line())
+        try:
+            return int(self._line())
+        except queue.Empty:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGABRT)
+            self._line()
+            log = (job / f"worker-{number}.log").read_text("utf-8", "replace")
+            raise AssertionError(f"the worker hung: {log[-4000:]}") from None
 
     def end(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
 
-    def _line(self) -> str:
+    def _read(self) -> None:
         assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        for line in self.process.stdout:
+            self._lines.put(line.strip())
+
+    def _line(self) -> str:
+        """The next line. Raises queue.Empty where none comes."""
+        return self._lines.get(timeout=PATIENCE_S)
 
 
 def job(home: Path, model: Path, kind: str, number: int) -> Path:

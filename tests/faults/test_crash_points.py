@@ -135,7 +135,7 @@ async def crashing(daemon: DaemonProcess, point: str) -> AsyncIterator[None]:
     """A daemon that dies at `point`; what was asked of it meanwhile went unanswered."""
     daemon.environment[crash_points.VARIABLE] = point
     daemon.process = daemon.spawn()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not await daemon.client.healthy() and daemon.process.poll() is None:
         assert time.monotonic() < until
         await asyncio.sleep(0.01)

@@ -153,7 +153,7 @@ def damages() -> list[tuple[str, Damage, int]]:
 async def outcome(daemon: DaemonProcess) -> str:
     """`refused` or `works`; anything else is an assertion."""
     daemon.process = daemon.spawn()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not await daemon.client.healthy():
         if daemon.process.poll() is not None:
             said = daemon.process.communicate()[1]

@@ -57,7 +57,7 @@ async def test_a_worker_whose_disk_fails_once_leaves_nothing_partial_and_goes_on
 async def up(daemon: DaemonProcess) -> bool:
     """Whether it answers; one that could not start has said why, and what to do."""
     daemon.process = daemon.spawn()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not await daemon.client.healthy():
         if daemon.process.poll() is not None:
             said = daemon.process.communicate()[1]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -57,24 +59,35 @@ def hammering(path: Path) -> Iterator[list[int]]:
         [sys.executable, "-S", "-c", HAMMER % {"uid": NOBODY}, str(path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/",
     )  # fmt: skip
-    assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    yield found
-    said, _ = process.communicate(timeout=30)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        yield found
+    finally:  # or it would hammer on beside all that follows
+        said, _ = process.communicate(timeout=30)
     found += [int(word) for word in said.split()]
 
 
-def open_to_all(path: Path) -> None:
-    """Let anybody through every folder above `path` that a test made."""
+@pytest.fixture
+def street() -> Iterator[Path]:
+    """A folder anybody may come to; pytest closes its own whenever another one starts."""
+    folder = Path(tempfile.mkdtemp(prefix="tunesmith-street-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def open_to_all(street: Path, path: Path) -> None:
+    """Let anybody through every folder between the two."""
     for parent in path.parents:
-        if parent.stat().st_uid == os.getuid() and parent != Path("/"):
+        if parent.is_relative_to(street):
             parent.chmod(parent.stat().st_mode | 0o055)
 
 
 @as_root
-def test_another_user_cannot_connect_at_any_moment_of_fifty_starts(tmp_path: Path) -> None:
-    folder = tmp_path / "home" / "run"
+def test_another_user_cannot_connect_at_any_moment_of_fifty_starts(street: Path) -> None:
+    folder = street / "home" / "run"
     folder.mkdir(parents=True)
-    open_to_all(folder / "d.sock")
+    open_to_all(street, folder / "d.sock")
     with hammering(folder / "d.sock") as found:
         for _ in range(STARTS):
             folder.chmod(0o755)  # as left by whoever made it first
@@ -87,10 +100,10 @@ def test_another_user_cannot_connect_at_any_moment_of_fifty_starts(tmp_path: Pat
 
 
 @as_root
-async def test_a_starting_daemon_lets_no_other_user_in(tmp_path: Path) -> None:
-    daemon = DaemonProcess(tmp_path / "home")
+async def test_a_starting_daemon_lets_no_other_user_in(street: Path) -> None:
+    daemon = DaemonProcess(street / "home")
     daemon.home.socket.parent.mkdir(parents=True)
-    open_to_all(daemon.home.socket)
+    open_to_all(street, daemon.home.socket)
     with hammering(daemon.home.socket) as found:
         for _ in range(3):
             await daemon.start()
@@ -101,14 +114,13 @@ async def test_a_starting_daemon_lets_no_other_user_in(tmp_path: Path) -> None:
 
 
 @as_root
-def test_a_socket_has_its_mode_from_the_first_moment_on(tmp_path: Path) -> None:
+def test_a_socket_has_its_mode_from_the_first_moment_on(street: Path) -> None:
     """Where the folder would let others in: the umask alone keeps them out."""
-    open_to_all(tmp_path / "d.sock")
-    with hammering(tmp_path / "d.sock") as found:
+    with hammering(street / "d.sock") as found:
         for _ in range(STARTS * 10):
-            with bound(tmp_path / "d.sock") as listener:
+            with bound(street / "d.sock") as listener:
                 listener.listen(8)
-                (tmp_path / "d.sock").unlink()
+                (street / "d.sock").unlink()
     assert found[0] > STARTS and found[1] == 0
 
 
@@ -139,18 +151,22 @@ def test_nobody_ever_sees_a_wider_mode(tmp_path: Path) -> None:
 
 
 @as_root
-async def test_a_user_for_whom_folder_and_mode_are_no_obstacle_is_still_not_heard(daemon: DaemonProcess) -> None:
+async def test_a_user_for_whom_folder_and_mode_are_no_obstacle_is_still_not_heard(street: Path) -> None:
     """Whoever connects is asked of the kernel: the first two locks were opened by hand here."""
-    open_to_all(daemon.home.socket)
+    daemon = DaemonProcess(street / "home")
+    await daemon.start()
+    open_to_all(street, daemon.home.socket)
     with hammering(daemon.home.socket) as found:
         daemon.home.socket.chmod(0o666)
+        until = time.monotonic() + 30
         while not daemon.home.log.read_text().count("another user"):
-            assert await daemon.client.healthy()
+            assert await daemon.client.healthy() and time.monotonic() < until
         for _ in range(20):
             assert await daemon.client.healthy()
     tried, got_in, heard = found
     assert tried >= got_in > 0 and heard == 0
     assert daemon.home.log.read_text().count("another user") <= 2  # no flood
+    await daemon.tidy()
 
 
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from killed_training import Engine
 
 from tunesmith.daemon.api import events as e
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 KILLS = int(os.environ.get("TUNESMITH_TRAINING_KILLS", 2 * len(training.KINDS)))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 60 * KILLS // len(training.KINDS))]
 SEED = int(os.environ.get("TUNESMITH_SEED", 6))
 IN_A_ROW = 3  # kills of one job, before it may come to its end
 

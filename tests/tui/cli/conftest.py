@@ -63,7 +63,7 @@ def tunesmith(home: Home) -> Tunesmith:
 @pytest.fixture
 def fake_daemon(home: Home) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, str(FAKE_DAEMON)], env=os.environ)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not home.socket.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     yield process

@@ -87,7 +87,7 @@ def take_terminal() -> None:
 
 def until_it_sleeps(pid: int) -> None:
     """Until the process waits for a key: CPython's readline misses a signal between its prompt and its `select`."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while psutil.Process(pid).status() != psutil.STATUS_SLEEPING:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -96,7 +96,7 @@ def until_it_sleeps(pid: int) -> None:
 def read_until(master: int, wanted: str) -> str:
     """What the terminal shows up to `wanted`."""
     seen = ""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while wanted not in seen:
         assert time.monotonic() < deadline, f"no {wanted!r} in {seen!r}"
         if select.select([master], [], [], 0.2)[0]:

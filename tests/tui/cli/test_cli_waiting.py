@@ -40,7 +40,7 @@ def busy(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 def until(tunesmith: Any, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The newest run in `jobs list --json` once it is as wanted."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not wanted(run := tunesmith("jobs", "list", "--json").json["jobs"][0]):
         assert time.monotonic() < deadline, run
         time.sleep(0.1)
