@@ -85,6 +85,16 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folders_that_a_killed_process_was_removing_go_and_files_of_others_stay(tmp_path: Path) -> None:
+    (tmp_path / ".epoch.staged-1").write_text("2")
+    for name in ("checkpoints", "work-1"):
+        (tmp_path / f".{name}.staged-7").mkdir()
+        (tmp_path / f".{name}.staged-7" / "left").write_text("half removed")
+    (tmp_path / "artifacts").mkdir()
+    publish.remove_staged_folders(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {".epoch.staged-1", "artifacts"}
+
+
 def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path) -> None:
     (tmp_path / publish.MANIFEST).write_text(
         '{"format": "tunesmith-manifest", "version": 1, "files": {"../x": {"bytes": 1, "sha256": ""}}}'

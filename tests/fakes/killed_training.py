@@ -39,7 +39,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 IN_A_SAVE = (
     "checkpoint.file_written", "checkpoint.staged", "publish.hashed", "publish.manifest_written", "publish.renamed",
-    "checkpoint.published", "checkpoint.pruned",
+    "checkpoint.published", "checkpoint.pruned", "publish.unnamed",
 )  # fmt: skip
 
 

@@ -44,6 +44,7 @@ POINTS: dict[str, tuple[str, ...] | str] = {
     "publish.hashed": "tests/faults/test_killed_toy_workers.py",
     "publish.manifest_written": "tests/faults/test_killed_toy_workers.py",
     "publish.renamed": "tests/faults/test_killed_toy_workers.py",
+    "publish.unnamed": "tests/fakes/killed_training.py",
     "publish.replaced": "tests/engine/test_replacing.py",
     "checkpoint.staged": "tests/fakes/killed_training.py",
     "checkpoint.published": "tests/fakes/killed_training.py",

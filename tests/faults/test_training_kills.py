@@ -57,6 +57,7 @@ def test_training_killed_at_random_moments_ends_in_the_weights_of_one_left_alone
     while kills > 0:
         number += 1
         job = training.job(tmp_path / f"killed-{number}", model, kind, number)
+        (job / ".checkpoints.staged-1").mkdir()  # as a worker leaves it that is killed while it removes them
         deaths = min(IN_A_ROW, kills)
         kills -= killed_and_resumed(killed, job, dice, deaths, len(told), curve)
         assert training.result(job) == training.result(whole)

@@ -211,6 +211,7 @@ def remove(path: Path) -> None:
             os.rename(path, nameless)
             replacing.sync_folder(path.parent)
             path = nameless
+        crash_points.reach("publish.unnamed")
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -224,6 +225,13 @@ def remove_staged(folder: Path) -> None:
     replacing.recover(folder)
     for path in folder.glob(f".*{_MARK}*"):
         remove(path)
+
+
+def remove_staged_folders(folder: Path) -> None:
+    """What a killed process was removing or staging as a whole folder; files may be another's, at this moment."""
+    for path in folder.glob(f".*{_MARK}*"):
+        if path.is_dir():
+            remove(path)
 
 
 _HINT = "The disk or another program changed it: remove it and make it again."

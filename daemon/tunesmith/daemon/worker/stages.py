@@ -23,6 +23,7 @@ STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def run_all(context: Context) -> None:
     context.fence.check()
+    publish.remove_staged_folders(context.job)
     for left in context.job.glob("work-*"):
         if left != context.work:
             publish.remove(left)  # of an attempt that ended early, as large as the model
