@@ -174,7 +174,7 @@ def settle(settings: Settings, environment: MutableMapping[str, str]) -> None:
     mine = of_the_person(environment)
     for name in set(environment) - set(mine):
         del environment[name]
-    wanted = {}
+    wanted: dict[str, str] = {}
     if settings.hub != Settings().hub:
         wanted[source.VARIABLE] = settings.hub
     if settings.offline:
