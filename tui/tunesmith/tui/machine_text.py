@@ -29,11 +29,11 @@ def here(machine: Machine | None, measured: Measured | None, *, brief: bool) -> 
     lines += [_device(device, trains=device == machine.device) for device in machine.devices if device.kind != "cpu"]
     simd = f", {' '.join(machine.simd)}" if machine.simd else ""
     cores = t("machine.cores", name=one_line(machine.cpu_name), cores=machine.cores)
-    trains = f"  {t('machine.trains_here')}" if machine.device.kind == "cpu" else ""
+    trains = f" · {t('machine.trains_here')}" if machine.device.kind == "cpu" else ""
     lines.append(_line(t("machine.cpu"), cores + simd + trains))
     memory = t("machine.free_of", free=bytes_text(machine.memory_free_bytes), total=bytes_text(machine.memory_bytes))
     disk = t("machine.free", free=bytes_text(machine.disk_free_bytes))
-    lines.append(_line(t("machine.memory"), f"{memory}   {t('machine.disk')} {disk}"))
+    lines.append(_line(t("machine.memory"), f"{memory} · {t('machine.disk')}: {disk}"))
     lines.append(_line(t("machines.speed"), _speed(measured)))
     for warning in machine.warnings:
         lines.append(Content.assemble(("▲ ", "$warning bold"), one_line(warning.text)))
@@ -51,7 +51,7 @@ def _device(device: Device, *, trains: bool) -> Content:
     facts = [one_line(device.name), memory, t("machine.trains_here") if trains else ""]
     if device.temperature_c is not None:
         facts.append(t("machine.heat", celsius=device.temperature_c))
-    return _line(device.kind.upper(), "  ".join(filter(None, facts)))
+    return _line(device.kind.upper(), " · ".join(filter(None, facts)))
 
 
 def _speed(measured: Measured | None) -> str:

@@ -44,7 +44,7 @@ class MachinesScreen(Screen[None]):
         Binding("enter", "plan_for", "machines.key_plan_for"),
         Binding("t", "this_one", "machines.key_this_one"),
         Binding("slash", "filter", "table.key_filter"),
-        Binding("escape", "leave", "keys.back"),
+        Binding("escape", "close_screen", "keys.back"),
     ]
 
     def __init__(
@@ -73,7 +73,8 @@ class MachinesScreen(Screen[None]):
             classes="machine-part",
         )
         yield RowFilter(self.typed)
-        yield RowTable[Known](self._columns(), lambda row: row.key, id="known")
+        table: RowTable[Known] = RowTable(self._columns(), lambda row: row.key, id="known")
+        yield table
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -168,7 +169,7 @@ class MachinesScreen(Screen[None]):
         self._show()
         self.query_one("#known", RowTable).refresh()
 
-    def action_leave(self) -> None:
+    def action_close_screen(self) -> None:
         self.dismiss(None)
 
 

@@ -54,7 +54,7 @@ class ModelsScreen(Screen[None]):
         Binding("c", "copy", "models.key_copy", show=False),
         Binding("x", "stop", "models.key_stop"),
         Binding("slash", "filter", "table.key_filter"),
-        Binding("escape", "leave", "keys.back"),
+        Binding("escape", "close_screen", "keys.back"),
     ]
 
     def __init__(self, home: Home, doing: ModelWork, clients: Clients) -> None:
@@ -163,7 +163,6 @@ class ModelsScreen(Screen[None]):
     def action_filter(self) -> None:
         self.query_one(RowFilter).open()
 
-    @on(RowTable.Selected)
     @work
     async def action_pull(self) -> None:
         """What has not all arrived goes on; any other is asked for by name."""
@@ -255,7 +254,7 @@ class ModelsScreen(Screen[None]):
             self.app.copy_to_clipboard(str(row.folder))
             self.notify(t("models.copied"))
 
-    def action_leave(self) -> None:
+    def action_close_screen(self) -> None:
         self.dismiss(None)
 
 
@@ -263,7 +262,7 @@ def columns() -> list[Column[ModelRow]]:
     """The name has what the others leave."""
     return [
         Column("name", t("models.column_name"), 0, model_rows.name),
-        Column("state", t("models.column_state"), 16, model_rows.state),
+        Column("state", t("models.column_state"), 19, model_rows.state),
         Column("size", t("models.column_size"), 9, model_rows.size, right=True),
         Column("hub", t("models.column_hub"), 11, model_rows.hub, from_cells=70),
         Column("revision", t("models.column_revision"), 8, model_rows.revision, from_cells=90),

@@ -49,7 +49,7 @@ class SettingsScreen(Screen[None]):
         Binding("down", "app.focus_next", show=False),
         Binding("up", "app.focus_previous", show=False),
         Binding("c", "copy", "settings.key_copy"),
-        Binding("escape", "leave", "keys.back"),
+        Binding("escape", "close_screen", "keys.back"),
     ]
 
     def __init__(self, home: Home, preferences: Preferences, change: Callable[[str, str], None]) -> None:
@@ -140,7 +140,7 @@ class SettingsScreen(Screen[None]):
             self.app.copy_to_clipboard(place.path)
             self.notify(t("settings.copied", path=place.path), markup=False)
 
-    def action_leave(self) -> None:
+    def action_close_screen(self) -> None:
         self.dismiss(None)
 
 

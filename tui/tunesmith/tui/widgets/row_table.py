@@ -53,14 +53,13 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
         Binding("pagedown", "page(1)", "table.page_down", show=False),
         Binding("home", "first", "table.first", show=False),
         Binding("end", "last", "table.last", show=False),
-        Binding("enter", "select", show=False),
     ]
 
     class Highlighted(Message):
         """The cursor is on another row, or on none."""
 
     class Selected(Message):
-        """Enter, or a click on the row with the cursor."""
+        """A click on the row with the cursor; what enter does, a screen's own binding says."""
 
     cursor = reactive(0)
     hover: reactive[int | None] = reactive(None)
@@ -167,10 +166,6 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
     def action_last(self) -> None:
         self.cursor = len(self.rows) - 1
 
-    def action_select(self) -> None:
-        if self.chosen is not None:
-            self.post_message(self.Selected())
-
     def _number_at(self, y: int) -> int | None:
         number = self.scroll_offset.y + y - 1
         return number if y > 0 and number < len(self.rows) else None
@@ -186,6 +181,6 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
         if number is None:
             return
         if number == self.cursor:
-            self.action_select()
+            self.post_message(self.Selected())
         else:
             self.cursor = number
