@@ -11,7 +11,7 @@ import msgspec
 from textual.content import Content
 
 from tunesmith.daemon.api.model_store import Incomplete, Snapshot
-from tunesmith.recipes.models.source import Repository
+from tunesmith.recipes.models.source import LOCAL, Repository
 from tunesmith.recipes.spec import STARTER
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.models_here import Chosen, Here
@@ -46,8 +46,9 @@ class ModelRow(msgspec.Struct, frozen=True):
     @property
     def asked(self) -> str:
         """What a pull of it, or a check, is asked for."""
-        if self.snapshot is not None and self.snapshot.kept.branch == self.revision:
-            return self.snapshot.kept.source
+        if self.snapshot is not None:
+            kept = self.snapshot.kept
+            return kept.source if kept.branch == kept.revision else kept.name
         return f"{self.hub}:{self.name}" if self.hub else self.name
 
     @property
@@ -146,7 +147,7 @@ def facts(row: ModelRow) -> list[Content]:
         what = row.damaged[0] if row.damaged else t("models.no_record")
         more = t("models.and_more", count=len(row.damaged) - 1) if len(row.damaged) > 1 else ""
         lines.append(Content.assemble(("✗ ", "$error bold"), one_line(what), more))
-        lines.append(_way(t("models.mend")))
+        lines.append(_way(t("models.mend_local" if row.hub == LOCAL else "models.mend")))
     if row.runs:
         lines.append(_line("models.fact_runs", ", ".join(str(run) for run in row.runs)))
     elif row.state in ("whole", "verified"):

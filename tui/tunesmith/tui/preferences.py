@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from tunesmith.daemon.api import settings
 from tunesmith.daemon.api.settings import InForce, Settings
 from tunesmith.tui import texts
-from tunesmith.tui.theme import DARK, LIGHT, THEMES
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
@@ -35,9 +34,9 @@ class Preferences:
     def change(self, key: str, text: str) -> None:
         """Raises SettingsError; nothing has changed then."""
         if self.kept:
-            self.settings, self.error = settings.change(self.home, key, text), None
+            self.settings, self.error = settings.change(self.home, key, text, texts.LANGUAGES), None
         else:
-            self.settings = settings.changed(self.settings, key, text)
+            self.settings = settings.changed(self.settings, key, text, texts.LANGUAGES)
         self._settle()
 
     def _settle(self) -> None:
@@ -52,7 +51,9 @@ class Preferences:
 
     @property
     def theme(self) -> str:
-        """The name of one of `THEMES`."""
+        """The name of one of `theme.THEMES`."""
+        from tunesmith.tui.theme import DARK, LIGHT, THEMES
+
         wanted = self.in_force()["theme"].value
         names = {said_of(theme.name): theme.name for theme in THEMES}
         light = self.environment.get("COLORFGBG", "").rpartition(";")[2] in LIGHT_BACKGROUNDS
@@ -61,8 +62,12 @@ class Preferences:
 
 def choices(key: str) -> tuple[str, ...]:
     """What can be chosen here and now: of the themes those that there are."""
+    if key == "language":
+        return ("auto", *texts.LANGUAGES)
     if key != "theme":
         return settings.CHOICES[key]
+    from tunesmith.tui.theme import THEMES
+
     return ("auto", *(said_of(theme.name) for theme in THEMES if said_of(theme.name) in settings.CHOICES[key]))
 
 

@@ -7,9 +7,10 @@ offline are asked for in one place; a daemon is started without that, for it out
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, MutableMapping
+import re
+from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -23,19 +24,19 @@ SETTLED = "TUNESMITH_SETTLED"  # names of the variables that come from the file,
 VARIABLES = {
     "language": "TUNESMITH_LANGUAGE", "theme": "TUNESMITH_THEME", "hub": source.VARIABLE, "offline": offline.VARIABLE,
 }  # fmt: skip
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "language": ("auto", "en", "zh"),
+CHOICES: Mapping[str, tuple[str, ...]] = {  # languages are those that somebody has written: the caller says which
     "theme": ("auto", "dark", "light", "high-contrast"),
     "hub": source.HUBS,
     "offline": ("false", "true"),
 }
+LANGUAGE = "^(auto|[a-z]{2,3}(_[a-z]{2,8})?)$"
 WAY_OUT = "or begin anew with `tunesmith settings reset`, which keeps the old file beside the new one."
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`auto`: the language of the locale, the theme that suits the terminal's background."""
 
-    language: Literal["auto", "en", "zh"] = "auto"
+    language: Annotated[str, msgspec.Meta(pattern=LANGUAGE)] = "auto"
     theme: Literal["auto", "dark", "light", "high-contrast"] = "auto"
     hub: Literal["modelscope", "huggingface"] = "modelscope"
     offline: bool = False
@@ -107,22 +108,21 @@ def write(home: Home, settings: Settings) -> None:
         ) from error
 
 
-def change(home: Home, key: str, text: str) -> Settings:
+def change(home: Home, key: str, text: str, languages: Collection[str]) -> Settings:
     """With `key` as typed; what is there and cannot be read is not written over. Raises SettingsError."""
-    settings = changed(read(home), key, text)
+    settings = changed(read(home), key, text, languages)
     write(home, settings)
     return settings
 
 
-def changed(settings: Settings, key: str, text: str) -> Settings:
+def changed(settings: Settings, key: str, text: str, languages: Collection[str]) -> Settings:
     """Raises SettingsError."""
     if known(key) == "offline":
         word = text.strip().lower()
         text = "true" if word in offline.YES else "false" if word in {"0", "false", "no", "off"} else text
-    if text not in CHOICES[key]:
-        raise SettingsError(
-            f"{key} cannot be '{text[:100]}'", f"One of these: {', '.join(CHOICES[key])}.", "settings_value"
-        )
+    choices = ("auto", *languages) if key == "language" else CHOICES[key]
+    if text not in choices:
+        raise SettingsError(f"{key} cannot be '{text[:100]}'", f"One of these: {', '.join(choices)}.", "settings_value")
     return msgspec.convert({**msgspec.structs.asdict(settings), key: text}, Settings, strict=False)
 
 
@@ -134,15 +134,19 @@ def known(key: str) -> str:
 
 
 def reset(home: Home) -> Path | None:
-    """No file: all is as it is by default. One that could not be read is kept, and where is told. Raises OSError."""
+    """No file: all is as it is by default. One that could not be read is kept, and where is told. Raises SettingsError."""
+    kept: Path | None = None
     try:
-        read(home)
-    except SettingsError:
-        kept = home.settings.with_name("settings-before.json")
-        os.replace(home.settings, kept)
-        return kept
-    home.settings.unlink(missing_ok=True)
-    return None
+        _, unusable = usable(home)
+        if unusable is not None:
+            kept = home.settings.with_name("settings-before.json")
+            os.replace(home.settings, kept)
+        home.settings.unlink(missing_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{home.settings} cannot be removed: {error.strerror}", "Make its folder writable."
+        ) from error
+    return kept
 
 
 def in_force(settings: Settings, environment: Mapping[str, str]) -> dict[str, InForce]:
@@ -164,7 +168,8 @@ def of_environment(key: str, environment: Mapping[str, str]) -> InForce | None:
         by = forbids or list(said)
         return InForce(str(bool(forbids)).lower(), by[0]) if by else None
     for name, word in said.items():
-        if word in CHOICES[key] or key == "hub":  # a hub that is none is refused where it is asked
+        # A hub that is none is refused where it is asked; a language or theme that is none is nobody's wish.
+        if key == "hub" or (re.match(LANGUAGE, word) if key == "language" else word in CHOICES[key]):
             return InForce(word, name)
     return None
 

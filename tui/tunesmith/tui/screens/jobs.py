@@ -159,6 +159,7 @@ class JobsScreen(Screen[None]):
     def _filtered(self, event: RowFilter.Typed) -> None:
         self.typed = event.text
         self._draw()
+        self.query_one("#jobs", RowTable).action_first()
 
     @on(RowFilter.Left)
     def _to_rows(self) -> None:

@@ -147,6 +147,7 @@ class MachinesScreen(Screen[None]):
     def filtered(self, event: RowFilter.Typed) -> None:
         self.typed = event.text
         self._show_known()
+        self.query_one("#known", RowTable).action_first()
 
     @on(RowFilter.Left)
     def to_rows(self) -> None:

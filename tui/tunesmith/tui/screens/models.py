@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.models.source import LOCAL
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui import model_rows, models_here
 from tunesmith.tui.model_rows import ModelRow
@@ -155,6 +156,7 @@ class ModelsScreen(Screen[None]):
     def filtered(self, event: RowFilter.Typed) -> None:
         self.typed = event.text
         self._show()
+        self.query_one("#models", RowTable).action_first()
 
     @on(RowFilter.Left)
     def to_rows(self) -> None:
@@ -171,7 +173,7 @@ class ModelsScreen(Screen[None]):
         if self._busy():
             return
         row = self.chosen
-        wanted = row.asked if row is not None and row.hub and row.state in ("partial", "damaged") else ""
+        wanted = row.asked if row is not None and row.hub != LOCAL and row.state in ("partial", "damaged") else ""
         asked = AskScreen(t("models.pull_title"), t("models.pull_hint"), value=wanted, placeholder="Qwen/Qwen3-0.6B")
         if (name := await self.app.push_screen_wait(asked)) is not None and not self._busy():
             self.doing.pull(name)

@@ -127,15 +127,19 @@ class WizardScreen(Screen[None]):
         )
 
     def replanned(self) -> None:
-        """Plans are for another machine now: say so over every step, and let the one that is shown plan anew."""
+        """Plans are for another machine now, or for this one again: the step that is shown plans anew."""
+        self._show_simulated()
+        if (again := getattr(self.query_one(f"#step-{self.current}"), "on_show", None)) is not None:
+            again()
+
+    def _show_simulated(self) -> None:
+        """Over every step, while plans are for another machine."""
         banner, key = self.query_one("#simulated", Static), self.wizard.planning.simulated
         banner.display = bool(key)
         if key:
             from tunesmith.tui import machine_text
 
             banner.update(machine_text.banner(key))
-        if (again := getattr(self.query_one(f"#step-{self.current}"), "on_show", None)) is not None:
-            again()
 
     def mark_done(self, *steps: str) -> None:
         rail = self.query_one(Rail)
@@ -150,7 +154,7 @@ class WizardScreen(Screen[None]):
         self._focus(self.query_one(f"#step-{self.current}"))
         self.query_one(Rail).retranslate()
         self._show_place()
-        self.replanned()
+        self._show_simulated()
         self.query_one(KeyBar).refresh(recompose=True)
 
     @on(GoTo)
