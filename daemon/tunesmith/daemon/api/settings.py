@@ -81,7 +81,7 @@ def read(home: Home) -> Settings:
                 f"Update Tunesmith, {WAY_OUT}", "settings_newer",
             )  # fmt: skip
         return msgspec.convert(said, Settings)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Settings()
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be used: {error}", f"Correct it, {WAY_OUT}", "settings_damaged") from error

@@ -16,10 +16,10 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="language, theme, hub or
 
 
 @app.callback(invoke_without_command=True)
-def group(context: typer.Context) -> None:
+def group(context: typer.Context, as_json: Json = False) -> None:
     """Look at what is settled for the wizard and all commands, and change it."""
     if context.invoked_subcommand is None:
-        show()
+        show(as_json)
 
 
 @app.command()

@@ -119,10 +119,13 @@ class JobsScreen(Screen[None]):
         for job_id in found.removed:
             before.pop(job_id, None)
         before |= {line.id: line for line in found.lines}
-        if found.lines or found.removed or self._known is None or found.whole:
-            self.jobs = tuple(sorted(before.values(), key=lambda line: line.id, reverse=True))
+        changed = found.whole or self._known is None or bool(found.lines or found.removed)
         self._known = before
-        self._draw()
+        if changed:
+            self.jobs = tuple(sorted(before.values(), key=lambda line: line.id, reverse=True))
+            self._draw()
+        else:
+            self.query("#jobs").refresh()  # how long what runs has taken
 
     def watch_error(self) -> None:
         self._note()
@@ -132,7 +135,7 @@ class JobsScreen(Screen[None]):
         if not self.query("#jobs"):
             return
         table = self.query_one("#jobs", RowTable)
-        table.show(tuple(job for job in self.jobs if matches(job, self.typed)) if self.typed else self.jobs)
+        table.show(matching(self.jobs, self.typed))
         hint = t("table.shown", shown=len(table.rows), count=len(self.jobs)) if self.typed else t("jobs.hint")
         title = Content.assemble((t("jobs.title"), "bold"), (f"   {hint}", "$foreground 60%"))
         self.query_one("#jobs-title", Static).update(title)
@@ -171,7 +174,8 @@ class JobsScreen(Screen[None]):
     @on(RowTable.Highlighted)
     def _highlighted(self) -> None:
         selected = self._selected()
-        self.query_one(LogView).job_id = selected.id if selected else None
+        for log in self.query(LogView):  # none while it is composed in another language
+            log.job_id = selected.id if selected else None
         self.refresh_bindings()
 
     @on(RowTable.Selected)
@@ -260,10 +264,16 @@ def columns() -> list[Column[JobLine]]:
     ]
 
 
-def matches(job: JobLine, typed: str) -> bool:
-    """Whether every word that is typed stands somewhere in its number, name or state."""
-    said = f"{job.id} {job.name} {job.state} {t(f'run.state_{job.state}')}".casefold()
-    return all(word in said for word in typed.casefold().split())
+def matching(jobs: tuple[JobLine, ...], typed: str) -> tuple[JobLine, ...]:
+    """Those in whose number, name or state every word stands that is typed."""
+    words = typed.casefold().split()
+    states = {state: f"{state} {t(f'run.state_{state}')}" for state in {job.state for job in jobs}}
+
+    def matches(job: JobLine) -> bool:
+        said = f"{job.id} {job.name} {states[job.state]}".casefold()
+        return all(word in said for word in words)
+
+    return tuple(filter(matches, jobs)) if words else jobs
 
 
 def score(job: JobLine) -> Content:

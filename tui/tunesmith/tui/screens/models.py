@@ -109,6 +109,8 @@ class ModelsScreen(Screen[None]):
         table = self.query_one("#models", RowTable)
         table.show([row for row in rows if model_rows.matches(row, self.typed)] if self.typed else rows)
         table.display = bool(rows)
+        if rows and self.focused is None:
+            table.focus()  # it could not have it while there was nothing to show
         self.query_one("#models-title", Static).update(self._title(len(rows), len(table.rows)))
         note = self.query_one("#models-note", Static)
         note.update(self._note())
@@ -138,10 +140,10 @@ class ModelsScreen(Screen[None]):
 
     @on(RowTable.Highlighted)
     def _facts(self) -> None:
-        row, facts = self.chosen, self.query_one("#models-facts", Static)
-        facts.display = row is not None
-        if row is not None:
-            facts.update(Content("\n").join(model_rows.facts(row)))
+        row = self.chosen
+        for facts in self.query("#models-facts").results(Static):  # none while it is composed in another language
+            facts.display = row is not None
+            facts.update(Content("\n").join(model_rows.facts(row)) if row is not None else "")
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

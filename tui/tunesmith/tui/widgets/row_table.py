@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
 from textual.visual import Visual
 
 Row = TypeVar("Row")
@@ -150,9 +151,9 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
             parts += [space, shown, " "] if column.right else [shown, space, " "]
         return Content.assemble(*parts).truncate(width)
 
-    def _strip(self, line: Content, width: int, style: object) -> Strip:
-        (strip,) = Visual.to_strips(self, line, width, 1, style, apply_selection=False, pad=True)  # type: ignore[arg-type]
-        return strip
+    def _strip(self, line: Content, width: int, style: Style) -> Strip:
+        strips = Visual.to_strips(self, line, width, 1, style, apply_selection=False, pad=True)
+        return strips[0] if strips else Strip.blank(width)  # none on a terminal without columns
 
     def action_move(self, by: int) -> None:
         self.cursor += by
