@@ -61,7 +61,9 @@ def wizard(client: FakeClient | None = None) -> TunesmithApp:
     return app
 
 
-def opened(*keys: str, language: str = "en", then: Callable[[TunesmithApp], None] | None = None) -> Callable[..., object]:
+def opened(
+    *keys: str, language: str = "en", then: Callable[[TunesmithApp], None] | None = None
+) -> Callable[..., object]:
     async def before(pilot: Pilot[None]) -> None:
         app = pilot.app
         assert isinstance(app, TunesmithApp)
@@ -161,9 +163,7 @@ def test_jobs(snap_compare: Snap, state: str, language: str, size: tuple[int, in
 
 @pytest.mark.parametrize("screen", ["m", "k", "comma", "j"])
 @pytest.mark.parametrize("state", ["small", "help"])
-def test_small_and_help(
-    snap_compare: Snap, monkeypatch: pytest.MonkeyPatch, screen: str, state: str
-) -> None:
+def test_small_and_help(snap_compare: Snap, monkeypatch: pytest.MonkeyPatch, screen: str, state: str) -> None:
     """40x12 loses room, not the keys; the help is made of the screen's own keys."""
     monkeypatch.setattr(models_here, "look", lambda home: beside.SEVERAL)
     app = wizard(FakeClient(identity=training(41), whole=finished()))

@@ -79,7 +79,10 @@ async def test_plans_are_for_the_machine_that_is_chosen_and_it_is_never_run(
         banner = made.frame.query_one("#simulated", Static)
         assert banner.display and "RTX 4090" in str(banner.render())
         await pilot.press("ctrl+r")
-        await pilot.pause(0.1)
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if made.frame.query_one("#trouble", Trouble).display:
+                break
         refused = str(made.frame.query_one("#trouble", Trouble).render())
         assert "RTX 4090" in refused and "Press k, then t" in refused
         assert made.frame.current == "recipe" and made.job_id is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 
 import beside
@@ -15,7 +16,8 @@ from planned import on_cpu
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from tunesmith.daemon.api import model_store
+from tunesmith.daemon.api import model_store, models
+from tunesmith.daemon.api.downloads import Waiting
 from tunesmith.daemon.api.home import Home
 from tunesmith.tui import model_rows, models_here
 from tunesmith.tui.app import TunesmithApp
@@ -109,7 +111,14 @@ async def test_a_name_that_no_hub_has_is_said_with_the_way_out(hub: FakeHub, tmp
         assert "no-such-model" in text and "→" in text
 
 
-async def test_a_pull_goes_on_while_the_screen_is_closed_and_stops_when_told(hub: FakeHub, tmp_path: Path) -> None:
+async def endless(home: Home, name: str) -> AsyncGenerator[Waiting, None]:
+    yield Waiting("for ever")
+    await asyncio.Event().wait()
+
+
+async def test_a_pull_goes_on_while_the_screen_is_closed_and_stops_when_told(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = wizard(tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
         screen = await opened(pilot)
@@ -117,6 +126,7 @@ async def test_a_pull_goes_on_while_the_screen_is_closed_and_stops_when_told(hub
         await pilot.press("escape")
         await until(pilot, lambda: model_store.snapshots(app.home))
         screen = await opened(pilot)
+        monkeypatch.setattr(models, "pull", endless)
         screen.doing.pull("another/model")
         await pilot.press("g")
         assert app.screen is screen, "only one thing at a time"
@@ -130,9 +140,14 @@ async def test_a_model_of_a_run_that_is_not_over_is_kept(
 ) -> None:
     one = beside.snapshot("modelscope", "Qwen/Qwen3-0.6B", 1503)
     removed: list[str] = []
+
+    def remove(home: Home, models: list[models_here.Chosen]) -> int:
+        removed.extend(one.name for one in models)
+        return 0
+
     monkeypatch.setattr(models_here, "look", lambda home: beside.here(one, runs={0: [1]}))
     monkeypatch.setattr(models_here, "freed", lambda models: 1_503_000_000)
-    monkeypatch.setattr(models_here, "remove", lambda home, models: removed.append(models[0].name) or 0)
+    monkeypatch.setattr(models_here, "remove", remove)
     app = wizard(tmp_path, FakeClient(run=training(9) if living else finished()))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await opened(pilot)

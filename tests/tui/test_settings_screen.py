@@ -44,7 +44,10 @@ async def test_what_is_chosen_counts_at_once_and_is_remembered(tmp_path: Path) -
         assert app.theme == LIGHT.name
         await pilot.press("down", "right", "down", "right")
         await pilot.click(next(choice for choice in screen.query(Choice) if choice.value == "zh"))
-        await pilot.pause(0.2)
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if any("设置" in str(title.render()) for title in screen.query("#settings-title").results(Static)):
+                break
         assert texts.language() == "zh" and "设置" in str(screen.query_one("#settings-title", Static).render())
         await pilot.press("escape")
         assert app.screen is app.frame
@@ -81,7 +84,10 @@ async def test_a_file_that_cannot_be_read_is_said_left_alone_and_no_connection_m
     home.settings.write_text(text, "utf-8")
     app = wizard(tmp_path)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.2)
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if app.frame.query_one("#trouble", Trouble).display:
+                break
         assert "settings.json" in str(app.frame.query_one("#trouble", Trouble).render())
         assert app.theme == DARK.name and app.preferences.environment["TUNESMITH_OFFLINE"] == "1"
         screen = await opened(pilot)

@@ -69,7 +69,9 @@ def daemon(status: DaemonStatus | None, now: float) -> Content:
     if status is None:
         return Content.assemble(("○ ", FAINT), t("machines.no_daemon"))
     since = time.strftime("%m-%d %H:%M", time.localtime(now - status.uptime_s))
-    jobs = ", ".join(f"{count} {one_line(shown(f'run.state_{state}'))}" for state, count in sorted(status.jobs.items()) if count)
+    jobs = ", ".join(
+        f"{count} {one_line(shown(f'run.state_{state}'))}" for state, count in sorted(status.jobs.items()) if count
+    )
     facts = t("machines.daemon_facts", pid=status.pid, version=one_line(status.version), since=since,
               up=duration_text(status.uptime_s))  # fmt: skip
     return Content("\n").join(

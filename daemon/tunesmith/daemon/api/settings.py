@@ -134,7 +134,7 @@ def known(key: str) -> str:
 
 
 def reset(home: Home) -> Path | None:
-    """No file: all is as it is by default. One that could not be read is kept, and where is told. Raises SettingsError."""
+    """No file: all by default. One that could not be read is kept, and where is told. Raises SettingsError."""
     kept: Path | None = None
     try:
         _, unusable = usable(home)
