@@ -1,4 +1,4 @@
-"""How the screens beside the rail look, empty, at work, failed and with hostile text: each was looked at as a picture."""
+"""How the screens beside the rail look: empty, at work, failed and with hostile text."""
 
 from __future__ import annotations
 
