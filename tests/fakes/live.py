@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.listing import Lines, line_of
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, LogText, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, JobError
@@ -241,6 +242,10 @@ class FakeClient:
 
     async def jobs(self) -> list[JobView]:
         return [await self.job(job_id) for job_id in sorted(self.histories, reverse=True)]
+
+    async def lines(self, after: str = "") -> Lines:
+        """All of them, every time."""
+        return Lines("", tuple(line_of(view) for view in await self.jobs()))
 
     async def submit(self, request: Submit) -> JobView:
         self._check()

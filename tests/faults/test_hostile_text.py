@@ -10,21 +10,33 @@ from typing import Any
 
 import msgspec
 import pytest
+from beside import here, incomplete, snapshot
 from live import FakeClient, failed, finished, training
+from planned import on_cpu
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.requests import DaemonStatus
+from tunesmith.daemon.api.settings import SettingsError
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DataError, TunesmithError
+from tunesmith.recipes.machine import Device, Warning
 from tunesmith.tui import app as app_module
+from tunesmith.tui import models_here
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.cli import data_text, errors, progress, render
 from tunesmith.tui.data_preview import Piece, ShownPart, ShownRow
+from tunesmith.tui.model_work import Ended, ModelWork, Now
 from tunesmith.tui.plain import plain
+from tunesmith.tui.screens.ask import AskScreen
 from tunesmith.tui.screens.chat import ChatScreen
 from tunesmith.tui.screens.jobs import JobsScreen
+from tunesmith.tui.screens.machines import MachinesScreen
+from tunesmith.tui.screens.models import ModelsScreen
 from tunesmith.tui.screens.pick import PickScreen
+from tunesmith.tui.screens.settings import SettingsScreen
 from tunesmith.tui.screens.yaml_view import YamlScreen
 from tunesmith.tui.widgets.row_preview import RowPreview
 from tunesmith.tui.widgets.step_parts import Trouble
@@ -155,7 +167,7 @@ async def test_every_screen_shows_it_as_nothing_but_text(
         await look(pilot, app)
         for screen in (
             JobsScreen(client.clients), ChatScreen(client.clients, 1), YamlScreen(f"name: {text}\nx"),
-            PickScreen(tmp_path, (".jsonl",)),
+            PickScreen(tmp_path, (".jsonl",)), *beside(app, text, monkeypatch),
         ):  # fmt: skip
             await app.push_screen(screen)
             await pilot.pause(0.05)
@@ -168,6 +180,37 @@ async def test_every_screen_shows_it_as_nothing_but_text(
             await look(pilot, app)
             await pilot.resize_terminal(*SIZES[0])
             app.pop_screen()
+
+
+def beside(app: Wizard, text: str, monkeypatch: pytest.MonkeyPatch) -> list[Screen[None]]:
+    """The screens of the cache, of machines and of settings, with `text` wherever somebody else writes."""
+    one = snapshot("modelscope", text or "x", 12, text or "x", origin=text)
+    found = here(one, begun=(incomplete(text or "x", 9, 3),), runs={0: [1, 2]})
+    monkeypatch.setattr(models_here, "look", lambda home: found)
+    doing = ModelWork(app.home, app)
+    doing.checked[one.folder] = (text,)
+    doing.ended = Ended("pull", text, DataError(text, text).body())
+    waits = ModelWork(app.home, app)
+    waits.now = Now("pull", text, "waiting", waits=text)
+    app.preferences.environment = {"TUNESMITH_HUB": text}
+    app.preferences.error = SettingsError(text, text)
+    app.planning.machine = on_cpu(16, 10)
+    app.planning.machine = msgspec.structs.replace(
+        app.planning.machine, cpu_name=text, warnings=(Warning(text, text),), devices=(Device("cuda", text, 9, 8),)
+    )
+    status = DaemonStatus(1, text, text, 1, 1.0, {text: 2}, text)
+
+    async def asked() -> DaemonStatus:
+        return status
+
+    async def refused() -> DaemonStatus:
+        raise TunesmithError(text, text)
+
+    return [
+        ModelsScreen(app.home, doing, app.daemon), ModelsScreen(app.home, waits, app.daemon),
+        MachinesScreen(app.planning, asked, app.plan_for), MachinesScreen(app.planning, refused, app.plan_for),
+        SettingsScreen(app.home, app.preferences, app.settle), AskScreen(text, text, value=text, placeholder=text),
+    ]  # fmt: skip
 
 
 async def test_files_may_be_called_anything(tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ from collections.abc import Callable
 import pytest
 from live import START, Alone, FakeClient, failed, finished, training, waiting
 from textual.pilot import Pilot
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.listing import JobLine, Lines
 from tunesmith.tui import texts
 from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.screens import jobs as module
 from tunesmith.tui.screens.jobs import JobsScreen
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.log_view import LogView
+from tunesmith.tui.widgets.row_table import RowTable
 
 Snap = Callable[..., bool]
 
@@ -54,9 +56,9 @@ async def test_a_queued_job_says_what_it_waits_for(language: str) -> None:
     texts.use(language)
     async with Alone(Static()).run_test(size=(110, 24)) as pilot:
         screen = await open_jobs(pilot, FakeClient(held=waiting(), first=training(3)))
-        cell = str(screen.query_one(DataTable).get_cell("1", "progress"))
-        assert "8.1 GB" in cell and texts.t("forecast.what_device") in cell
-        assert "8.1 GB" not in str(screen.query_one(DataTable).get_cell("2", "progress"))
+        first, held = (module.progress(job).plain for job in screen.jobs)
+        assert "8.1 GB" in held and texts.t("forecast.what_device") in held
+        assert "8.1 GB" not in first
 
 
 async def test_the_cursor_stays_on_its_job_when_a_new_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +69,7 @@ async def test_the_cursor_stays_on_its_job_when_a_new_one_comes(monkeypatch: pyt
         await pilot.press("down")
         fake.histories[4], fake.names[4] = [e.Queued(time=START)], "another"
         await pilot.pause(0.2)
-        assert screen.query_one(DataTable).row_count == 4
+        assert len(screen.query_one(RowTable).rows) == 4
         assert screen._selected().id == 2  # type: ignore[union-attr]
 
 
@@ -101,10 +103,10 @@ async def test_a_job_that_failed_goes_on_and_is_shown() -> None:
     fake, app = client(), Alone(Static())
     async with app.run_test(size=(100, 24)) as pilot:
         screen = await open_jobs(pilot, fake)
-        failed_at = [job.state for job in screen.jobs or []].index("failed")
+        failed_at = [job.state for job in screen.jobs].index("failed")
         await pilot.press(*["down"] * failed_at, "r")
         await pilot.pause(0.1)
-        assert fake.resumed == [screen.jobs[failed_at].id]  # type: ignore[index]
+        assert fake.resumed == [screen.jobs[failed_at].id]
         assert [m.job_id for m in app.received if isinstance(m, JobStarted)] == fake.resumed
 
 
@@ -123,7 +125,7 @@ async def test_no_jobs_and_no_daemon_are_said(monkeypatch: pytest.MonkeyPatch) -
         screen = await open_jobs(pilot, fake)
         assert "No jobs yet" in str(screen.query_one("#jobs-note").render())
         fake.down = True
-        monkeypatch.setattr(fake, "jobs", fake.clients)
+        monkeypatch.setattr(fake, "lines", fake.clients)
         await pilot.pause(0.1)
         assert "does not answer" in str(screen.query_one("#jobs-note").render())
 
@@ -134,8 +136,64 @@ async def test_a_change_of_language_keeps_the_rows() -> None:
         texts.use("zh")
         again = asyncio.create_task(screen.recompose())
         await asyncio.sleep(0)
-        screen.watch_jobs()  # the daemon's answer may come at any moment
+        screen._refresh()  # the daemon's answer may come at any moment
         await again
         await pilot.pause(0.1)
-        assert screen.query_one(DataTable).row_count == 3
-        assert "进度" in [str(column.label) for column in screen.query_one(DataTable).columns.values()]
+        assert len(screen.query_one(RowTable).rows) == 3
+        assert "进度" in [column.title for column in screen.query_one(RowTable).columns]
+
+
+class Many(FakeClient):
+    """Ten thousand jobs; after the first answer only what changed is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.then = Lines("one.2", (JobLine(10_001, "new", "queued"), JobLine(7, "seven", "failed")), (3,), whole=False)
+
+    async def lines(self, after: str = "") -> Lines:
+        self.asked.append(after)
+        if after == "one.2":
+            return Lines("one.2", (), whole=False)
+        if after == "one.1":
+            return self.then
+        return Lines("one.1", tuple(JobLine(id, f"run {id}", "finished") for id in range(1, 10_001)))
+
+
+async def test_ten_thousand_jobs_are_all_reached_and_only_changes_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "REFRESH_S", 3600)
+    fake = Many()
+    async with Alone(Static()).run_test(size=(100, 24)) as pilot:
+        screen = await open_jobs(pilot, fake)
+        table = screen.query_one(RowTable)
+        await pilot.press("end")
+        assert (len(table.rows), screen._selected()) == (10_000, JobLine(1, "run 1", "finished"))
+        assert table.scroll_offset.y + table.room == 10_000
+        screen._refresh()
+        await pilot.pause(0.1)
+        screen._refresh()
+        await pilot.pause(0.1)
+        assert fake.asked == ["", "one.1", "one.2"]
+        assert [job.id for job in screen.jobs[:2]] == [10_001, 10_000] and len(screen.jobs) == 10_000
+        assert screen._selected() == JobLine(1, "run 1", "finished")
+        assert next(job for job in screen.jobs if job.id == 7).state == "failed"
+        assert 3 not in [job.id for job in screen.jobs]
+
+
+async def test_slash_filters_by_name_number_and_state() -> None:
+    async with Alone(Static()).run_test(size=(100, 24)) as pilot:
+        screen = await open_jobs(pilot, client())
+        await pilot.press("slash", *"failed")
+        await pilot.pause(0.1)
+        assert [job.name for job in screen.query_one(RowTable).rows] == ["broken"]
+        assert "1 of 3" in str(screen.query_one("#jobs-title", Static).render())
+        await pilot.press("enter")
+        assert isinstance(screen.focused, RowTable)
+        await pilot.press("slash", "x")
+        await pilot.pause(0.1)
+        assert "No row says that" in str(screen.query_one("#jobs-note", Static).render())
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert len(screen.query_one(RowTable).rows) == 3 and screen.is_current

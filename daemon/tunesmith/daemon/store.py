@@ -20,6 +20,7 @@ from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.report import Finding
 from tunesmith.daemon.api.view import AT_WORK, QUEUED, RUNNING, JobView, fold
 from tunesmith.daemon.ballast import Ballast
+from tunesmith.daemon.changed_lines import ChangedLines
 from tunesmith.daemon.submitted import Submitted
 from tunesmith.recipes.errors import JobError
 from tunesmith.recipes.spec import JobSpec
@@ -42,6 +43,7 @@ class Store:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._views: dict[int, JobView] = {}
+        self.lines = ChangedLines()
         self._keys: dict[str, int] = {}
         self._attempts: dict[int, int] = {}
         self._offsets: dict[int, int] = {}
@@ -188,6 +190,7 @@ class Store:
         for job_id in self._attempts:
             view = self._read_view(job_id)
             self._views[job_id] = _short(view) if view.ended_already else view
+            self.lines.put(view)
 
     def _read_view(self, job_id: int) -> JobView:
         return rows.view(self._connection, self.home, job_id)
@@ -281,6 +284,7 @@ class Store:
         crash_points.reach("remove.rows_gone")
         self._removed[job_id] = key
         del self._views[job_id], self._keys[key]
+        self.lines.remove(job_id)
         for kept in (self._attempts, self._offsets, self._recent):
             kept.pop(job_id, None)
         self._loop.call_soon_threadsafe(self._wake, job_id)
@@ -341,6 +345,7 @@ class Store:
 
     def _publish(self, view: JobView) -> None:
         self._views[view.id] = _short(view) if view.ended_already else view
+        self.lines.put(view)
         if view.ended_already:
             self._recent.pop(view.id, None)
         # From this thread and not after an await: a caller that went away must not leave others asleep.

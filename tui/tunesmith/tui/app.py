@@ -23,29 +23,36 @@ from tunesmith.tui.harmless_lines import HarmlessLines
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun, StartRun
 from tunesmith.tui.plain import plain
 from tunesmith.tui.planning import Planning
+from tunesmith.tui.preferences import Preferences, said_of
 from tunesmith.tui.screens.wizard import WizardScreen
 from tunesmith.tui.texts import t
-from tunesmith.tui.theme import DARK, LIGHT, THEMES
+from tunesmith.tui.theme import THEMES
 from tunesmith.tui.widgets.rail import STEPS, Rail
 from tunesmith.tui.widgets.step_parts import Trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tunesmith.daemon.api.client import Client
-    from tunesmith.daemon.api.requests import Submit
+    from tunesmith.daemon.api.requests import DaemonStatus, Submit
     from tunesmith.recipes.machine import Machine
     from tunesmith.recipes.spec import JobSpec
-
-LIGHT_BACKGROUNDS = ("7", "15")  # the last part of COLORFGBG on a light terminal
+    from tunesmith.tui.model_work import ModelWork
 
 
 class TunesmithApp(App[None]):
-    """`machine` and `live=False` show given facts instead of looking: for snapshots."""
+    """`machine` and `live=False` show given facts instead of looking: for snapshots. Without `preferences` nothing is
+    remembered.
+    """
 
     CSS_PATH = "app.tcss"
     TITLE = "tunesmith"
     BINDINGS = [
         Binding("question_mark", "help", "keys.help", key_display="?"),
         Binding("j", "jobs", "keys.jobs"),
+        Binding("m", "models", "side.models", show=False),
+        Binding("k", "machines", "side.machines", show=False),
+        Binding("comma", "settings", "side.settings", key_display=",", show=False),
         Binding("ctrl+l", "next_language", "keys.language", show=False),
         Binding("ctrl+t", "next_theme", "keys.theme", show=False),
         Binding("q,ctrl+q", "leave", "keys.quit"),
@@ -59,6 +66,7 @@ class TunesmithApp(App[None]):
         job_id: int | None = None,
         machine: Machine | None = None,
         live: bool = True,
+        preferences: Preferences | None = None,
     ) -> None:
         super().__init__()
         self.home = home
@@ -66,11 +74,14 @@ class TunesmithApp(App[None]):
         self.machine = machine
         self.live = live
         self.planning = Planning(home, self.draft, machine, live=live)
+        self.preferences = preferences or Preferences(home, os.environ, kept=False)
         self.client: Client | None = None
         self.job_id = job_id
         self.job_runs = False
         self._connecting = asyncio.Lock()
         self._harmless = HarmlessLines()
+        self._beside: Screen[None] | None = None
+        self._model_work: ModelWork | None = None
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._harmless]
@@ -103,8 +114,10 @@ class TunesmithApp(App[None]):
     def on_mount(self) -> None:
         for theme in THEMES:
             self.register_theme(theme)
-        light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in LIGHT_BACKGROUNDS
-        self.theme = LIGHT.name if light else DARK.name
+        self.theme = self.preferences.theme
+        if (error := self.preferences.error) is not None:
+            hint = f"{error.hint} {t('settings.offline_meanwhile')}"
+            self.call_after_refresh(lambda: self.frame.query_one("#trouble", Trouble).show(error.message, hint))
         if self.live:
             self.call_after_refresh(self.find_running_job)
 
@@ -151,6 +164,13 @@ class TunesmithApp(App[None]):
 
     @on(StartRun)
     def start_run(self, event: StartRun) -> None:
+        """What is planned for another machine is not run on this one."""
+        if self.planning.simulated:
+            from tunesmith.tui import machine_text
+
+            refused = t("machines.refused", name=machine_text.name_of(self.planning.simulated))
+            self.frame.query_one("#trouble", Trouble).show(refused, t("machines.refused_hint"))
+            return
         self.submit(Draft.starter() if event.starter else self.draft, force=event.force)
 
     @work(exclusive=True, group="submit")
@@ -171,9 +191,15 @@ class TunesmithApp(App[None]):
         await self.show_run(view.id, runs=True)
 
     def _request(self, submit: type[Submit], draft: Draft, spec: JobSpec, *, force: bool) -> Submit:
-        """With what is known of the data, so that the daemon's forecast is this one."""
+        """With what is known of the data, so that the daemon's forecast is this one, and what was settled."""
+        from tunesmith.daemon.api.offline import is_offline
+        from tunesmith.recipes.models import source
+
         rows = self.planning.rows_of(draft)
-        return submit(draft.submission(spec), spec, rows if rows.known else None, force)
+        hub = source.preferred(os.environ) if source.VARIABLE in os.environ else ""
+        return submit(
+            draft.submission(spec), spec, rows if rows.known else None, force, hub=hub, offline=is_offline(os.environ)
+        )
 
     @on(JobStarted)
     @on(OpenRun)
@@ -205,8 +231,67 @@ class TunesmithApp(App[None]):
     def action_jobs(self) -> None:
         from tunesmith.tui.screens.jobs import JobsScreen
 
-        if not isinstance(self.screen, JobsScreen):
-            self.push_screen(JobsScreen(self.daemon))
+        self._show_beside(JobsScreen, lambda: JobsScreen(self.daemon))
+
+    def action_models(self) -> None:
+        from tunesmith.tui.model_work import ModelWork
+        from tunesmith.tui.screens.models import ModelsScreen
+
+        doing = self._model_work = self._model_work or ModelWork(self.home, self)
+        self._show_beside(ModelsScreen, lambda: ModelsScreen(self.home, doing, self.daemon))
+
+    def action_machines(self) -> None:
+        from tunesmith.tui.screens.machines import MachinesScreen
+
+        self._show_beside(MachinesScreen, lambda: MachinesScreen(self.planning, self.daemon_status, self.plan_for))
+
+    def action_settings(self) -> None:
+        from tunesmith.tui.screens.settings import SettingsScreen
+
+        self._show_beside(SettingsScreen, lambda: SettingsScreen(self.home, self.preferences, self.settle))
+
+    def _show_beside(self, kind: type[Screen[None]], make: Callable[[], Screen[None]]) -> None:
+        """One screen beside the rail at a time: another takes its place, so that one step back is always the wizard."""
+        if isinstance(self.screen, kind):
+            return
+        before, self._beside = self._beside, make()
+        if before is not None and self.screen is before:
+            self.switch_screen(self._beside)
+        else:
+            self.push_screen(self._beside)
+
+    async def daemon_status(self) -> DaemonStatus | None:
+        """None where no daemon runs; none is started to be looked at. Raises DaemonError."""
+        if not self.home.socket.exists():
+            return None
+        find = await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.find")
+        client: Client | None = await find.running(self.home)
+        if client is None:
+            return None
+        async with client:
+            return await client.status()
+
+    def plan_for(self, key: str) -> None:
+        """From now on plans are for the known machine `key`; "" for this one."""
+        self.planning.simulated = key
+        self.frame.replanned()
+
+    def settle(self, key: str, value: str) -> None:
+        """Change a setting and let it count at once. Raises SettingsError."""
+        self.preferences.change(key, value)
+        if key == "language":
+            self.call_later(self.speak, self.preferences.language)
+        elif key == "theme":
+            self.theme = self.preferences.theme
+        else:
+            self.planning.forget_model()  # where it will come from may be another place now
+
+    def remember(self, key: str, value: str) -> None:
+        """What was chosen elsewhere than in the settings; that it cannot be remembered is said."""
+        try:
+            self.preferences.change(key, value)
+        except TunesmithError as error:
+            self.notify(f"{error.message}\n{error.hint}", severity="warning", markup=False)
 
     def action_help(self) -> None:
         from tunesmith.tui.screens.help import HelpScreen
@@ -221,7 +306,11 @@ class TunesmithApp(App[None]):
 
     async def action_next_language(self) -> None:
         codes = list(texts.LANGUAGES)
-        await self.speak(codes[(codes.index(texts.language()) + 1) % len(codes)])
+        await self.choose_language(codes[(codes.index(texts.language()) + 1) % len(codes)])
+
+    async def choose_language(self, language: str) -> None:
+        self.remember("language", language)
+        await self.speak(language)
 
     async def speak(self, language: str) -> None:
         """Change the language of everything on screen."""
@@ -233,7 +322,10 @@ class TunesmithApp(App[None]):
                 screen.refresh(recompose=True)
 
     def action_next_theme(self) -> None:
-        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+        names = [theme.name for theme in THEMES]
+        theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.remember("theme", said_of(theme))
+        self.theme = theme
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for number, step in enumerate(STEPS, 1):
@@ -242,9 +334,12 @@ class TunesmithApp(App[None]):
                 lambda step=step: self.call_later(self.frame.open, step),
             )  # fmt: skip
         yield SystemCommand(t("keys.jobs"), t("palette.jobs_help"), self.action_jobs)
+        yield SystemCommand(t("side.models"), t("side.models_help"), self.action_models)
+        yield SystemCommand(t("side.machines"), t("side.machines_help"), self.action_machines)
+        yield SystemCommand(t("side.settings"), t("side.settings_help"), self.action_settings)
         for code, name in texts.LANGUAGES.items():
             yield SystemCommand(
-                t("palette.language", name=name), name, lambda code=code: self.call_later(self.speak, code)
+                t("palette.language", name=name), name, lambda code=code: self.call_later(self.choose_language, code)
             )
         yield SystemCommand(t("keys.theme"), t("palette.theme_help"), self.action_next_theme)
         yield SystemCommand(t("keys.help"), t("palette.help_help"), self.action_help)
@@ -253,7 +348,9 @@ class TunesmithApp(App[None]):
 
 def run(home: Home | None = None, draft: Draft | None = None) -> bool:
     """Open the wizard in this terminal; whether it ended well, which it says itself where it did not."""
-    texts.use(texts.from_environment(os.environ))
-    app = TunesmithApp(home or Home.find(), draft)
+    home = home or Home.find()
+    preferences = Preferences(home, os.environ)
+    texts.use(preferences.language)
+    app = TunesmithApp(home, draft, preferences=preferences)
     app.run()
     return not app.return_code

@@ -85,11 +85,13 @@ def summary(forecast: Forecast, fit: Fit, place: Place, *, brief: bool = False) 
     return lines
 
 
-def badge_text(badge: Badge | None, place: Place | None) -> list[Content]:
-    """How a model fits here, in a line; none while nobody knows."""
+def badge_text(badge: Badge | None, place: Place | None, *, there: bool = False) -> list[Content]:
+    """How a model fits, in a line; none while nobody knows. `there`: not on this machine, so where is said."""
     if badge is None or place is None:
         return []
     said = t("forecast.badge", bytes=bytes_text(badge.bytes), free=bytes_text(place.free_bytes))
+    if there:
+        said = f"{t('machines.on', name=place.name)} {said}"
     if badge.verdict == "not":
         return [Content.assemble(verdict("not"), f"  {said}")]
     seconds = badge.seconds_per_1k_rows

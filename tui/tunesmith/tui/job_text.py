@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from tunesmith.daemon.api.listing import JobLine
 from tunesmith.daemon.api.view import QUEUED, JobView
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.forecast_text import name_of
 from tunesmith.tui.texts import shown, t
 
 
-def waiting_text(view: JobView) -> str:
+def waiting_text(view: JobView | JobLine) -> str:
     """What a queued job waits for; empty where it does not wait, or only for those before it."""
     if view.state != QUEUED or view.waiting is None:
         return ""
@@ -17,7 +18,7 @@ def waiting_text(view: JobView) -> str:
     return t("run.waits", what=_name(waiting.what), needed=bytes_text(waiting.needed), free=free)
 
 
-def waiting_short(view: JobView) -> str:
+def waiting_short(view: JobView | JobLine) -> str:
     """The same for a table: what is missing."""
     if not waiting_text(view) or view.waiting is None:
         return ""

@@ -27,13 +27,16 @@ Question = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
 
 class Planning:
-    """One for all steps. `machine` is as it was found last; `live=False` never looks, for tests."""
+    """One for all steps. `machine` is as it was found last, `simulated` the key of a known one that is planned for
+    instead; `live=False` never looks, for tests.
+    """
 
     def __init__(self, home: Home, draft: Draft, machine: Machine | None = None, *, live: bool = True) -> None:
         self.home = home
         self.draft = draft
         self.machine = machine
         self.live = live
+        self.simulated = ""
         self.measured: Measured | None = None
         self.learned: Learned | None = None
         self._tokens: Tokens | None = None
@@ -55,12 +58,19 @@ class Planning:
 
     def place(self) -> Place | None:
         """Where the draft would run; None until somebody has looked."""
-        if self.machine is None:
-            return None
         from tunesmith.recipes.planner import place_of
+        from tunesmith.recipes.planner.simulated import simulated
 
-        device = next(value for value in self.draft.values() if value.key == "training.device")
-        return place_of(self.machine, self.measured, self.draft.text(device))
+        value = next(value for value in self.draft.values() if value.key == "training.device")
+        device = self.draft.text(value)
+        if self.simulated:
+            return simulated(self.simulated, device)
+        return None if self.machine is None else place_of(self.machine, self.measured, device)
+
+    @property
+    def corrections(self) -> Learned | None:
+        """What runs here have shown says nothing of another machine."""
+        return None if self.simulated else self.learned
 
     def facts(self) -> ModelFacts | None:
         """Of the draft's model; None where nothing is known of it, which the model step says."""
@@ -124,7 +134,7 @@ class Planning:
         place, facts = self.place(), self.facts()
         if place is None or facts is None:
             return None
-        found = forecast(spec, facts, self.rows(), place, self.learned)
+        found = forecast(spec, facts, self.rows(), place, self.corrections)
         return found, fit(found, place), place
 
     def ways(self, spec: JobSpec) -> tuple[Way, ...]:
@@ -134,7 +144,7 @@ class Planning:
         place, facts = self.place(), self.facts()
         if place is None or facts is None:
             return ()
-        found = ways(spec, facts, self.rows(), place, self.learned)
+        found = ways(spec, facts, self.rows(), place, self.corrections)
         return sets(found, (value.key for value in self.draft.values()))
 
     def recommend(self) -> Recommendation | None:
@@ -148,7 +158,7 @@ class Planning:
         if place is None or facts is None:
             return None
         base = self.draft.unplanned()
-        return recommend(base.spec(), self.draft.explicit, facts, self.rows(), place, self.learned)
+        return recommend(base.spec(), self.draft.explicit, facts, self.rows(), place, self.corrections)
 
 
 def _question(draft: Draft) -> Question:

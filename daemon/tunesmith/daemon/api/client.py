@@ -14,6 +14,7 @@ import msgspec
 from httpx_sse import SSEError, aconnect_sse
 
 from tunesmith.daemon.api.events import RESTING, Event, Gap, Gauged, Numbered
+from tunesmith.daemon.api.listing import Lines
 from tunesmith.daemon.api.report import Report
 from tunesmith.daemon.api.requests import (
     API_VERSION,
@@ -109,6 +110,11 @@ class Client:
     async def jobs(self) -> list[JobView]:
         """Newest first."""
         return await self._call("GET", "/v1/jobs", list[JobView])
+
+    async def lines(self, after: str = "") -> Lines:
+        """A line of each job; with the `after` of an earlier answer those that changed since."""
+        query = f"?after={after}" if after else ""
+        return await self._call("GET", f"/v1/jobs/lines{query}", Lines)
 
     async def job(self, job_id: int) -> JobView:
         return await self._call("GET", f"/v1/jobs/{job_id}", JobView)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from tunesmith.daemon.api import service
+from tunesmith.daemon.api import service, settings
 from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.home import Home, private_folder, refuse_foreign
 from tunesmith.recipes.errors import DaemonError
@@ -51,7 +51,8 @@ async def ensure_daemon(home: Home, *, start: bool = True) -> Client:
             stderr=output,
             start_new_session=True,
             cwd=home.root,
-            env=os.environ | {"TUNESMITH_HOME": str(home.root)},  # ours, not whatever the environment says
+            # This home, whatever the environment says; and without what may be settled otherwise while it runs.
+            env=settings.of_the_person(os.environ) | {"TUNESMITH_HOME": str(home.root)},
         )
     return await answering(home, process)
 

@@ -58,6 +58,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "cache" / "learned.json"
 
     @property
+    def settings(self) -> Path:
+        """What a person has settled once for all."""
+        return self.root / "settings.json"
+
+    @property
     def recovery(self) -> Path:
         """What daemons found when they started."""
         return self.root / "recovery.json"

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.listing import Lines, LinesQuery
 from tunesmith.daemon.api.report import Report
 from tunesmith.daemon.api.requests import (
     Chat,
@@ -59,6 +60,7 @@ ENDPOINTS = (
         "POST", "/v1/jobs", jobs.submit, request=Submit, reply=JobView, statuses=(200, 201), example=SUBMIT,
         refusals=(*UNUSABLE, REMOVED, QUEUE_FULL),
     ),
+    Endpoint("GET", "/v1/jobs/lines", jobs.lines, reply=Lines, query=LinesQuery),
     Endpoint("GET", "/v1/jobs/sizes", controls.sizes, reply=list[Sizes]),
     Endpoint(
         "POST", "/v1/jobs/clean", controls.clean, request=Clean, reply=Cleaned,

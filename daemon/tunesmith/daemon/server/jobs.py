@@ -11,6 +11,7 @@ import msgspec
 from starlette.responses import Response
 
 from tunesmith.daemon import submitted
+from tunesmith.daemon.api.listing import LinesQuery
 from tunesmith.daemon.api.requests import LogQuery, LogText, Retry, Submit
 from tunesmith.daemon.server.check import acceptable
 from tunesmith.daemon.server.endpoint import Call
@@ -65,6 +66,12 @@ async def _accept(parts: Parts, key: str, recipe: Callable[[], JobSpec], said: S
 async def index(call: Call) -> Response:
     """List all jobs, newest first, without their loss curves."""
     return reply(call.parts.store.jobs())
+
+
+async def lines(call: Call) -> Response:
+    """A line of each job, all of them or what changed since `after`: what a list asks for every second."""
+    asked: LinesQuery = call.query
+    return reply(call.parts.store.lines.since(asked.after))
 
 
 async def show(call: Call) -> Response:

@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, models, plan, quickstart, recipe, resume, run, version
+from tunesmith.tui.cli import (
+    chat,
+    daemon,
+    data,
+    doctor,
+    jobs,
+    models,
+    plan,
+    quickstart,
+    recipe,
+    resume,
+    run,
+    settings,
+    version,
+)
 
 app = typer.Typer(
     name="tunesmith",
@@ -26,6 +40,7 @@ app.add_typer(daemon.app, name="daemon")
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(settings.app, name="settings")
 app.command("version")(version.version)
 
 
@@ -33,6 +48,8 @@ app.command("version")(version.version)
 def wizard(context: typer.Context) -> None:
     """Fine-tune open models on your own machine. Without a command the wizard opens."""
     if context.invoked_subcommand is not None:
+        if context.invoked_subcommand != "settings":  # which says itself what is wrong with them
+            settled()
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         typer.echo(context.get_help(), nl=False)
@@ -41,6 +58,22 @@ def wizard(context: typer.Context) -> None:
 
     if not open_wizard():
         raise typer.Exit(2)
+
+
+def settled() -> None:
+    """Let the settings count for this command. Where they cannot be read, no connection is made, and that is said."""
+    import os
+
+    from tunesmith.daemon.api.home import Home
+    from tunesmith.tui import texts
+    from tunesmith.tui.preferences import Preferences
+
+    preferences = Preferences(Home.find(), os.environ)
+    texts.use(preferences.language)
+    if (error := preferences.error) is not None:
+        from tunesmith.tui.cli import render
+
+        render.err().print(f"warning: {error.message}; this command makes no connection\n hint: {error.hint}")
 
 
 def main() -> None:

@@ -83,7 +83,8 @@ def list_models(as_json: Json = False) -> None:
     Example: tunesmith models list --json
     """
     from tunesmith.daemon.api.home import Home
-    from tunesmith.tui.cli import models_here, models_text, render
+    from tunesmith.tui import models_here
+    from tunesmith.tui.cli import models_text, render
 
     here = models_here.look(Home.find())
     if as_json:
@@ -104,10 +105,10 @@ def show(
     Example: tunesmith models show qwen2.5-7b-instruct
     """
     from tunesmith.daemon.api.home import Home
-    from tunesmith.tui.cli import models_here, models_text, render
+    from tunesmith.tui.cli import model_shown, models_text, render
 
     go_offline(offline)
-    shown = models_here.show(Home.find(), model, hub, revision)
+    shown = model_shown.show(Home.find(), model, hub, revision)
     if as_json:
         render.print_json(models_text.card(shown))
     else:
@@ -130,13 +131,14 @@ def remove(
     """
     from tunesmith.daemon.api.home import Home
     from tunesmith.recipes.units import bytes_text
-    from tunesmith.tui.cli import models_here, render
+    from tunesmith.tui import models_here
+    from tunesmith.tui.cli import model_shown, render
 
     home = Home.find()
     chosen = models_here.chosen(home, models)
-    models_here.refuse_used(home, chosen, force=force)
+    model_shown.refuse_used(home, chosen, force=force)
     if not yes:
-        models_here.ask(chosen)
+        model_shown.ask(chosen)
     freed = models_here.remove(home, chosen)
     if as_json:
         render.print_json({"removed": [one.name for one in chosen], "freed_bytes": freed})

@@ -18,7 +18,8 @@ from tunesmith.tui.texts import t
 if TYPE_CHECKING:
     from tunesmith.daemon.api.model_store import Snapshot
     from tunesmith.daemon.api.models import Checked, Pulled, Result
-    from tunesmith.tui.cli.models_here import Here, Shown
+    from tunesmith.tui.cli.model_shown import Shown
+    from tunesmith.tui.models_here import Here
 
 REVISION_CELLS = 8
 FILES_SHOWN = 30

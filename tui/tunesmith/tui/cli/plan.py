@@ -51,19 +51,15 @@ def plan(
 
     Example: tunesmith plan --model qwen2.5-7b-instruct --simulate rtx-4090
     """
-    import os
-
     from tunesmith.daemon.api import learning
     from tunesmith.daemon.api.home import Home
     from tunesmith.recipes.errors import RecipeError, nearest
     from tunesmith.recipes.planner import learned as corrections
     from tunesmith.recipes.planner.plans import PLANS
     from tunesmith.recipes.planner.recommend import recommend
-    from tunesmith.tui import texts
     from tunesmith.tui.cli import plan_inputs, plan_lists, plan_text
 
     go_offline(offline)
-    texts.use(texts.from_environment(os.environ))
     home = Home.find()
     if which is not None and which not in PLANS:
         raise RecipeError(f"There is no plan '{which}'", nearest(which, PLANS))

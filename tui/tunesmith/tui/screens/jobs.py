@@ -1,4 +1,4 @@
-"""Every job the daemon knows, newest first, refreshed while shown."""
+"""Every job the daemon knows, newest first, refreshed while shown; a line each, of which only the changed ones come."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.events import Resize
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import DataTable, Static
-from textual.widgets.data_table import RowKey
+from textual.widgets import Static
 
+from tunesmith.daemon.api.listing import JobLine
 from tunesmith.daemon.api.view import (
     FINISHED,
     INTERRUPTED,
@@ -39,11 +38,11 @@ from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.job_head import state_text
 from tunesmith.tui.widgets.key_bar import KeyBar
 from tunesmith.tui.widgets.log_view import LogView
+from tunesmith.tui.widgets.row_filter import RowFilter
+from tunesmith.tui.widgets.row_table import Column, RowTable
 
 REFRESH_S = 1.0
-ROWS_SHOWN = 1000
-COLUMN_CELLS = {"id": 5, "name": 18, "state": 12, "progress": 24, "score": 6, "created": 11, "took": 8}
-DROPPED_BELOW = {"created": 100, "score": 84, "took": 76, "name": 56}  # screen columns
+NAME_CELLS = 18
 BAR_CELLS = 10
 STATES_OF_ACTIONS = {
     "cancel": {QUEUED, RUNNING, PAUSING, PAUSED, INTERRUPTED},
@@ -55,12 +54,11 @@ STATES_OF_ACTIONS = {
 
 
 class JobsScreen(Screen[None]):
-    """Enter opens a job's run or result; the table keeps its cursor over refreshes."""
+    """Enter opens a job's run or result; the cursor stays on its job over refreshes."""
 
     DEFAULT_CSS = """
     JobsScreen #jobs-title { height: 1; padding: 0 1; background: $panel; }
     JobsScreen #jobs-note { height: auto; padding: 1 2; color: $text-muted; }
-    JobsScreen DataTable { height: 1fr; scrollbar-size-vertical: 1; }
     JobsScreen LogView { display: none; height: 1fr; border-top: solid $border-blurred; padding: 0 1; }
     JobsScreen LogView.-open { display: block; }
     """
@@ -72,116 +70,115 @@ class JobsScreen(Screen[None]):
         Binding("a", "retry", "run.key_retry"),
         Binding("f", "first", "jobs.key_first"),
         Binding("l", "log", "jobs.key_log"),
+        Binding("slash", "filter", "table.key_filter"),
         Binding("escape", "close_screen", "jobs.key_leave"),
     ]
 
-    jobs: reactive[list[JobView] | None] = reactive(None)
     error: reactive[TunesmithError | None] = reactive(None)
 
     def __init__(self, clients: Clients) -> None:
         super().__init__()
         self._clients = clients
-        self._columns: list[str] = []
-        self._composed = False
+        self._after = ""
+        self._known: dict[int, JobLine] | None = None
+        self.jobs: tuple[JobLine, ...] = ()  # newest first, all of them
+        self.typed = ""
 
     def compose(self) -> ComposeResult:
-        title = Content.assemble((t("jobs.title"), "bold"), (f"   {t('jobs.hint')}", "$foreground 60%"))
-        yield Static(title, id="jobs-title")
+        yield Static(id="jobs-title", markup=False)
+        yield RowFilter(self.typed)
         yield Static(id="jobs-note", markup=False)
-        yield DataTable(cursor_type="row", zebra_stripes=True)
+        table: RowTable[JobLine] = RowTable(columns(), lambda job: job.id, id="jobs")
+        yield table
         yield LogView(self._clients, id="jobs-log")
         yield KeyBar()
 
     async def recompose(self) -> None:
         """A change of language; until the new table is there, jobs that arrive are kept only."""
-        self._composed = False
         await super().recompose()
         self._begin()
 
     def _begin(self) -> None:
-        self._composed, self._columns = True, []
-        self._make_columns(self.app.size.width)
-        self.query_one(DataTable).focus()
-        self._note()
+        self._draw()
+        self.query_one(RowTable).focus()
 
     def on_mount(self) -> None:
         self._begin()
         self.set_interval(REFRESH_S, self._refresh)
         self._refresh()
 
-    def on_resize(self, event: Resize) -> None:
-        self._make_columns(event.size.width)
-
-    def _make_columns(self, width: int) -> None:
-        """Those that fit, the least asked for left out first."""
-        columns = [key for key in COLUMN_CELLS if width >= DROPPED_BELOW.get(key, 0)]
-        if self._composed and columns != self._columns:
-            self._columns = columns
-            table = self.query_one(DataTable)
-            table.clear(columns=True)
-            for key in columns:
-                table.add_column(t(f"jobs.column_{key}"), key=key, width=COLUMN_CELLS[key])
-            self.watch_jobs()
-
     @work(group="refresh", exclusive=True)
     async def _refresh(self) -> None:
         try:
-            jobs = await (await self._clients()).jobs()
+            found = await (await self._clients()).lines(self._after)
         except TunesmithError as error:
             self.error = error
+            return
+        self.error, self._after = None, found.after
+        before = {} if found.whole or self._known is None else self._known
+        for job_id in found.removed:
+            before.pop(job_id, None)
+        before |= {line.id: line for line in found.lines}
+        changed = found.whole or self._known is None or bool(found.lines or found.removed)
+        self._known = before
+        if changed:
+            self.jobs = tuple(sorted(before.values(), key=lambda line: line.id, reverse=True))
+            self._draw()
         else:
-            self.error, self.jobs = None, jobs[:ROWS_SHOWN]
+            self.query("#jobs").refresh()  # how long what runs has taken
 
     def watch_error(self) -> None:
         self._note()
 
-    def watch_jobs(self) -> None:
+    def _draw(self) -> None:
+        """What there is and matches what is typed."""
+        if not self.query("#jobs"):
+            return
+        table = self.query_one("#jobs", RowTable)
+        table.show(matching(self.jobs, self.typed))
+        hint = t("table.shown", shown=len(table.rows), count=len(self.jobs)) if self.typed else t("jobs.hint")
+        title = Content.assemble((t("jobs.title"), "bold"), (f"   {hint}", "$foreground 60%"))
+        self.query_one("#jobs-title", Static).update(title)
         self._note()
-        if not self._composed or self.jobs is None:
-            return
-        table = self.query_one(DataTable)
-        known = [row.value for row in table.rows]
-        if known != [str(job.id) for job in self.jobs]:
-            selected = self._selected()
-            table.clear()
-            for job in self.jobs:
-                table.add_row(*self._cells(job).values(), key=str(job.id))
-            if selected is not None and str(selected.id) in table.rows:
-                table.move_cursor(row=table.get_row_index(str(selected.id)))
-            return
-        for job in self.jobs:
-            for key, cell in self._cells(job).items():
-                if table.get_cell(str(job.id), key) != cell:
-                    table.update_cell(str(job.id), key, cell)
         self.refresh_bindings()
-
-    def _cells(self, job: JobView) -> dict[str, Content]:
-        every = cells(job, time.time())
-        return {key: every[key] for key in self._columns}
 
     def _note(self) -> None:
-        if not self._composed:
+        if not self.query("#jobs"):
             return
-        note = self.query_one("#jobs-note", Static)
-        note.display = self.error is not None or not self.jobs
+        note, table = self.query_one("#jobs-note", Static), self.query_one("#jobs", RowTable)
+        note.display = self.error is not None or not table.rows
         if self.error is not None:
             note.update(Content.assemble(("! ", "$warning bold"), plain(f"{self.error.message}\n{self.error.hint}")))
+        elif self._known is None:
+            note.update(t("jobs.loading"))
         else:
-            note.update(t("jobs.loading") if self.jobs is None else t("jobs.none"))
+            note.update(t("table.no_match") if self.jobs else t("jobs.none"))
 
-    def _selected(self) -> JobView | None:
-        if not self._composed or not (table := self.query_one(DataTable)).row_count:
-            return None
-        key: RowKey = table.coordinate_to_cell_key(table.cursor_coordinate).row_key
-        return next((job for job in self.jobs or [] if str(job.id) == key.value), None)
+    def _selected(self) -> JobLine | None:
+        found = self.query("#jobs")
+        return found.first(RowTable).chosen if found else None
 
-    @on(DataTable.RowHighlighted)
+    @on(RowFilter.Typed)
+    def _filtered(self, event: RowFilter.Typed) -> None:
+        self.typed = event.text
+        self._draw()
+        self.query_one("#jobs", RowTable).action_first()
+
+    @on(RowFilter.Left)
+    def _to_rows(self) -> None:
+        self.query_one(RowTable).focus()
+
+    def action_filter(self) -> None:
+        self.query_one(RowFilter).open()
+
+    @on(RowTable.Highlighted)
     def _highlighted(self) -> None:
         selected = self._selected()
-        self.query_one(LogView).job_id = selected.id if selected else None
+        for log in self.query(LogView):  # none while it is composed in another language
+            log.job_id = selected.id if selected else None
         self.refresh_bindings()
 
-    @on(DataTable.RowSelected)
+    @on(RowTable.Selected)
     def _row_selected(self) -> None:
         self.action_open()
 
@@ -254,28 +251,48 @@ class JobsScreen(Screen[None]):
         self.dismiss(None)
 
 
-def cells(job: JobView, now: float) -> dict[str, Content]:
-    """One row of the table, by column."""
-    right, graded = job.correct("tuned")
-    took = (job.ended or now) - job.started if job.started else None
-    return {
-        "id": Content(str(job.id)),
-        "name": Content(one_line(job.name)).truncate(COLUMN_CELLS["name"], ellipsis=True),
-        "state": state_text(job.state),
-        "progress": _progress(job),
-        "score": Content(f"{right}/{graded}" if graded else "—"),
-        "created": Content(time.strftime("%m-%d %H:%M", time.localtime(job.created)) if job.created else "—"),
-        "took": Content(duration_text(took) if took is not None else "—"),
-    }
+def columns() -> list[Column[JobLine]]:
+    """The progress has what the others leave."""
+    return [
+        Column("id", t("jobs.column_id"), 6, lambda job: Content(str(job.id))),
+        Column("name", t("jobs.column_name"), NAME_CELLS, lambda job: Content(one_line(job.name)), from_cells=56),
+        Column("state", t("jobs.column_state"), 13, lambda job: state_text(job.state)),
+        Column("progress", t("jobs.column_progress"), 0, progress),
+        Column("score", t("jobs.column_score"), 6, score, from_cells=84),
+        Column("created", t("jobs.column_created"), 11, created, from_cells=100),
+        Column("took", t("jobs.column_took"), 8, took, from_cells=76),
+    ]
 
 
-def _progress(job: JobView) -> Content:
+def matching(jobs: tuple[JobLine, ...], typed: str) -> tuple[JobLine, ...]:
+    """Those in whose number, name or state every word stands that is typed."""
+    words = typed.casefold().split()
+    states = {state: f"{state} {t(f'run.state_{state}')}" for state in {job.state for job in jobs}}
+
+    def matches(job: JobLine) -> bool:
+        said = f"{job.id} {job.name} {states[job.state]}".casefold()
+        return all(word in said for word in words)
+
+    return tuple(filter(matches, jobs)) if words else jobs
+
+
+def score(job: JobLine) -> Content:
+    return Content(f"{job.right}/{job.graded}" if job.graded else "—")
+
+
+def created(job: JobLine) -> Content:
+    return Content(time.strftime("%m-%d %H:%M", time.localtime(job.created)) if job.created else "—")
+
+
+def took(job: JobLine) -> Content:
+    return Content(duration_text((job.ended or time.time()) - job.started) if job.started else "—")
+
+
+def progress(job: JobLine) -> Content:
     """All stages alike as a bar, and the name of the one at work; why it waits where it does."""
     if waiting := waiting_short(job):
-        return Content.styled(waiting, "$secondary").truncate(COLUMN_CELLS["progress"], ellipsis=True)
-    share = sum(stage.fraction for stage in job.stages) / len(job.stages)
-    full = round(share * BAR_CELLS)
-    running = next((stage for stage in job.stages if stage.state == "running"), None)
-    name = f" {t(f'run.stage_{running.name}')} {running.fraction:.0%}" if running and not job.ended_already else ""
+        return Content.styled(waiting, "$secondary")
+    full = round(job.fraction * BAR_CELLS)
+    name = f" {t(f'run.stage_{job.stage}')} {job.stage_fraction:.0%}" if job.stage and not job.ended_already else ""
     style = "$success" if job.state == FINISHED else "$primary"
     return Content.assemble(("━" * full, style), ("─" * (BAR_CELLS - full), "dim"), name)

@@ -139,7 +139,9 @@ class ModelStep(Vertical):
         """How the model of the named folder fits here."""
         self.planning.look()
         found = self.planning.facts()
-        return [] if found is None else badge_text(self.planning.badge(found), self.planning.place())
+        planning = self.planning
+        badge = None if found is None else planning.badge(found)
+        return badge_text(badge, planning.place(), there=bool(planning.simulated))
 
     @on(ModelCatalogue.Chosen)
     def model_chosen(self, event: ModelCatalogue.Chosen) -> None:

@@ -301,6 +301,9 @@ class RecipeStep(Vertical):
         """What does not fit is started only by who insists."""
         if self._check() is not None:
             return
+        if self.planning.simulated:
+            self.post_message(StartRun())  # which is refused, with the way back
+            return
         force = self.short
         if force and self.found is not None:
             question = t("forecast.anyway_question", what=missing(self.found[1]))

@@ -43,6 +43,7 @@ class WizardScreen(Screen[None]):
             yield Rail()
             with Vertical(id="content"):
                 yield Static(id="place")
+                yield Static(id="simulated", markup=False)
                 yield ContentSwitcher(id="steps")
                 yield Trouble(id="trouble")
         yield KeyBar()
@@ -125,6 +126,21 @@ class WizardScreen(Screen[None]):
             Content.assemble((f"{number}/{len(STEPS)} ", "$primary bold"), (t(f"rail.{self.current}"), "bold"))
         )
 
+    def replanned(self) -> None:
+        """Plans are for another machine now, or for this one again: the step that is shown plans anew."""
+        self._show_simulated()
+        if (again := getattr(self.query_one(f"#step-{self.current}"), "on_show", None)) is not None:
+            again()
+
+    def _show_simulated(self) -> None:
+        """Over every step, while plans are for another machine."""
+        banner, key = self.query_one("#simulated", Static), self.wizard.planning.simulated
+        banner.display = bool(key)
+        if key:
+            from tunesmith.tui import machine_text
+
+            banner.update(machine_text.banner(key))
+
     def mark_done(self, *steps: str) -> None:
         rail = self.query_one(Rail)
         rail.done = rail.done | frozenset(steps)
@@ -138,6 +154,7 @@ class WizardScreen(Screen[None]):
         self._focus(self.query_one(f"#step-{self.current}"))
         self.query_one(Rail).retranslate()
         self._show_place()
+        self._show_simulated()
         self.query_one(KeyBar).refresh(recompose=True)
 
     @on(GoTo)

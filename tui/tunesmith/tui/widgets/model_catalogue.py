@@ -24,6 +24,7 @@ from tunesmith.tui.texts import t
 if TYPE_CHECKING:
     from tunesmith.recipes.models.catalogue import Entry
     from tunesmith.recipes.planner.badge import Badge
+    from tunesmith.recipes.planner.place import Place
     from tunesmith.tui.planning import Planning
 
 NAME_CELLS = 30
@@ -128,10 +129,13 @@ class ModelCatalogue(Vertical):
             return
         folder, place = self.folders.get(entry.key), self.planning.place()
         self.query_one("#catalogue-facts", Static).update(
-            Content("\n").join([*about(entry), *badge_text(self.badges.get(entry.key), place), *way_to(entry, folder)])
+            Content("\n").join([*about(entry), *self._badge(entry, place), *way_to(entry, folder)])
         )
         button.label = Content(t("model.use") if folder else t("model.use_fetched", bytes=bytes_text(fetched(entry))))
         button.refresh(layout=True)  # the label's length is the button's
+
+    def _badge(self, entry: Entry, place: Place | None) -> list[Content]:
+        return badge_text(self.badges.get(entry.key), place, there=bool(self.planning.simulated))
 
     def action_to_list(self) -> None:
         self.query_one(OptionList).focus()

@@ -1,4 +1,4 @@
-"""The rail: seven steps with their state, always at the left; a click opens a step."""
+"""The rail: seven steps with their state, always at the left, and the screens beside them; a click opens either."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tunesmith.tui.messages import GoTo
 from tunesmith.tui.texts import t
 
 STEPS = ("machine", "goal", "model", "data", "recipe", "run", "result")
+BESIDE = (("j", "jobs"), ("m", "models"), ("k", "machines"), (",", "settings"))
 
 
 class RailItem(Static):
@@ -33,6 +34,23 @@ class RailItem(Static):
         self.post_message(GoTo(self.step))
 
 
+class RailHint(Static):
+    """The key of a screen beside the steps."""
+
+    def __init__(self, screen: str, key: str) -> None:
+        super().__init__(markup=False)
+        self.screen_name, self.key = screen, key
+
+    def on_mount(self) -> None:
+        self.show()
+
+    def show(self) -> None:
+        self.update(Content.assemble((f"{self.key} ", "bold"), t(f"side.{self.screen_name}")))
+
+    async def on_click(self) -> None:
+        await self.app.run_action(f"app.{self.screen_name}")
+
+
 class Rail(Vertical):
     """`current` is shown, `done` are filled in, `working` is the step where a job runs."""
 
@@ -44,7 +62,9 @@ class Rail(Vertical):
         yield Static(Content(t("rail.title")), id="rail-title")
         for number, step in enumerate(STEPS, 1):
             yield RailItem(step, number)
-        yield Static(Content(t("rail.hint")), id="rail-hint")
+        with Vertical(id="rail-hints"):
+            for key, screen in BESIDE:
+                yield RailHint(screen, key)
 
     def on_mount(self) -> None:
         self._show()
@@ -59,7 +79,8 @@ class Rail(Vertical):
         self._show()
 
     def retranslate(self) -> None:
-        self.query_one("#rail-hint", Static).update(Content(t("rail.hint")))
+        for hint in self.query(RailHint):
+            hint.show()
         self._show()
 
     def _show(self) -> None:
