@@ -33,7 +33,7 @@ SHORT_ROWS = 20
 
 
 class CompareScreen(Screen[None]):
-    """Of the runs `first` and `second`; `x` lays the second over the first the other way round."""
+    """Of the runs `first` and `second`; `x` takes them the other way round."""
 
     DEFAULT_CSS = """
     CompareScreen #compare-title { height: 1; padding: 0 1; background: $panel; text-wrap: nowrap;

@@ -42,7 +42,7 @@ from tunesmith.tui.widgets.log_view import LogView
 
 REFRESH_S = 1.0
 ROWS_SHOWN = 1000
-COLUMN_CELLS = {"id": 5, "name": 18, "state": 12, "progress": 24, "score": 6, "created": 11, "took": 8}
+COLUMN_CELLS = {"id": 7, "name": 18, "state": 12, "progress": 24, "score": 6, "created": 11, "took": 8}
 DROPPED_BELOW = {"created": 100, "score": 84, "took": 76, "name": 56}  # screen columns
 BAR_CELLS = 10
 STATES_OF_ACTIONS = {
@@ -72,6 +72,9 @@ class JobsScreen(Screen[None]):
         Binding("a", "retry", "run.key_retry"),
         Binding("f", "first", "jobs.key_first"),
         Binding("l", "log", "jobs.key_log"),
+        Binding("slash", "find", "logs.key_find", show=False),
+        Binding("space", "mark", "compare.key_mark"),
+        Binding("v", "compare", "compare.key_compare"),
         Binding("escape", "close_screen", "jobs.key_leave"),
     ]
 
@@ -83,14 +86,18 @@ class JobsScreen(Screen[None]):
         self._clients = clients
         self._columns: list[str] = []
         self._composed = False
+        self.marked: tuple[int, ...] = ()  # at most two, the last one marked last
 
     def compose(self) -> ComposeResult:
-        title = Content.assemble((t("jobs.title"), "bold"), (f"   {t('jobs.hint')}", "$foreground 60%"))
-        yield Static(title, id="jobs-title")
+        yield Static(self._title(), id="jobs-title")
         yield Static(id="jobs-note", markup=False)
         yield DataTable(cursor_type="row", zebra_stripes=True)
         yield LogView(self._clients, id="jobs-log")
         yield KeyBar()
+
+    def _title(self) -> Content:
+        hint = t("compare.marked", marked=len(self.marked)) if self.marked else t("jobs.hint")
+        return Content.assemble((t("jobs.title"), "bold"), (f"   {hint}", "$foreground 60%"))
 
     async def recompose(self) -> None:
         """A change of language; until the new table is there, jobs that arrive are kept only."""
@@ -156,7 +163,7 @@ class JobsScreen(Screen[None]):
         self.refresh_bindings()
 
     def _cells(self, job: JobView) -> dict[str, Content]:
-        every = cells(job, time.time())
+        every = cells(job, time.time(), marked=job.id in self.marked)
         return {key: every[key] for key in self._columns}
 
     def _note(self) -> None:
@@ -250,16 +257,39 @@ class JobsScreen(Screen[None]):
         log.toggle_class("-open")
         log.read()
 
+    def action_find(self) -> None:
+        """Search the chosen job's log, which is opened for it."""
+        log = self.query_one(LogView)
+        log.add_class("-open")
+        log.action_find()
+
+    def action_mark(self) -> None:
+        """Mark the chosen run for a comparison, or take its mark back; a third mark takes the place of the first."""
+        if (selected := self._selected()) is None:
+            return
+        others = tuple(job_id for job_id in self.marked if job_id != selected.id)
+        self.marked = others if selected.id in self.marked else (*others, selected.id)[-2:]
+        self.query_one("#jobs-title", Static).update(self._title())
+        self.watch_jobs()
+
+    def action_compare(self) -> None:
+        if len(self.marked) != 2:
+            self.notify(t("compare.mark_two"), markup=False)
+            return
+        from tunesmith.tui.screens.compare import CompareScreen
+
+        self.app.push_screen(CompareScreen(self._clients, *sorted(self.marked)))
+
     def action_close_screen(self) -> None:
         self.dismiss(None)
 
 
-def cells(job: JobView, now: float) -> dict[str, Content]:
+def cells(job: JobView, now: float, *, marked: bool = False) -> dict[str, Content]:
     """One row of the table, by column."""
     right, graded = job.correct("tuned")
     took = (job.ended or now) - job.started if job.started else None
     return {
-        "id": Content(str(job.id)),
+        "id": Content.styled(f"◆ {job.id}", "$primary bold") if marked else Content(str(job.id)),
         "name": Content(one_line(job.name)).truncate(COLUMN_CELLS["name"], ellipsis=True),
         "state": state_text(job.state),
         "progress": _progress(job),

@@ -108,7 +108,7 @@ def _legend(losses: Sequence[Point], rates: Sequence[Point], held_out: Sequence[
     ]  # fmt: skip
     if held_out:
         said = f" {number(held_out[-1][1])}"
-        parts += ["  ", (f"{HELD_OUT_SYMBOL} ", HELD_OUT), (t("run.loss_held_out"), MUTED), (said, MUTED)]
+        parts += ["  ", (f"{HELD_OUT_SYMBOL} ", HELD_OUT), (t("live.held_out"), MUTED), (said, MUTED)]
     if rates:
         parts += ["  ", ("━ ", RATE), (t("run.rate"), MUTED), (f" {number(rates[-1][1])}", MUTED)]
     return Content.assemble(*parts)
