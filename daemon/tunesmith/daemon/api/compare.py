@@ -96,18 +96,14 @@ def _side(view: JobView) -> Side:
     return Side(view.id, view.name, view.state, view.losses, view.learning_rates)
 
 
-def differences(
-    a: JobView, b: JobView, a_recipe: JobSpec | None, b_recipe: JobSpec | None
-) -> tuple[Difference, ...]:
+def differences(a: JobView, b: JobView, a_recipe: JobSpec | None, b_recipe: JobSpec | None) -> tuple[Difference, ...]:
     """Recipe values in the recipe's order, then where each run was computed."""
     left, right = _facts(a), _facts(b)
     if a_recipe is not None and b_recipe is not None:
         left = dict(flat(msgspec.to_builtins(a_recipe))) | left
         right = dict(flat(msgspec.to_builtins(b_recipe))) | right
     keys = dict.fromkeys((*left, *right))
-    return tuple(
-        Difference(key, left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)
-    )
+    return tuple(Difference(key, left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key))
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -165,15 +161,15 @@ def measures(view: JobView) -> dict[str, float | None]:
     training = view.stage("train").seconds
     step = view.step
     return {
-        "held_out_loss": scored and scored.held_out_loss,
-        "held_out_perplexity": scored and scored.held_out_perplexity,
-        "general_perplexity": scored and scored.general_perplexity,
+        "held_out_loss": scored.held_out_loss if scored is not None else None,
+        "held_out_perplexity": scored.held_out_perplexity if scored is not None else None,
+        "general_perplexity": scored.general_perplexity if scored is not None else None,
         "answers_right": right if graded else None,
         "answers_graded": graded or None,
-        "training_loss": step and step.loss,
-        "steps": step and step.step,
-        "tokens_per_second": step and step.tokens_per_second,
-        "peak_bytes": view.memory and view.memory.peak,
+        "training_loss": step.loss if step is not None else None,
+        "steps": step.step if step is not None else None,
+        "tokens_per_second": step.tokens_per_second if step is not None else None,
+        "peak_bytes": view.memory.peak if view.memory is not None else None,
         "training_seconds": training,
         "seconds": view.ended - view.started if view.ended and view.started else None,
     }

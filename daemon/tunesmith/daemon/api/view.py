@@ -16,6 +16,7 @@ TERMINAL_STATES = frozenset({FINISHED, FAILED, CANCELLED})
 RESTING_STATES = TERMINAL_STATES | {PAUSED, INTERRUPTED}  # nothing happens to it until it is queued again
 RESUMABLE_STATES = RESTING_STATES - {FINISHED}
 LOSS_POINTS_KEPT = 2000  # a braille chart is at most a few hundred columns wide
+SAMPLES_KEPT = 100  # a run takes about eight
 
 
 class StageView(msgspec.Struct, frozen=True):
@@ -68,6 +69,7 @@ class JobView(msgspec.Struct, frozen=True):
     scores: tuple[e.Scored, ...] = ()
     base: e.BaseChosen | None = None
     answers: tuple[e.Answered, ...] = ()
+    samples: tuple[e.Sampled, ...] = ()
     artifacts: tuple[e.ArtifactWritten, ...] = ()
     verified: tuple[e.Verified, ...] = ()
     forecast: Forecast | None = None
@@ -125,6 +127,7 @@ def _again(view: JobView, by_person: bool) -> JobView:
         last_event=view.last_event,
         losses=view.losses,
         learning_rates=view.learning_rates,
+        samples=view.samples,
         checkpoint=view.checkpoint,
         forecast=view.forecast,
         shrunk=view.shrunk,
@@ -142,6 +145,7 @@ def _before(view: JobView, step: int) -> JobView:
         view,
         losses=tuple(point for point in view.losses if point[0] < step),
         learning_rates=tuple(point for point in view.learning_rates if point[0] < step),
+        samples=tuple(sample for sample in view.samples if sample.step < step),
         checkpoint=None if outlived else view.checkpoint,
     )
 
@@ -222,6 +226,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, scores=(*view.scores, scored))
         case e.Answered() as answer:
             return replace(view, answers=(*view.answers, answer))
+        case e.Sampled() as sample:
+            return replace(view, samples=(*view.samples, sample)[-SAMPLES_KEPT:])
         case e.ArtifactWritten() as artifact:
             return replace(view, artifacts=(*view.artifacts, artifact))
         case e.Verified() as verified:

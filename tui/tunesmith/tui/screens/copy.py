@@ -75,7 +75,7 @@ def offers(view: JobView) -> list[Offer]:
     found.append(Offer(t("copy.folder"), plain(view.folder)))
     for artifact in view.artifacts:
         path = plain(str(PurePath(view.folder, artifact.path)))
-        found.append(Offer(t("copy.file", key=one_line(artifact.key)), path))
+        found.append(Offer(t("copy.file", name=one_line(artifact.key)), path))
     if view.error is not None:
         found.append(Offer(t("copy.error"), plain(f"{view.error.message}\n{view.error.hint}")))
     for sampled in view.samples[::-1]:

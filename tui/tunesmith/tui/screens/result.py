@@ -180,11 +180,11 @@ class ResultStep(VerticalScroll):
         if (view := self.view) is None:
             return
         from tunesmith.tui.kept_files import free_path
-        from tunesmith.tui.report import write
+        from tunesmith.tui.report.write import write
 
         try:
             path = free_path(Home.find().root, f"tunesmith-run-{view.id}", ".html")
-            write.write(view, path)
+            write(view, path)
         except OSError as error:
             said, severity = t("report.failed", error=error), "error"
         else:

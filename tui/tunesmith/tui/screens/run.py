@@ -290,7 +290,9 @@ class RunStep(Container):
     @work
     async def action_pause(self) -> None:
         """It stops after this step, with a checkpoint; a queued one leaves the queue."""
-        if (job_id := self.job_id) is not None and await self._ask(lambda client: client.pause(job_id)):
+        if (job_id := self.job_id) is None:
+            return
+        if await self._ask(lambda client: client.pause(job_id)):
             self.notify(t("live.pausing"), markup=False)
 
     @work
@@ -366,7 +368,7 @@ def can_finish(view: JobView) -> bool:
 
 
 def held_out_losses(view: JobView) -> list[tuple[float, float]]:
-    """(step, loss) on rows that are not trained on: of the base, where it begins, and of the tuned model, at its end."""
+    """(step, loss) on rows that are not trained on: of the base at the begin, of the tuned model at the end."""
     scores = {score.subject: score.held_out_loss for score in view.scores}
     last = view.step.step if view.step is not None else 0
     found = ((1.0, scores.get("base")), (float(last), scores.get("tuned")))

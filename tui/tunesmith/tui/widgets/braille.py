@@ -32,7 +32,13 @@ class Grid:
         self._cells[row][column] |= _BITS[y % 4][x % 2]
 
     def curve(
-        self, points: Sequence[Point], x_range: Point, y_range: Point, style: str, join: bool = True, dashed: bool = False
+        self,
+        points: Sequence[Point],
+        x_range: Point,
+        y_range: Point,
+        style: str,
+        join: bool = True,
+        dashed: bool = False,
     ) -> None:
         """Draw `points`, joined by straight lines or as single dots; `dashed` leaves gaps two characters wide."""
         previous: tuple[int, int] | None = None
