@@ -12,7 +12,7 @@ from tunesmith.daemon.api.compare import flat
 from tunesmith.daemon.api.events import Answered, Verified
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.machine import Machine
-from tunesmith.recipes.spec import JobSpec, to_yaml
+from tunesmith.recipes.spec import JobSpec, complete, to_yaml
 from tunesmith.recipes.units import bytes_text, count_text, duration_text, flops_text
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.report import curves
@@ -135,7 +135,7 @@ def _recipe(recipe: JobSpec | None) -> Iterator[Block]:
     if recipe is None:
         yield Paragraph(t("report.no_recipe"), "!")
         return
-    usual = dict(flat(msgspec.to_builtins(JobSpec())))
+    usual = dict(flat(msgspec.to_builtins(complete(JobSpec()))))
     rows = [
         (key, value_text(value), value_text(usual[key]) if key in usual else "—")
         for key, value in flat(msgspec.to_builtins(recipe))
@@ -186,8 +186,10 @@ def _machine(view: JobView, machine: Machine | None) -> Iterator[Block]:
             share = "" if step.limit_share is None else f" ({step.limit_share:.0%})"
             rows.append((t("run.flops"), flops_text(step.flops_per_second) + share))
     if (memory := view.memory) is not None:
-        expected = "" if view.forecast is None else t("computing.forecast", bytes=bytes_text(view.forecast.bytes))
-        rows.append((t("computing.memory_peak"), "  ".join(filter(None, (bytes_text(memory.peak), expected)))))
+        said = bytes_text(memory.peak)
+        if view.forecast is not None:
+            said += f" ({t('computing.forecast', bytes=bytes_text(view.forecast.bytes))})"
+        rows.append((t("computing.memory_peak"), said))
     if rows:
         yield Heading(t("rail.machine"))
         yield Table((t("report.what"), t("report.value")), tuple(rows))
@@ -217,7 +219,7 @@ def _exports(view: JobView) -> Iterator[Block]:
         yield Heading(t("result.files"))
         head = (t("report.export"), t("model.size"), t("report.path"), "SHA-256")
         yield Table(head, tuple(
-            (one_line(a.key), bytes_text(a.bytes), one_line(str(PurePath(view.folder, a.path))), a.sha256)
+            (one_line(a.key), bytes_text(a.bytes), one_line(str(PurePath(view.folder, a.path))), one_line(a.sha256))
             for a in view.artifacts
         ), frozenset({1}))  # fmt: skip
     if view.verified:

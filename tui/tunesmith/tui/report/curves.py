@@ -24,7 +24,7 @@ svg.chart { --ink: #24262b; --faint: #6d6f76; --grid: #d9d4ca;
 svg.chart text { font: 12px system-ui, sans-serif; fill: var(--faint); }
 svg.chart text.said { fill: var(--ink); }
 svg.chart .grid { stroke: var(--grid); stroke-width: 1; }
-svg.chart .raw { fill: none; stroke: var(--second); stroke-width: 0.8; opacity: 0.65; }
+svg.chart .raw { fill: none; stroke: var(--second); stroke-width: 1; opacity: 0.8; }
 svg.chart .smooth { fill: none; stroke: var(--first); stroke-width: 2.4; stroke-linejoin: round; }
 svg.chart .rate { fill: none; stroke: var(--third); stroke-width: 2; }
 svg.chart .held { fill: var(--ink); }

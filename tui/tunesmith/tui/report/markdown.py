@@ -8,9 +8,8 @@ from urllib.parse import quote
 
 from tunesmith.tui.report.blocks import Block, Code, Heading, Paragraph, Picture, Table
 
-# What begins emphasis, code, links, tables, HTML and mentions; at a line's start also lists, headings and quotes.
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|&~$@!])")
-_AT_START = re.compile(r"^(\s*)([#+=-]|\d+[.)])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|&~$])")  # begins emphasis, code, links, cells, HTML, formulas
+_AT_START = re.compile(r"^(\s*\d*)([#+=.)-])")  # headings, lists and rules, at the start of a line only
 
 
 def markdown(blocks: Sequence[Block], stem: str, footer: str) -> str:
@@ -27,8 +26,8 @@ def _block(block: Block, stem: str) -> str:
         case Heading():
             return f"{'#' * block.level} {escaped(' '.join(block.text.split()))}"
         case Paragraph():
-            text = "  \n".join(escaped(line) for line in block.text.splitlines())
-            return f"{escaped(block.mark)} {text}" if block.mark else text
+            text = "  \n".join(_AT_START.sub(r"\1\\\2", escaped(line)) for line in block.text.splitlines())
+            return f"{block.mark} {text}" if block.mark else text
         case Table():
             return _table(block)
         case Picture():
@@ -55,5 +54,5 @@ def _code(code: Code) -> str:
 
 
 def escaped(text: str) -> str:
-    """One line of text that says itself in Markdown."""
-    return _AT_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", text))
+    """Text that says itself in Markdown, but for how a line begins."""
+    return _SPECIAL.sub(r"\\\1", text)

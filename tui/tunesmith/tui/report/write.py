@@ -11,6 +11,7 @@ from tunesmith.recipes import machine
 from tunesmith.recipes.errors import JobError, TunesmithError
 from tunesmith.recipes.machine import Machine
 from tunesmith.recipes.spec import JobSpec
+from tunesmith.tui.plain import harmless
 from tunesmith.tui.report.blocks import Picture
 from tunesmith.tui.report.contents import contents, title
 from tunesmith.tui.report.curves import standalone
@@ -57,5 +58,5 @@ def known_recipe(view: JobView) -> JobSpec | None:
 
 
 def _put(path: Path, text: str) -> None:
-    """Halves of characters, which no file may hold, become question marks."""
-    path.write_text(text, "utf-8", errors="replace")
+    """After a last look: whoever prints the file on a terminal must not be steered by it."""
+    path.write_text(harmless(text), "utf-8")

@@ -116,7 +116,7 @@ class CompareScreen(Screen[None]):
                 child.display = found is not None
         title = self.query_one("#compare-title", Static)
         if found is None:
-            title.update(t("compare.loading", a=self.runs[0], b=self.runs[1]))
+            title.update(Content(t("compare.loading", a=self.runs[0], b=self.runs[1])))
             return
         titles = compared.names(found)
         title.update(Content.assemble(

@@ -126,7 +126,7 @@ class LogView(Vertical):
         if not self.wanted:
             count.update("")
         elif self.matches:
-            count.update(t("logs.matches", at=self.chosen + 1, count=len(self.matches)))
+            count.update(Content(t("logs.matches", at=self.chosen + 1, count=len(self.matches))))
         else:
             count.update(Content.styled(t("logs.no_match"), "$warning"))
 
