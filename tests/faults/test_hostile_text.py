@@ -14,15 +14,18 @@ from live import FakeClient, failed, finished, training
 from textual.pilot import Pilot
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.compare import compare
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.tui import app as app_module
 from tunesmith.tui.app import TunesmithApp
-from tunesmith.tui.cli import data_text, errors, progress, render
+from tunesmith.tui.cli import comparing, data_text, errors, progress, render
 from tunesmith.tui.data_preview import Piece, ShownPart, ShownRow
 from tunesmith.tui.plain import plain
 from tunesmith.tui.screens.chat import ChatScreen
+from tunesmith.tui.screens.compare import CompareScreen
+from tunesmith.tui.screens.copy import CopyScreen, offers
 from tunesmith.tui.screens.jobs import JobsScreen
 from tunesmith.tui.screens.pick import PickScreen
 from tunesmith.tui.screens.yaml_view import YamlScreen
@@ -155,7 +158,8 @@ async def test_every_screen_shows_it_as_nothing_but_text(
         await look(pilot, app)
         for screen in (
             JobsScreen(client.clients), ChatScreen(client.clients, 1), YamlScreen(f"name: {text}\nx"),
-            PickScreen(tmp_path, (".jsonl",)),
+            PickScreen(tmp_path, (".jsonl",)), CompareScreen(client.clients, 1, 3),
+            CopyScreen(offers(await client.job(1))),
         ):  # fmt: skip
             await app.push_screen(screen)
             await pilot.pause(0.05)
@@ -202,6 +206,7 @@ PRINTED: dict[str, Callable[[str], None]] = {
     "jobs list": lambda text: render.out().print(render.jobs_table([view(text, finished()), view(text, failed())])),
     "jobs show": lambda text: render.out().print(render.job_text(view(text, failed()))),
     "result": lambda text: render.print_result(view(text, finished())),
+    "compare": lambda text: comparing.show(compare(view(text, finished()), view(f"{text}2", failed()), None, None)),
     "logs": render.print_plain,
     "notices": lambda text: render.err().print(progress.picture(view(text, training(9)))) or None,
     "error": lambda text: errors.report("x", text, text, 1, as_json=False) and None,

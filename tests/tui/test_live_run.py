@@ -96,7 +96,10 @@ def test_what_can_be_copied_looks_right(snap_compare: Snap, language: str) -> No
 
 def wizard_styled(app: Alone) -> Alone:
     """With the styles that windows have in the wizard."""
-    app.CSS = ".window { width: 74; max-width: 95%; height: 80%; background: $surface; } ModalScreen { align: center middle; }"
+    app.CSS = """
+    .window { width: 74; max-width: 95%; height: 80%; background: $surface; border: round $primary 60%; padding: 1 2; }
+    ModalScreen { align: center middle; }
+    """
     return app
 
 

@@ -1,4 +1,4 @@
-"""The log: it follows its end, is searched, keeps its place while lines come, and marks what it found without colour."""
+"""The log: it follows its end, is searched, keeps its place while lines come, marks what it found without colour."""
 
 from __future__ import annotations
 
