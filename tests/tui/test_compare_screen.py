@@ -106,7 +106,7 @@ def test_the_answers_that_changed_look_right(snap_compare: Snap, client: FakeCli
     assert snap_compare(Alone(Static()), terminal_size=(100, 30), run_before=look)
 
 
-async def test_two_marked_jobs_are_compared(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_marked_jobs_are_compared(client: FakeClient) -> None:
     app = Alone(Static())
     async with app.run_test(size=(110, 24)) as pilot:
         jobs = JobsScreen(client.clients)
@@ -115,7 +115,7 @@ async def test_two_marked_jobs_are_compared(client: FakeClient, monkeypatch: pyt
         await pilot.press("v")
         await pilot.pause(0.05)
         assert app.screen is jobs, "it says that two have to be marked"
-        await pilot.press("end", "space", "up", "space")
+        await pilot.press(*["down"] * 4, "space", "up", "space")
         assert jobs.marked == (1, 2)
         assert "marked 2 of 2" in str(jobs.query_one("#jobs-title", Static).render())
         assert str(jobs.query_one(DataTable).get_cell("2", "id")) == "◆ 2"
@@ -131,14 +131,14 @@ async def test_two_marked_jobs_are_compared(client: FakeClient, monkeypatch: pyt
         assert app.screen is jobs
 
 
-async def test_marks_look_right_and_stay_over_a_refresh(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mark_stays_over_a_refresh(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs_module, "REFRESH_S", 0.02)
     app = Alone(Static())
     async with app.run_test(size=(110, 24)) as pilot:
         jobs = JobsScreen(client.clients)
         await app.push_screen(jobs)
         await pilot.pause(0.1)
-        await pilot.press("end", "space")
+        await pilot.press(*["down"] * 4, "space")
         client.histories[6], client.names[6] = [e.Queued(time=START)], "another"
         await pilot.pause(0.2)
         assert str(jobs.query_one(DataTable).get_cell("1", "id")) == "◆ 1"

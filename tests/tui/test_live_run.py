@@ -21,7 +21,7 @@ from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.kept_files import free_path
 from tunesmith.tui.screens.copy import CopyScreen, offers
 from tunesmith.tui.screens.result import ResultStep
-from tunesmith.tui.screens.run import RunStep, held_out_losses
+from tunesmith.tui.screens.run import RunStep
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.feed import items
 from tunesmith.tui.widgets.loss_chart import LossChart, chart, rate_chart
@@ -183,7 +183,7 @@ def test_held_out_losses_are_marked_on_the_curve() -> None:
         e.Scored(time=0, subject="base", held_out_loss=3.0),
         e.Scored(time=0, subject="tuned", held_out_loss=None),
     )
-    assert held_out_losses(JobView(1, "x", scores=scores)) == [(1.0, 3.0)]
+    assert JobView(1, "x", scores=scores).held_out_losses() == [(1.0, 3.0)]
 
 
 def stages(**states: StageView) -> tuple[StageView, ...]:

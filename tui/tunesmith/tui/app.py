@@ -48,7 +48,7 @@ class TunesmithApp(App[None]):
         Binding("j", "jobs", "keys.jobs"),
         Binding("ctrl+l", "next_language", "keys.language", show=False),
         Binding("ctrl+t", "next_theme", "keys.theme", show=False),
-        Binding("f12", "picture", "copy.picture", show=False),
+        Binding("f12", "picture", "copy.picture", show=False, priority=True),
         Binding("q,ctrl+q", "leave", "keys.quit"),
     ]
 

@@ -16,7 +16,7 @@ TERMINAL_STATES = frozenset({FINISHED, FAILED, CANCELLED})
 RESTING_STATES = TERMINAL_STATES | {PAUSED, INTERRUPTED}  # nothing happens to it until it is queued again
 RESUMABLE_STATES = RESTING_STATES - {FINISHED}
 LOSS_POINTS_KEPT = 2000  # a braille chart is at most a few hundred columns wide
-SAMPLES_KEPT = 100  # a run takes about eight
+SAMPLES_KEPT = 64  # a run takes eight, and 64 at most
 
 
 class StageView(msgspec.Struct, frozen=True):
@@ -103,6 +103,13 @@ class JobView(msgspec.Struct, frozen=True):
         mine = [a for a in self.answers if a.subject == subject and a.set_name == "held_out"]
         graded = [a for a in mine if a.correct is not None]
         return sum(bool(a.correct) for a in graded), len(graded)
+
+    def held_out_losses(self) -> list[tuple[float, float]]:
+        """(step, loss) on rows that are not trained on: of the base at the begin, of the tuned model at the end."""
+        scores = {score.subject: score.held_out_loss for score in self.scores}
+        last = self.step.step if self.step is not None else 0
+        found = ((1.0, scores.get("base")), (float(last), scores.get("tuned")))
+        return [(step, loss) for step, loss in found if loss is not None]
 
     def stopped(self, subject: str) -> tuple[int, int]:
         """Answers of `subject` on the held-out questions that ended by themselves, and all of those answers."""

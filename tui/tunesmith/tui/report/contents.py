@@ -18,7 +18,6 @@ from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.report import curves
 from tunesmith.tui.report.blocks import Block, Code, Heading, Paragraph, Picture, Table
 from tunesmith.tui.reproduce import command, more_command
-from tunesmith.tui.screens.run import held_out_losses
 from tunesmith.tui.texts import shown, t
 from tunesmith.tui.widgets.compared import value_text
 from tunesmith.tui.widgets.computing import part_name
@@ -93,7 +92,7 @@ def _curves(view: JobView) -> Iterator[Block]:
     if view.losses[0][0] > 1:
         yield Paragraph(t("report.last_steps", count=len(view.losses)), "!")
     for name, svg in (
-        ("loss", curves.loss(view.losses, held_out_losses(view), steps)),
+        ("loss", curves.loss(view.losses, view.held_out_losses(), steps)),
         ("rate", curves.rate(view.learning_rates, steps)),
     ):
         if svg:

@@ -200,7 +200,7 @@ class RunStep(Container):
         self._draw_slower(view)
         chart = self.query_one(LossChart)
         chart.total_steps = view.step.total_steps if view.step else 0
-        chart.losses, chart.learning_rates, chart.held_out = view.losses, view.learning_rates, held_out_losses(view)
+        chart.losses, chart.learning_rates, chart.held_out = view.losses, view.learning_rates, view.held_out_losses()
         # An ended job without a curve gives its place to what was said.
         self.set_class(view.ended_already and not view.losses, "-no-curve")
         self.query_one(Feed).view = view
@@ -365,11 +365,3 @@ def _way_on(view: JobView) -> str:
 def can_finish(view: JobView) -> bool:
     """Whether training can be stopped and what was learned kept: while it trains, once."""
     return view.state == RUNNING and not view.finishing and view.stage("train").state == "running"
-
-
-def held_out_losses(view: JobView) -> list[tuple[float, float]]:
-    """(step, loss) on rows that are not trained on: of the base at the begin, of the tuned model at the end."""
-    scores = {score.subject: score.held_out_loss for score in view.scores}
-    last = view.step.step if view.step is not None else 0
-    found = ((1.0, scores.get("base")), (float(last), scores.get("tuned")))
-    return [(step, loss) for step, loss in found if loss is not None]

@@ -56,6 +56,7 @@ class LogView(Vertical):
         super().__init__(id=id)
         self._clients = clients
         self.matches: list[tuple[int, int]] = []
+        self._read_far = False  # as far back as is searched
 
     def compose(self) -> ComposeResult:
         with Following(id="log-lines"):
@@ -79,15 +80,16 @@ class LogView(Vertical):
         self.read()
 
     def watch_job_id(self) -> None:
-        self.text = ""
+        self.text, self._read_far = "", False
         self.read()
 
     @property
     def searching(self) -> bool:
         return self.has_class("-searching")
 
-    def read(self, lines: int = LINES_READ) -> None:
+    def read(self) -> None:
         if self.is_mounted and self.is_on_screen and self.job_id is not None:
+            lines = LINES_SEARCHED if self.searching and not self._read_far else LINES_READ
             self.run_worker(self._read(self.job_id, lines), group="log", exclusive=True)
 
     async def _read(self, job_id: int, lines: int) -> None:
@@ -97,6 +99,7 @@ class LogView(Vertical):
             self.text = f"{error.message}\n{error.hint}"
         else:
             self.text = said if lines > LINES_READ else joined(self.text, said)
+            self._read_far = self._read_far or lines > LINES_READ
 
     def watch_text(self) -> None:
         self._search(stay=True)
@@ -157,7 +160,7 @@ class LogView(Vertical):
         """Open the line to type in; more of the log is read for it."""
         self.add_class("-searching")
         self.query_one("#log-wanted", Input).focus()
-        self.read(LINES_SEARCHED)
+        self.read()
 
     @on(Input.Changed, "#log-wanted")
     def _typed(self, event: Input.Changed) -> None:

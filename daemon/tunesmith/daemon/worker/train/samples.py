@@ -1,7 +1,7 @@
 """Sample answers while training: a few held-out questions, about four times a run, which change no bit of it.
 
-What it may take of the time is settled before: each sample has its share, and is cut there. Where not even a short
-answer fits into it, none is taken.
+What it may take of the time is settled before: each sample has its share, and is cut there; what it took in spite of
+that is taken off the later ones. Where not even a short answer fits into it, none is taken.
 """
 
 from __future__ import annotations
@@ -42,23 +42,22 @@ class Sampler:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.rows: list[HeldOutRow] = []
-        self.refused = context.spec.training.compile  # each length of an answer would be compiled for
         self.taken_s = 0.0
 
     def look(self, step: int, total: int, step_seconds: float) -> float:
         """Take a sample where one is due and there is time for it; returns the seconds that went."""
-        if self.refused or self.context.keeping or not due(step, total):
-            return 0.0
-        rows = self.context.prepared.questions[: self.context.spec.evaluation.samples]
-        most_s = allowance(step_seconds, total)
+        spec = self.context.spec
+        if self.context.keeping or spec.training.compile or not due(step, total):
+            return 0.0  # torch.compile would compile for each length of an answer
+        rows = self.context.prepared.questions[: spec.evaluation.samples]
+        each_s = allowance(step_seconds, total)
+        most_s = min(each_s, TIMES * each_s - self.taken_s)
         if not rows or most_s < LEAST_S:
             return 0.0
         began = time.monotonic()
         self.take(step, rows, most_s)
         took = time.monotonic() - began
         self.taken_s += took
-        # What was read and set up beside the answer counts too: where that alone is too much, once was enough.
-        self.refused = took > 2 * most_s
         return took
 
     def take(self, step: int, rows: list[HeldOutRow], most_s: float) -> None:
