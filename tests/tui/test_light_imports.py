@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SCREENS = ("chat", "data", "goal", "help", "jobs", "machine", "model", "pick", "public_sets", "recipe", "result",
+SCREENS = ("chat", "compare", "copy", "data", "goal", "help", "jobs", "machine", "model", "pick", "public_sets", "recipe", "result",
            "run", "save", "wizard", "yaml_view")  # fmt: skip
 
 
