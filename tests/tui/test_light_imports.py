@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SCREENS = ("chat", "compare", "copy", "data", "goal", "help", "jobs", "machine", "model", "pick", "public_sets", "recipe", "result",
-           "run", "save", "wizard", "yaml_view")  # fmt: skip
+SCREENS = ("chat", "compare", "copy", "data", "goal", "help", "jobs", "machine", "model", "pick", "public_sets",
+           "recipe", "result", "run", "save", "wizard", "yaml_view")  # fmt: skip
 
 
 def modules_after(code: str) -> set[str]:
