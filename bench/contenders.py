@@ -104,7 +104,7 @@ def ours(setup: Setup, turns: Turns) -> None:
             "save_steps": 0,
             "seed": SEED,
         },
-        "evaluation": {"answers": 0},
+        "evaluation": {"answers": 0, "samples": 0},
         "exports": [],
     }
     spec = recipe.parse(json.dumps(values), Path(setup.folder))

@@ -37,6 +37,9 @@ events: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(lambda number: saved(number), st.integers(1, 999)),
     st.builds(e.Resumed, time=times, step=st.integers(1, 999), attempt=st.integers(2, 5)),
     st.builds(answered, st.integers(0, 20), st.none() | st.booleans()),
+    st.builds(
+        e.Sampled, time=times, step=st.integers(1, 999), row=st.integers(0, 3), question=st.just("q"), answer=st.text()
+    ),
     st.builds(e.Notice, time=times, level=st.just("info"), text=st.text(max_size=20)),
     st.builds(e.CancelRequested, time=times),
     st.builds(e.Finished, time=times, seconds=times),

@@ -205,6 +205,8 @@ class FakeClient:
         self.down = False
         self.submitted: list[Submit] = []
         self.cancelled: list[int] = []
+        self.paused: list[int] = []
+        self.kept: list[int] = []
         self.resumed: list[int] = []
         self.forced: list[int] = []
         self.chats: list[Chat] = []
@@ -268,7 +270,13 @@ class FakeClient:
         return await self.job(job_id)
 
     async def pause(self, job_id: int) -> JobView:
+        self.paused.append(job_id)
         await self.say(job_id, e.PauseRequested(time=START + 50), e.Paused(time=START + 51))
+        return await self.job(job_id)
+
+    async def finish(self, job_id: int) -> JobView:
+        self.kept.append(job_id)
+        await self.say(job_id, e.FinishRequested(time=START + 50))
         return await self.job(job_id)
 
     async def retry(self, job_id: int, key: str, force: bool = False) -> JobView:

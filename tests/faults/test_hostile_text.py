@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.compare import compare
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.requests import DaemonStatus
 from tunesmith.daemon.api.settings import SettingsError
@@ -26,12 +27,14 @@ from tunesmith.recipes.machine import Device, Warning
 from tunesmith.tui import app as app_module
 from tunesmith.tui import models_here
 from tunesmith.tui.app import TunesmithApp
-from tunesmith.tui.cli import data_text, errors, progress, render
+from tunesmith.tui.cli import comparing, data_text, errors, progress, render
 from tunesmith.tui.data_preview import Piece, ShownPart, ShownRow
 from tunesmith.tui.model_work import Ended, ModelWork, Now
 from tunesmith.tui.plain import plain
 from tunesmith.tui.screens.ask import AskScreen
 from tunesmith.tui.screens.chat import ChatScreen
+from tunesmith.tui.screens.compare import CompareScreen
+from tunesmith.tui.screens.copy import CopyScreen, offers
 from tunesmith.tui.screens.jobs import JobsScreen
 from tunesmith.tui.screens.machines import MachinesScreen
 from tunesmith.tui.screens.models import ModelsScreen
@@ -167,7 +170,8 @@ async def test_every_screen_shows_it_as_nothing_but_text(
         await look(pilot, app)
         for screen in (
             JobsScreen(client.clients), ChatScreen(client.clients, 1), YamlScreen(f"name: {text}\nx"),
-            PickScreen(tmp_path, (".jsonl",)), *beside(app, text, monkeypatch),
+            PickScreen(tmp_path, (".jsonl",)), CompareScreen(client.clients, 1, 3),
+            CopyScreen(offers(await client.job(1))), *beside(app, text, monkeypatch),
         ):  # fmt: skip
             await app.push_screen(screen)
             await pilot.pause(0.05)
@@ -245,6 +249,7 @@ PRINTED: dict[str, Callable[[str], None]] = {
     "jobs list": lambda text: render.out().print(render.jobs_table([view(text, finished()), view(text, failed())])),
     "jobs show": lambda text: render.out().print(render.job_text(view(text, failed()))),
     "result": lambda text: render.print_result(view(text, finished())),
+    "compare": lambda text: comparing.show(compare(view(text, finished()), view(f"{text}2", failed()), None, None)),
     "logs": render.print_plain,
     "notices": lambda text: render.err().print(progress.picture(view(text, training(9)))) or None,
     "error": lambda text: errors.report("x", text, text, 1, as_json=False) and None,

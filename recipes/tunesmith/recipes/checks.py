@@ -44,6 +44,7 @@ def check_values(spec: JobSpec) -> None:
         ("data.persona.name", bool(data.persona.name.strip()), "Give a name."),
         ("data.persona.maker", bool(data.persona.maker.strip()), "Give a maker."),
         ("evaluation.answers", 0 <= spec.evaluation.answers <= 1000, "Give 0 to 1000."),
+        ("evaluation.samples", 0 <= spec.evaluation.samples <= 16, "Give 0 to 16."),
         ("evaluation.max_new_tokens", 1 <= spec.evaluation.max_new_tokens <= 4096, "Give 1 to 4096."),
         ("name", re.fullmatch(r"[^\x00-\x1f/\\]{1,80}", spec.name) is not None, "Give 1 to 80 characters, no slash."),
     )

@@ -108,9 +108,12 @@ class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class EvaluationSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`answers`: how many held-out questions are answered before and after; 0 for none."""
+    """`answers`: how many held-out questions are answered before and after; 0 for none. `samples`: how many are
+    answered while training goes on, about four times a run and only where that takes little of its time; 0 for none.
+    """
 
     answers: int = 20
+    samples: int = 2
     max_new_tokens: int = 64
     general: bool = True
 

@@ -36,7 +36,7 @@ def commands() -> list[tuple[str, ...]]:
 
 
 def test_all_commands_of_the_issue_are_there() -> None:
-    looking = ("list", "show", "follow", "logs", "recover")
+    looking = ("list", "show", "follow", "logs", "recover", "compare", "report")
     acting = ("pause", "resume", "finish", "retry", "more", "move", "cancel", "remove", "clean")
     jobs = {("jobs", name) for name in (*looking, *acting)}
     daemon = {("daemon", name) for name in ("start", "stop", "status", "install", "uninstall")}

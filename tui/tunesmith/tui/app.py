@@ -55,6 +55,7 @@ class TunesmithApp(App[None]):
         Binding("comma", "settings", "side.settings", key_display=",", show=False),
         Binding("ctrl+l", "next_language", "keys.language", show=False),
         Binding("ctrl+t", "next_theme", "keys.theme", show=False),
+        Binding("f12", "picture", "copy.picture", show=False, priority=True),
         Binding("q,ctrl+q", "leave", "keys.quit"),
     ]
 
@@ -327,6 +328,18 @@ class TunesmithApp(App[None]):
         self.remember("theme", said_of(theme))
         self.theme = theme
 
+    def action_picture(self) -> None:
+        """Save what is on screen as an SVG file, and say where it is."""
+        from tunesmith.tui.kept_files import free_path
+
+        try:
+            path = free_path(self.home.root, "tunesmith-screen", ".svg")
+            path.write_text(self.export_screenshot(title=self.title), "utf-8")
+        except OSError as error:
+            self.notify(t("copy.picture_failed", error=error), severity="error", markup=False)
+        else:
+            self.notify(t("copy.picture_saved", path=path), markup=False)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for number, step in enumerate(STEPS, 1):
             yield SystemCommand(
@@ -342,6 +355,7 @@ class TunesmithApp(App[None]):
                 t("palette.language", name=name), name, lambda code=code: self.call_later(self.choose_language, code)
             )
         yield SystemCommand(t("keys.theme"), t("palette.theme_help"), self.action_next_theme)
+        yield SystemCommand(t("copy.picture"), t("copy.picture_help"), self.action_picture)
         yield SystemCommand(t("keys.help"), t("palette.help_help"), self.action_help)
         yield SystemCommand(t("keys.quit"), t("palette.quit_help"), self.action_leave)
 

@@ -100,6 +100,7 @@ _SPEC_VALUES = (
     ("data.trained", "data"),
     ("data.over_long", "data"),
     ("evaluation.answers", "evaluation"),
+    ("evaluation.samples", "evaluation"),
     ("evaluation.max_new_tokens", "evaluation"),
     ("evaluation.general", "evaluation"),
 )

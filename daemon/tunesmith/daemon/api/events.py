@@ -197,6 +197,21 @@ class Answered(_Event, frozen=True, kw_only=True, tag="answered"):
     set_name: str = "held_out"
 
 
+class Sampled(_Event, frozen=True, kw_only=True, tag="sampled"):
+    """One greedy answer of the model as it is after `step`, asked while training goes on; texts are cut to be short.
+
+    `stopped`: the model ended it itself, before it had the tokens or the time that a sample may take.
+    """
+
+    step: int
+    row: int
+    question: str
+    answer: str
+    expected: str = ""
+    correct: bool | None = None
+    stopped: bool = True
+
+
 class ArtifactWritten(_Event, frozen=True, kw_only=True, tag="artifact_written"):
     """`key` is the recipe's export target (adapter, gguf:f16 ...); `path` is relative to the job's folder."""
 
@@ -347,7 +362,7 @@ class Interrupted(_Event, frozen=True, kw_only=True, tag="interrupted"):
 Event = (
     Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | BaseChosen | TrainStep | PathsChosen
     | LimitMeasured | MemoryMeasured | CheckpointSaved | Resumed | StoppedEarly | DataChecked | Scored
-    | Answered | ArtifactWritten | Verified
+    | Answered | Sampled | ArtifactWritten | Verified
     | Forecasted | Waiting | Shrunk | Gauged | Gap | Notice | Moved | Cleaned | Stalled | Woke
     | PauseRequested | FinishRequested | CancelRequested | Finished | Failed | Cancelled | Paused | Interrupted
 )  # fmt: skip

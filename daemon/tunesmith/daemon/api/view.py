@@ -16,6 +16,7 @@ TERMINAL_STATES = frozenset({FINISHED, FAILED, CANCELLED})
 RESTING_STATES = TERMINAL_STATES | {PAUSED, INTERRUPTED}  # nothing happens to it until it is queued again
 RESUMABLE_STATES = RESTING_STATES - {FINISHED}
 LOSS_POINTS_KEPT = 2000  # a braille chart is at most a few hundred columns wide
+SAMPLES_KEPT = 64  # a run takes eight, and 64 at most
 
 
 class StageView(msgspec.Struct, frozen=True):
@@ -68,6 +69,7 @@ class JobView(msgspec.Struct, frozen=True):
     scores: tuple[e.Scored, ...] = ()
     base: e.BaseChosen | None = None
     answers: tuple[e.Answered, ...] = ()
+    samples: tuple[e.Sampled, ...] = ()
     artifacts: tuple[e.ArtifactWritten, ...] = ()
     verified: tuple[e.Verified, ...] = ()
     forecast: Forecast | None = None
@@ -102,6 +104,13 @@ class JobView(msgspec.Struct, frozen=True):
         graded = [a for a in mine if a.correct is not None]
         return sum(bool(a.correct) for a in graded), len(graded)
 
+    def held_out_losses(self) -> list[tuple[float, float]]:
+        """(step, loss) on rows that are not trained on: of the base at the begin, of the tuned model at the end."""
+        scores = {score.subject: score.held_out_loss for score in self.scores}
+        last = self.step.step if self.step is not None else 0
+        found = ((1.0, scores.get("base")), (float(last), scores.get("tuned")))
+        return [(step, loss) for step, loss in found if loss is not None]
+
     def stopped(self, subject: str) -> tuple[int, int]:
         """Answers of `subject` on the held-out questions that ended by themselves, and all of those answers."""
         mine = [a for a in self.answers if a.subject == subject and a.set_name == "held_out" and a.stopped is not None]
@@ -125,6 +134,7 @@ def _again(view: JobView, by_person: bool) -> JobView:
         last_event=view.last_event,
         losses=view.losses,
         learning_rates=view.learning_rates,
+        samples=view.samples,
         checkpoint=view.checkpoint,
         forecast=view.forecast,
         shrunk=view.shrunk,
@@ -142,6 +152,7 @@ def _before(view: JobView, step: int) -> JobView:
         view,
         losses=tuple(point for point in view.losses if point[0] < step),
         learning_rates=tuple(point for point in view.learning_rates if point[0] < step),
+        samples=tuple(sample for sample in view.samples if sample.step < step),
         checkpoint=None if outlived else view.checkpoint,
     )
 
@@ -222,6 +233,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, scores=(*view.scores, scored))
         case e.Answered() as answer:
             return replace(view, answers=(*view.answers, answer))
+        case e.Sampled() as sample:
+            return replace(view, samples=(*view.samples, sample)[-SAMPLES_KEPT:])
         case e.ArtifactWritten() as artifact:
             return replace(view, artifacts=(*view.artifacts, artifact))
         case e.Verified() as verified:

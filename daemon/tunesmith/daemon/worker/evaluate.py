@@ -114,18 +114,24 @@ def summed_loss(core: Any, rows: list[Rendered]) -> tuple[float, int]:
         return sum(float(core.summed_loss(window)[0]) for window in step), step.labels
 
 
-def answers(context: Context, model: Any, rows: list[HeldOutRow]) -> list[tuple[str, bool]]:
+def answers(
+    context: Context, model: Any, rows: list[HeldOutRow], *, most_tokens: int | None = None, most_s: float | None = None
+) -> list[tuple[str, bool]]:
     """Greedy answers to all of `rows` at once, padded on the left so that they begin together.
 
-    Each comes with whether the model ended it itself.
+    Each comes with whether the model ended it itself. They end at the recipe's max_new_tokens, or at `most_tokens`.
+    With `most_s` they end after so many seconds too, and as soon as anybody wants training to end.
     """
     import torch
     from transformers import GenerationConfig, StoppingCriteria
 
+    until = None if most_s is None else time.monotonic() + most_s
+
     class Cancel(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped to mypy
         def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
             context.check_cancelled()
-            return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+            over = until is not None and (time.monotonic() > until or context.cancelled or context.keeping)
+            return torch.full((input_ids.shape[0],), over, dtype=torch.bool, device=input_ids.device)
 
     tokenizer = context.tokenizer
     prompts = [text_of(row.messages, tokenizer, prompt=True) for row in rows]
@@ -133,12 +139,13 @@ def answers(context: Context, model: Any, rows: list[HeldOutRow]) -> list[tuple[
     own = model.generation_config
     settings = GenerationConfig(
         do_sample=False,
-        max_new_tokens=context.spec.evaluation.max_new_tokens,
+        max_new_tokens=most_tokens or context.spec.evaluation.max_new_tokens,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id,
         bos_token_id=own.bos_token_id,
     )
-    with torch.inference_mode():
+    # Not inference mode: what a model keeps from one call to the next, training may need after a sample.
+    with torch.no_grad():
         output = model.generate(
             input_ids=encoded["input_ids"].to(model.device),
             attention_mask=encoded["attention_mask"].to(model.device),

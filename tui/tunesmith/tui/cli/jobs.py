@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.tui.cli import job_cleaning, job_controls, more
+from tunesmith.tui.cli import comparing, job_cleaning, job_controls, more, reporting
 from tunesmith.tui.cli.options import Json, RunId
 
 app = typer.Typer(help="Look at runs, follow one, pause, stop or order them, clean up.", no_args_is_help=True)
@@ -20,6 +20,8 @@ app.command("cancel")(job_controls.cancel)
 app.command("remove")(job_cleaning.remove)
 app.command("clean")(job_cleaning.clean)
 app.command("recover")(job_cleaning.recover)
+app.command("compare")(comparing.compare)
+app.command("report")(reporting.report)
 
 
 @app.command("list")

@@ -15,10 +15,11 @@ from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.view import JobView, StageView
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
 from tunesmith.tui.cli.computing_text import paths_lines, speed_text
-from tunesmith.tui.cli.render import err, run_seconds, stage_now, waiting_text
+from tunesmith.tui.cli.render import err, one_line, run_seconds, stage_now, verdict, waiting_text
 
 REDRAWS_A_SECOND = 8
 PLAIN_EVERY_S = 10.0  # a log file wants to be read, not filled
+SAMPLE_CHARACTERS = 200
 MARKS = {"waiting": ("·", "dim"), "running": (">", "bold cyan"), "done": ("✓", "green"), "failed": ("✗", "bold red")}
 
 
@@ -41,6 +42,7 @@ async def live(console: Console, views: AsyncIterator[JobView]) -> JobView:
     ) as screen:
         async for view in views:
             seen = print_notices(screen.console, view, seen)
+            print_samples(screen.console, before, view)
             print_paths(screen.console, before, view, briefly=True)
             before = view
     assert view is not None  # watch always yields the view it starts from
@@ -54,6 +56,7 @@ async def plain(console: Console, views: AsyncIterator[JobView]) -> JobView:
     seen, last_line = 0, time.monotonic()
     async for view in views:
         seen = print_notices(console, view, seen)
+        print_samples(console, before, view)
         print_paths(console, before, view)
         for line in changes(before, view):
             console.print(line)
@@ -72,6 +75,17 @@ def print_notices(console: Console, view: JobView, seen: int) -> int:
         style = {"warning": "yellow", "error": "red"}.get(notice.level, "dim")
         console.print(Text.assemble((f"{notice.level}: ", style), notice.text))
     return len(view.notices)
+
+
+def print_samples(console: Console, before: JobView | None, view: JobView) -> None:
+    """What the model answers while it learns."""
+    for sample in view.samples[len(before.samples) if before else 0 :]:
+        mark = verdict(sample.correct)
+        said = one_line(sample.answer, SAMPLE_CHARACTERS)
+        console.print(Text.assemble(
+            (f"step {sample.step}: ", "bold"), one_line(sample.question, SAMPLE_CHARACTERS), "  ", mark,
+            ": " if mark.plain else "", said,
+        ))  # fmt: skip
 
 
 def print_paths(console: Console, before: JobView | None, view: JobView, *, briefly: bool = False) -> None:

@@ -71,6 +71,8 @@ class JobsScreen(Screen[None]):
         Binding("f", "first", "jobs.key_first"),
         Binding("l", "log", "jobs.key_log"),
         Binding("slash", "filter", "table.key_filter"),
+        Binding("space", "mark", "compare.key_mark"),
+        Binding("v", "compare", "compare.key_compare"),
         Binding("escape", "close_screen", "jobs.key_leave"),
     ]
 
@@ -83,15 +85,24 @@ class JobsScreen(Screen[None]):
         self._known: dict[int, JobLine] | None = None
         self.jobs: tuple[JobLine, ...] = ()  # newest first, all of them
         self.typed = ""
+        self.marked: tuple[int, ...] = ()  # at most two, the last one marked last
 
     def compose(self) -> ComposeResult:
         yield Static(id="jobs-title", markup=False)
         yield RowFilter(self.typed)
         yield Static(id="jobs-note", markup=False)
-        table: RowTable[JobLine] = RowTable(columns(), lambda job: job.id, id="jobs")
+        table: RowTable[JobLine] = RowTable(columns(lambda job_id: job_id in self.marked), lambda job: job.id, id="jobs")
         yield table
         yield LogView(self._clients, id="jobs-log")
         yield KeyBar()
+
+    def _title(self, shown: int) -> Content:
+        hint = t("jobs.hint")
+        if self.marked:
+            hint = t("compare.marked", marked=len(self.marked))
+        elif self.typed:
+            hint = t("table.shown", shown=shown, count=len(self.jobs))
+        return Content.assemble((t("jobs.title"), "bold"), (f"   {hint}", "$foreground 60%"))
 
     async def recompose(self) -> None:
         """A change of language; until the new table is there, jobs that arrive are kept only."""
@@ -136,9 +147,7 @@ class JobsScreen(Screen[None]):
             return
         table = self.query_one("#jobs", RowTable)
         table.show(matching(self.jobs, self.typed))
-        hint = t("table.shown", shown=len(table.rows), count=len(self.jobs)) if self.typed else t("jobs.hint")
-        title = Content.assemble((t("jobs.title"), "bold"), (f"   {hint}", "$foreground 60%"))
-        self.query_one("#jobs-title", Static).update(title)
+        self.query_one("#jobs-title", Static).update(self._title(len(table.rows)))
         self._note()
         self.refresh_bindings()
 
@@ -169,7 +178,12 @@ class JobsScreen(Screen[None]):
         self.query_one(RowTable).focus()
 
     def action_filter(self) -> None:
-        self.query_one(RowFilter).open()
+        """Type what is looked for: in the log where that is open, else in the rows."""
+        log = self.query_one(LogView)
+        if log.has_class("-open"):
+            log.action_find()
+        else:
+            self.query_one(RowFilter).open()
 
     @on(RowTable.Highlighted)
     def _highlighted(self) -> None:
@@ -247,14 +261,35 @@ class JobsScreen(Screen[None]):
         log.toggle_class("-open")
         log.read()
 
+    def action_mark(self) -> None:
+        """Mark the chosen run for a comparison, or take its mark back; a third mark takes the place of the first."""
+        if (selected := self._selected()) is None:
+            return
+        others = tuple(job_id for job_id in self.marked if job_id != selected.id)
+        self.marked = others if selected.id in self.marked else (*others, selected.id)[-2:]
+        self._draw()
+        self.query("#jobs").refresh()
+
+    def action_compare(self) -> None:
+        if len(self.marked) != 2:
+            self.notify(t("compare.mark_two"), markup=False)
+            return
+        from tunesmith.tui.screens.compare import CompareScreen
+
+        self.app.push_screen(CompareScreen(self._clients, *sorted(self.marked)))
+
     def action_close_screen(self) -> None:
         self.dismiss(None)
 
 
-def columns() -> list[Column[JobLine]]:
+def columns(marked: Callable[[int], bool]) -> list[Column[JobLine]]:
     """The progress has what the others leave."""
+
+    def number(job: JobLine) -> Content:
+        return Content.styled(f"◆ {job.id}", "$primary bold") if marked(job.id) else Content(str(job.id))
+
     return [
-        Column("id", t("jobs.column_id"), 6, lambda job: Content(str(job.id))),
+        Column("id", t("jobs.column_id"), 8, number),
         Column("name", t("jobs.column_name"), NAME_CELLS, lambda job: Content(one_line(job.name)), from_cells=56),
         Column("state", t("jobs.column_state"), 13, lambda job: state_text(job.state)),
         Column("progress", t("jobs.column_progress"), 0, progress),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -14,11 +13,13 @@ from textual.events import Resize
 from textual.reactive import reactive
 from textual.widgets import Button, Static
 
+from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import duration_text
 from tunesmith.tui.messages import OpenChat, OpenRun
 from tunesmith.tui.plain import one_line, plain
+from tunesmith.tui.reproduce import command, more_command
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
 from tunesmith.tui.widgets.answer_table import AnswerTable
@@ -44,7 +45,8 @@ class ResultStep(VerticalScroll):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "chat", "result.key_chat"),
-        Binding("y", "copy", "result.key_copy"),
+        Binding("y", "offer", "copy.key"),
+        Binding("r", "report", "report.key"),
         Binding("g", "run", "result.key_run"),
     ]
 
@@ -153,7 +155,7 @@ class ResultStep(VerticalScroll):
         match action:
             case "chat":
                 return self.view is not None and can_chat(self.view)
-            case "copy" | "run":
+            case "copy" | "offer" | "run" | "report":
                 return self.view is not None
         return True
 
@@ -166,6 +168,29 @@ class ResultStep(VerticalScroll):
             self.app.copy_to_clipboard(command(self.view))
             self.notify(t("result.copied"), markup=False)
 
+    def action_offer(self) -> None:
+        if self.view is not None:
+            from tunesmith.tui.screens.copy import CopyScreen, offers
+
+            self.app.push_screen(CopyScreen(offers(self.view)))
+
+    @work(thread=True, exclusive=True)
+    def action_report(self) -> None:
+        """Write the run's report beside where the wizard was started, and say where it is."""
+        if (view := self.view) is None:
+            return
+        from tunesmith.tui.kept_files import free_path
+        from tunesmith.tui.report.write import write
+
+        try:
+            path = free_path(Home.find().root, f"tunesmith-run-{view.id}", ".html")
+            write(view, path)
+        except OSError as error:
+            said, severity = t("report.failed", error=error), "error"
+        else:
+            said, severity = t("report.written", path=path), "information"
+        self.app.call_from_thread(self.notify, said, severity=severity, markup=False, timeout=10)
+
     def action_run(self) -> None:
         if self.view is not None:
             self.post_message(OpenRun(self.view.id))
@@ -177,17 +202,6 @@ class ResultStep(VerticalScroll):
 
 def can_chat(view: JobView) -> bool:
     return view.state == FINISHED and any(a.key.startswith("gguf") for a in view.artifacts)
-
-
-def command(view: JobView) -> str:
-    """The one command that does this run again."""
-    return f"tunesmith run {shlex.quote(plain(view.folder) + '/recipe.yaml')}"
-
-
-def more_command(view: JobView) -> str:
-    """The command that trains on from what this run exported; empty where it exported nothing to begin with."""
-    can = view.state == FINISHED and any(a.key in ("adapter", "merged") for a in view.artifacts)
-    return f"tunesmith jobs more {view.id} --epochs 1" if can else ""
 
 
 def _head(view: JobView | None, error: TunesmithError | None) -> Content:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import msgspec
@@ -16,15 +16,14 @@ from textual.events import Click, Resize
 from textual.reactive import reactive
 from textual.widgets import ContentSwitcher, Static
 
-from tunesmith.daemon.api.requests import Submit
-from tunesmith.daemon.api.view import CANCELLED, FINISHED, RESUMABLE_STATES, RUNNING, JobView
+from tunesmith.daemon.api.view import CANCELLED, FINISHED, QUEUED, RESUMABLE_STATES, RUNNING, JobView
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.tui import remaining
 from tunesmith.tui.job_text import shrunk_text, waiting_text
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
-from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
+from tunesmith.tui.watch import Clients, JobClient, JobUnknown, JobUpdated, LinkChanged, follow
 from tunesmith.tui.widgets.computing import Computing, slower
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.error_panel import ErrorPanel
@@ -76,9 +75,14 @@ class RunStep(Container):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "show('run-log')", "run.key_log"),
-        Binding("p", "show('run-computing')", "run.key_computing"),
+        Binding("p", "pause", "live.key_pause"),
+        Binding("s", "finish", "live.key_finish"),
         Binding("c", "cancel", "run.key_cancel"),
+        Binding("w", "show('run-computing')", "run.key_computing"),
         Binding("d", "detach", "run.key_detach"),
+        Binding("x", "curve", "live.key_curve", show=False),
+        Binding("slash", "find", "logs.key_find", show=False),
+        Binding("y", "copy", "copy.key", show=False),
         Binding("r", "resume", "run.key_resume"),
         Binding("f", "force", "run.key_force"),
         Binding("a", "retry", "run.key_retry"),
@@ -185,6 +189,7 @@ class RunStep(Container):
             msgspec.structs.replace(s, state="stopped") if s.state == "running" and view.state == CANCELLED else s
             for s in view.stages
         )
+        chain.expected = remaining.expected(view)
         panel = self.query_one(ErrorPanel)
         panel.keys = _way_on(view)
         panel.error = view.error or (ErrorBody("cancelled", t("run.cancelled")) if view.state == CANCELLED else None)
@@ -195,7 +200,7 @@ class RunStep(Container):
         self._draw_slower(view)
         chart = self.query_one(LossChart)
         chart.total_steps = view.step.total_steps if view.step else 0
-        chart.losses, chart.learning_rates = view.losses, view.learning_rates
+        chart.losses, chart.learning_rates, chart.held_out = view.losses, view.learning_rates, view.held_out_losses()
         # An ended job without a curve gives its place to what was said.
         self.set_class(view.ended_already and not view.losses, "-no-curve")
         self.query_one(Feed).view = view
@@ -240,7 +245,15 @@ class RunStep(Container):
         state = self.view.state if self.view else None
         match action:
             case "cancel":
-                return state in ("queued", RUNNING)
+                return state in (QUEUED, RUNNING)
+            case "pause":
+                return state in (QUEUED, RUNNING)
+            case "finish":
+                return self.view is not None and can_finish(self.view)
+            case "curve":
+                return self.view is not None and bool(self.view.losses) and self.body == LIVE
+            case "copy":
+                return self.view is not None
             case "detach":
                 return self.view is not None and not self.view.ended_already
             case "force":
@@ -249,7 +262,7 @@ class RunStep(Container):
                 return state in RESUMABLE_STATES
             case "result":
                 return state == FINISHED
-            case "show":
+            case "show" | "find":
                 return self.job_id is not None
         return True
 
@@ -257,16 +270,42 @@ class RunStep(Container):
         """Show `body`; the same again goes back to the curve and the answers."""
         self.body = LIVE if self.body == body else body
 
+    def action_curve(self) -> None:
+        """The learning rate in the place of the loss, or the loss again."""
+        chart = self.query_one(LossChart)
+        chart.rate_first = not chart.rate_first
+
+    def action_find(self) -> None:
+        """Search the log."""
+        self.body = LOG
+        self.query_one(LogView).action_find()
+
     @work
     async def action_cancel(self) -> None:
-        if self.job_id is None or not await self.app.push_screen_wait(
-            Confirm(t("run.cancel_question", id=self.job_id), t("run.cancel_yes"), t("run.cancel_no"))
+        if (job_id := self.job_id) is not None and await self.app.push_screen_wait(
+            Confirm(t("run.cancel_question", id=job_id), t("run.cancel_yes"), t("run.cancel_no"))
         ):
+            await self._ask(lambda client: client.cancel(job_id))
+
+    @work
+    async def action_pause(self) -> None:
+        """It stops after this step, with a checkpoint; a queued one leaves the queue."""
+        if (job_id := self.job_id) is None:
             return
-        try:
-            await (await self._clients()).cancel(self.job_id)
-        except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+        if await self._ask(lambda client: client.pause(job_id)):
+            self.notify(t("live.pausing"), markup=False)
+
+    @work
+    async def action_finish(self) -> None:
+        """Training ends after this step; what was learned is evaluated and exported."""
+        if (
+            (job_id := self.job_id) is not None
+            and await self.app.push_screen_wait(
+                Confirm(t("live.finish_question"), t("live.finish_yes"), t("live.finish_no"))
+            )
+            and await self._ask(lambda client: client.finish(job_id))
+        ):
+            self.notify(t("live.finishing"), markup=False)
 
     def action_detach(self) -> None:
         """Leave; the daemon keeps the job."""
@@ -275,44 +314,41 @@ class RunStep(Container):
     @work
     async def action_force(self) -> None:
         """Start a waiting job whatever its forecast says, after a question."""
-        if (view := self.view) is None or not await self.app.push_screen_wait(
+        if (view := self.view) is not None and await self.app.push_screen_wait(
             Confirm(t("run.force_question", reason=waiting_text(view)), t("forecast.anyway_yes"), t("run.force_no"))
         ):
-            return
-        try:
-            await (await self._clients()).resume(view.id, force=True)
-        except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+            await self._ask(lambda client: client.resume(view.id, force=True))
 
     @work
     async def action_resume(self) -> None:
         """Queue the same job again; it goes on from its last checkpoint, or from the start when it has none."""
-        if (job_id := self.job_id) is None:
-            return
-        try:
-            await (await self._clients()).resume(job_id)
-        except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
-        else:
-            self.show_job(job_id)
-            self.post_message(JobStarted(job_id))
+        if (job_id := self.job_id) is not None:
+            self._follow(await self._ask(lambda client: client.resume(job_id)))
 
     @work
     async def action_retry(self) -> None:
         """Submit the same recipe again and follow the new job."""
-        if self.view is None:
-            return
-        path = Path(self.view.folder) / "spec.json"
+        if (view := self.view) is not None:
+            self._follow(await self._ask(lambda client: client.retry(view.id, uuid.uuid4().hex)))
+
+    async def _ask(self, ask: Callable[[JobClient], Awaitable[JobView]]) -> JobView | None:
+        """The job as it is then; None, and the reason is shown, where that was refused."""
         try:
-            spec = msgspec.json.decode(path.read_bytes(), type=JobSpec)
-            view = await (await self._clients()).submit(Submit(uuid.uuid4().hex, spec))
-        except (OSError, msgspec.DecodeError) as error:
-            self.notify(t("run.retry_unreadable", path=path, error=error), severity="error", markup=False)
+            return await ask(await self._clients())
         except TunesmithError as error:
             self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
-        else:
+            return None
+
+    def _follow(self, view: JobView | None) -> None:
+        if view is not None:
             self.show_job(view.id)
             self.post_message(JobStarted(view.id))
+
+    def action_copy(self) -> None:
+        if self.view is not None:
+            from tunesmith.tui.screens.copy import CopyScreen, offers
+
+            self.app.push_screen(CopyScreen(offers(self.view)))
 
     def action_result(self) -> None:
         if self.job_id is not None:
@@ -324,3 +360,8 @@ def _way_on(view: JobView) -> str:
     if view.checkpoint is None:
         return t("run.after_failure") if view.error else t("run.after_cancel")
     return t("run.after_checkpoint", step=view.checkpoint.step)
+
+
+def can_finish(view: JobView) -> bool:
+    """Whether training can be stopped and what was learned kept: while it trains, once."""
+    return view.state == RUNNING and not view.finishing and view.stage("train").state == "running"

@@ -19,6 +19,7 @@ class Grid:
         self.rows = rows
         self._cells = [[0] * columns for _ in range(rows)]
         self._styles = [[""] * columns for _ in range(rows)]
+        self._marks: dict[tuple[int, int], tuple[str, str]] = {}
 
     def dot(self, x: int, y: int, style: str) -> None:
         """Set the dot `x` from the left, `y` from the top; in a cell a later style's dots replace an earlier one's."""
@@ -30,28 +31,46 @@ class Grid:
             self._cells[row][column] = 0
         self._cells[row][column] |= _BITS[y % 4][x % 2]
 
-    def curve(self, points: Sequence[Point], x_range: Point, y_range: Point, style: str, join: bool = True) -> None:
-        """Draw `points`, joined by straight lines or as single dots."""
+    def curve(
+        self,
+        points: Sequence[Point],
+        x_range: Point,
+        y_range: Point,
+        style: str,
+        join: bool = True,
+        dashed: bool = False,
+    ) -> None:
+        """Draw `points`, joined by straight lines or as single dots; `dashed` leaves gaps two characters wide."""
         previous: tuple[int, int] | None = None
         for x_value, y_value in points:
-            x = _place(x_value, x_range, self.columns * 2)
-            y = self.rows * 4 - 1 - _place(y_value, y_range, self.rows * 4)
-            if join and previous is not None:
-                for step_x, step_y in _line(previous, (x, y)):
-                    self.dot(step_x, step_y, style)
-            self.dot(x, y, style)
+            x, y = self._at(x_value, y_value, x_range, y_range)
+            drawn = [(x, y)] if previous is None or not join else [*_line(previous, (x, y)), (x, y)]
+            for dot_x, dot_y in drawn:
+                if not dashed or dot_x // 4 % 2 == 0:
+                    self.dot(dot_x, dot_y, style)
             previous = (x, y)
+
+    def mark(self, point: Point, x_range: Point, y_range: Point, symbol: str, style: str) -> None:
+        """Put `symbol`, one cell wide, where `point` lies, over whatever is drawn there."""
+        x, y = self._at(*point, x_range, y_range)
+        self._marks[y // 4, x // 2] = (symbol, style)
+
+    def _at(self, x_value: float, y_value: float, x_range: Point, y_range: Point) -> tuple[int, int]:
+        y = self.rows * 4 - 1 - _place(y_value, y_range, self.rows * 4)
+        return _place(x_value, x_range, self.columns * 2), y
 
     def line(self, row: int) -> Content:
         """One row of characters with its colours."""
         parts: list[Content | str | tuple[str, str]] = []
         text, style = "", ""
-        for cell, cell_style in zip(self._cells[row], self._styles[row], strict=True):
+        for column, (cell, cell_style) in enumerate(zip(self._cells[row], self._styles[row], strict=True)):
+            symbol = chr(0x2800 + cell) if cell else " "
+            symbol, cell_style = self._marks.get((row, column), (symbol, cell_style))
             if cell_style != style and text:
                 parts.append((text, style))
                 text = ""
             style = cell_style
-            text += chr(0x2800 + cell) if cell else " "
+            text += symbol
         if text:
             parts.append((text, style))
         return Content.assemble(*parts)

@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from tunesmith.daemon.api.events import Answered, DataChecked, Notice
+from tunesmith.daemon.api.events import Answered, DataChecked, Notice, Sampled
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.units import count_text
 from tunesmith.tui.plain import one_line, plain
@@ -49,21 +49,23 @@ class Feed(Following):
         return Content("\n").join(items(self.view)) if self.view else Content("")
 
     def watch_view(self, old: JobView | None, new: JobView | None) -> None:
-        said = [(v.data, v.notices, v.answers) if v else None for v in (old, new)]
+        said = [(v.data, v.notices, v.answers, v.samples) if v else None for v in (old, new)]
         if said[0] != said[1] and self.is_mounted:
             self.replace(self.query_one(Static), self._text())
 
 
 def items(view: JobView) -> list[Content]:
     """The last of everything said, in the order of time."""
-    every: list[DataChecked | Notice | Answered] = [*view.data, *view.notices, *view.answers]
+    every: list[DataChecked | Notice | Answered | Sampled] = [
+        *view.data, *view.notices, *view.answers, *view.samples
+    ]  # fmt: skip
     said = sorted(every, key=lambda event: event.time)
     if not said:
         return [Content.styled(t("run.feed_empty"), "$foreground 60%")]
     return [_item(event) for event in said[-ITEMS_SHOWN:]]
 
 
-def _item(event: DataChecked | Notice | Answered) -> Content:
+def _item(event: DataChecked | Notice | Answered | Sampled) -> Content:
     match event:
         case DataChecked():
             text = t(
@@ -78,4 +80,10 @@ def _item(event: DataChecked | Notice | Answered) -> Content:
             return Content.assemble(
                 verdict(event.correct), "  ", (subject_name(event.subject), "bold"), "  ",
                 (one_line(event.question), "$foreground 60%"), "\n  ", one_line(event.answer),
+            )  # fmt: skip
+        case Sampled():
+            cut = "" if event.stopped else " …"
+            return Content.assemble(
+                verdict(event.correct), "  ", (t("live.sampled", step=event.step), "bold"), "  ",
+                (one_line(event.question), "$foreground 60%"), "\n  ", f"{one_line(event.answer) or '—'}{cut}",
             )  # fmt: skip

@@ -7,6 +7,7 @@ from textual.content import Content
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.units import duration_text
 from tunesmith.tui.plain import one_line
+from tunesmith.tui.remaining import left_text
 from tunesmith.tui.texts import t
 
 MUTED = "$foreground 60%"
@@ -37,6 +38,10 @@ def job_head(view: JobView | None) -> Content:
     ]  # fmt: skip
     if view.ended and view.started:
         parts.append((f"  {duration_text(view.ended - view.started)}", MUTED))
+    if view.finishing and not view.ended_already:
+        parts.append((f"  {t('live.stage_finishing')}", "$warning"))
+    if left := left_text(view):
+        parts.append(f"  {left}")
     if view.attempt > 1:
         parts.append((f"  {t('run.attempt', attempt=view.attempt)}", MUTED))
     if view.resumed is not None:

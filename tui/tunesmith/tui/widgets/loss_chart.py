@@ -1,4 +1,4 @@
-"""The loss curve, raw and smoothed, and under it the learning rate, with axes."""
+"""The loss curve, raw and smoothed, with held-out points; under it, or in its place, the learning rate; with axes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from textual.widget import Widget
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.braille import Grid, Point, smooth, span
 
-RAW, SMOOTH, RATE, AXIS, MUTED = "$secondary 80%", "$primary", "$success", "$foreground 30%", "$foreground 60%"
+RAW, SMOOTH, RATE, HELD_OUT = "$secondary 80%", "$primary", "$success", "$warning bold"
+AXIS, MUTED = "$foreground 30%", "$foreground 60%"
+HELD_OUT_SYMBOL = "◆"
 LABEL_CELLS = 7
-RATE_ROWS = 2
-ROWS_FOR_RATE = 9  # with fewer the loss gets all of them
+ROWS_FOR_RATE = 9  # with fewer the loss gets all of them, and the rate comes when it is asked for
+RATE_SHARE = 4  # the loss has so many rows for each one of the rate
+LOG_FROM = 20  # a range of more than this factor is drawn on a logarithmic axis
 
 
 class LossChart(Widget):
-    """Give it `losses` and `learning_rates` as (step, value)."""
+    """Give it `losses`, `learning_rates` and `held_out` as (step, value); `rate_first` shows the rate alone."""
 
     DEFAULT_CSS = """
     LossChart { height: 1fr; min-height: 3; }
@@ -27,16 +30,43 @@ class LossChart(Widget):
 
     losses: reactive[Sequence[Point]] = reactive((), always_update=True)
     learning_rates: reactive[Sequence[Point]] = reactive((), always_update=True)
+    held_out: reactive[Sequence[Point]] = reactive((), always_update=True)
     total_steps: reactive[int] = reactive(0)
+    rate_first: reactive[bool] = reactive(False)
 
     def render(self) -> Content:
-        return chart(self.losses, self.learning_rates, self.total_steps, *self.content_size)
+        columns, rows = self.content_size
+        if self.rate_first:
+            return rate_chart(self.learning_rates, self.total_steps, columns, rows)
+        return chart(self.losses, self.learning_rates, self.total_steps, columns, rows, self.held_out)
+
+
+class Axis:
+    """A vertical axis that holds `values`; logarithmic when they span more than a factor LOG_FROM."""
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self.log = min(values) > 0 and max(values) / min(values) > LOG_FROM
+        self.span = span([self.scale(value) for value in values])
+
+    def scale(self, value: float) -> float:
+        return math.log10(value) if self.log else value
+
+    def labels(self, rows: int) -> dict[int, str]:
+        """By row: both ends, and the middle where there is room."""
+        low, high = self.span
+        ends = {rows - 1: low, 0: high} | ({rows // 2: (low + high) / 2} if rows >= 5 else {})
+        return {at: number(10**value if self.log else value) for at, value in ends.items()}
 
 
 def chart(
-    losses: Sequence[Point], learning_rates: Sequence[Point], total_steps: int, columns: int, rows: int
+    losses: Sequence[Point],
+    learning_rates: Sequence[Point],
+    total_steps: int,
+    columns: int,
+    rows: int,
+    held_out: Sequence[Point] = (),
 ) -> Content:
-    """`rows` lines of at most `columns` cells; the loss axis is logarithmic when it spans more than a factor 20."""
+    """`rows` lines of at most `columns` cells."""
     losses = [point for point in losses if math.isfinite(point[1])]
     plot_columns = columns - LABEL_CELLS - 2
     if plot_columns < 8 or rows < 3:
@@ -44,52 +74,68 @@ def chart(
     if not losses:
         return Content.styled(t("run.chart_empty"), MUTED)
     x_range = (1.0, float(max(total_steps, losses[-1][0], 2)))
-    rate_rows = RATE_ROWS if learning_rates and rows >= ROWS_FOR_RATE else 0
+    rate_rows = max(2, (rows - 3) // (RATE_SHARE + 1)) if learning_rates and rows >= ROWS_FOR_RATE else 0
     loss_rows = rows - 2 - (rate_rows + 1 if rate_rows else 0)
-    lines = [_legend(losses, learning_rates if rate_rows else ())]
-    lines += _loss_lines(losses, x_range, plot_columns, loss_rows)
+    lines = [_legend(losses, learning_rates if rate_rows else (), held_out)]
+    lines += _loss_lines(losses, held_out, x_range, plot_columns, loss_rows)
     if rate_rows:
         lines.append(_rule(plot_columns, "├"))
         lines += _rate_lines(learning_rates, x_range, plot_columns, rate_rows)
-    lines.append(_steps(x_range, plot_columns))
+    lines.append(steps_axis(x_range, plot_columns))
     return Content("\n").join(line.truncate(columns, ellipsis=True) for line in lines)
 
 
-def _legend(losses: Sequence[Point], rates: Sequence[Point]) -> Content:
+def rate_chart(rates: Sequence[Point], total_steps: int, columns: int, rows: int) -> Content:
+    """The learning rate alone, as large as the loss was."""
+    plot_columns = columns - LABEL_CELLS - 2
+    if plot_columns < 8 or rows < 3:
+        return Content("")
+    if not rates:
+        return Content.styled(t("run.chart_empty"), MUTED)
+    x_range = (1.0, float(max(total_steps, rates[-1][0], 2)))
+    legend = Content.assemble(
+        " " * (LABEL_CELLS + 1), ("━ ", RATE), (t("run.rate"), "bold"), f" {number(rates[-1][1])}"
+    )
+    lines = [legend, *_rate_lines(rates, x_range, plot_columns, rows - 2), steps_axis(x_range, plot_columns)]
+    return Content("\n").join(line.truncate(columns, ellipsis=True) for line in lines)
+
+
+def _legend(losses: Sequence[Point], rates: Sequence[Point], held_out: Sequence[Point]) -> Content:
     smoothed = smooth(losses)[-1][1]
     parts: list[Content | str | tuple[str, str]] = [
         " " * LABEL_CELLS, " ", ("━ ", SMOOTH), (t("run.loss"), "bold"), f" {number(smoothed)}  ",
         ("⠂ ", RAW), (t("run.loss_raw"), MUTED), (f" {number(losses[-1][1])}", MUTED),
     ]  # fmt: skip
+    if held_out:
+        said = f" {number(held_out[-1][1])}"
+        parts += ["  ", (f"{HELD_OUT_SYMBOL} ", HELD_OUT), (t("live.held_out"), MUTED), (said, MUTED)]
     if rates:
         parts += ["  ", ("━ ", RATE), (t("run.rate"), MUTED), (f" {number(rates[-1][1])}", MUTED)]
     return Content.assemble(*parts)
 
 
-def _loss_lines(losses: Sequence[Point], x_range: Point, columns: int, rows: int) -> list[Content]:
-    values = [y for _, y in losses]
-    log = min(values) > 0 and max(values) / min(values) > 20
-    scale = math.log10 if log else float
-    y_range = span([scale(y) for y in values])
+def _loss_lines(
+    losses: Sequence[Point], held_out: Sequence[Point], x_range: Point, columns: int, rows: int
+) -> list[Content]:
+    axis = Axis([y for _, y in (*losses, *held_out)])
     grid = Grid(columns, rows)
-    grid.curve([(x, scale(y)) for x, y in losses], x_range, y_range, RAW, join=False)
-    grid.curve([(x, scale(y)) for x, y in smooth(losses)], x_range, y_range, SMOOTH)
-    ends = [10**y if log else y for y in y_range]
-    middle = sum(y_range) / 2
-    labels = {0: number(ends[1]), rows - 1: number(ends[0])}
-    if rows >= 5:
-        labels[rows // 2] = number(10**middle if log else middle)
-    return [_row(labels.get(row, ""), grid.line(row)) for row in range(rows)]
+    grid.curve([(x, axis.scale(y)) for x, y in losses], x_range, axis.span, RAW, join=False)
+    grid.curve([(x, axis.scale(y)) for x, y in smooth(losses)], x_range, axis.span, SMOOTH)
+    for x, y in held_out:
+        grid.mark((x, axis.scale(y)), x_range, axis.span, HELD_OUT_SYMBOL, HELD_OUT)
+    labels = axis.labels(rows)
+    return [row(labels.get(at, ""), grid.line(at)) for at in range(rows)]
 
 
 def _rate_lines(rates: Sequence[Point], x_range: Point, columns: int, rows: int) -> list[Content]:
     top = max(y for _, y in rates) or 1.0
     grid = Grid(columns, rows)
     grid.curve(rates, x_range, (0.0, top), RATE)
-    return [_row(number(top) if row == 0 else "0" if row == rows - 1 else "", grid.line(row)) for row in range(rows)]
+    return [row(number(top) if at == 0 else "0" if at == rows - 1 else "", grid.line(at)) for at in range(rows)]
 
 
-def _row(label: str, line: Content) -> Content:
+def row(label: str, line: Content) -> Content:
+    """A line of a plot beside its axis."""
     axis = "┤" if label else "│"
     return Content.assemble((f"{label:>{LABEL_CELLS}} ", MUTED), (axis, AXIS), line)
 
@@ -98,7 +144,7 @@ def _rule(columns: int, corner: str) -> Content:
     return Content.styled(f"{'':{LABEL_CELLS}} {corner}{'─' * columns}", AXIS)
 
 
-def _steps(x_range: Point, columns: int) -> Content:
+def steps_axis(x_range: Point, columns: int) -> Content:
     """The x axis and its labels on one line: `└1───── step ─────72`."""
     first, last, name = f"{x_range[0]:.0f}", f"{x_range[1]:.0f}", f" {t('run.step').lower()} "
     room = columns - len(first) - len(last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 from textual.geometry import Size
@@ -29,7 +29,10 @@ BAR_REST = "$foreground 20%"
 
 
 class StageChain(Widget):
-    """One line a stage; with `compact` one line for all and one for the running stage."""
+    """One line a stage; with `compact` one line for all and one for the running stage.
+
+    `expected` are the seconds that stages to come will take, as forecast.
+    """
 
     DEFAULT_CSS = """
     StageChain { height: auto; }
@@ -37,6 +40,7 @@ class StageChain(Widget):
 
     stages: reactive[Sequence[StageView]] = reactive((), layout=True)
     compact: reactive[bool] = reactive(False, layout=True)
+    expected: reactive[Mapping[str, float]] = reactive(dict)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._lines(width))
@@ -47,19 +51,19 @@ class StageChain(Widget):
     def _lines(self, width: int) -> list[Content]:
         if self.compact:
             return _compact(self.stages, width)
-        return [_line(stage, width) for stage in self.stages]
+        return [_line(stage, width, self.expected.get(stage.name)) for stage in self.stages]
 
 
 def _name(stage: StageView) -> str:
     return t(f"run.stage_{stage.name}")
 
 
-def _line(stage: StageView, width: int) -> Content:
+def _line(stage: StageView, width: int, expected: float | None = None) -> Content:
     symbol, style = MARKS[stage.state]
     name_style = "bold" if stage.state == "running" else "$foreground 60%" if stage.state == "waiting" else ""
     name = Content.styled(_name(stage), name_style)
     head = Content.assemble((f"{symbol} ", style), name, " " * max(1, NAME_CELLS - name.cell_length))
-    details = _details(stage)
+    details = _details(stage, expected)
     detail_cells = min(DETAIL_CELLS, max(0, width // 2 - 4))
     bar_cells = min(40, width - head.cell_length - detail_cells - 8)
     if bar_cells < BAR_CELLS_MIN:
@@ -79,9 +83,11 @@ def _bar(stage: StageView, cells: int) -> Content:
     return Content.assemble((filled, style), (rest * (cells - len(filled)), BAR_REST))
 
 
-def _details(stage: StageView) -> str:
-    """`45/72 steps · 1:12 left`, or what the stage took."""
+def _details(stage: StageView, expected: float | None) -> str:
+    """`45/72 steps · 1:12 left`, or what the stage took, or will take."""
     match stage.state:
+        case "waiting" if expected is not None:
+            return t("live.about", time=duration_text(expected))
         case "done":
             return duration_text(stage.seconds or 0)
         case "failed" | "stopped":

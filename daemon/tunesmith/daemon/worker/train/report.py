@@ -11,6 +11,7 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.train import memory
 from tunesmith.daemon.worker.train.limit import measure
 from tunesmith.daemon.worker.train.pace import Counts, Pace
+from tunesmith.daemon.worker.train.samples import Sampler
 from tunesmith.daemon.worker.train.tensorboard import Board
 from tunesmith.recipes.errors import TunesmithError
 
@@ -56,7 +57,8 @@ def resident_bytes(device: str) -> int:
 def callbacks(context: Context, device: str, dtype: Any) -> list[Any]:
     """Trainer callbacks that tell `context` how training goes. Measures the machine first, for what it is held to."""
     board = Board(context.job)
-    return [callback(context, Limit(context, device, dtype), board), memory.callback(context, board)]
+    limit = Limit(context, device, dtype)
+    return [callback(context, limit, board, Sampler(context)), memory.callback(context, board)]
 
 
 class Limit:
@@ -79,8 +81,10 @@ class Limit:
         return reached / self.rate
 
 
-def callback(context: Context, limit: Limit, board: Board) -> Any:
-    """A trainer callback that reports steps. A function, since its class must inherit from transformers'.
+def callback(context: Context, limit: Limit, board: Board, sampler: Sampler) -> Any:
+    """A trainer callback that reports steps, and has samples taken between them.
+
+    A function, since its class must inherit from transformers'.
 
     The trainer logs what it computed since it began (`Counts`).
     """
@@ -141,6 +145,8 @@ def callback(context: Context, limit: Limit, board: Board) -> Any:
             if divergence.total > bad:
                 context.notice("warning", f"Step {done}: loss or gradient is not a number.")
             context.progress(done, total, "steps", f"loss {loss:.3f}")
+            if not divergence.in_a_row:
+                self.last += sampler.look(done, total, self.pace.seconds)  # no time of the next step
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             board.close()
