@@ -91,7 +91,9 @@ class JobsScreen(Screen[None]):
         yield Static(id="jobs-title", markup=False)
         yield RowFilter(self.typed)
         yield Static(id="jobs-note", markup=False)
-        table: RowTable[JobLine] = RowTable(columns(lambda job_id: job_id in self.marked), lambda job: job.id, id="jobs")
+        table: RowTable[JobLine] = RowTable(
+            columns(lambda job_id: job_id in self.marked), lambda job: job.id, id="jobs"
+        )
         yield table
         yield LogView(self._clients, id="jobs-log")
         yield KeyBar()
