@@ -48,7 +48,7 @@ def figure_text(key: str, value: float | None) -> str:
 def figures(found: Sequence[Figure], titles: tuple[str, str], width: int) -> list[Content]:
     """A line a measure: both values, the change, and whether that is better."""
     if not found:
-        return [Content.styled(t("compare.no_figures"), FAINT)]
+        return Content.styled(t("compare.no_figures"), FAINT).wrap(width)
     name_cells = min(NAME_CELLS, max(10, width - 2 * VALUE_CELLS - 12))
     head = [_right(title, VALUE_CELLS, HEADING) for title in titles]
     lines = [Content.assemble(" " * name_cells, *head)]
@@ -70,7 +70,7 @@ def _change(figure: Figure) -> Content:
 def differences(found: Sequence[Difference], titles: tuple[str, str], width: int) -> list[Content]:
     """Only what differs, both values; under each other where there is no room."""
     if not found:
-        return [Content.styled(t("compare.same_config"), FAINT)]
+        return Content.styled(t("compare.same_config"), FAINT).wrap(width)
     key_cells = min(max(Content(one_line(one.key)).cell_length for one in found) + 2, max(12, width // 3))
     value_cells = (width - key_cells - 2) // 2
     if value_cells < 12:
@@ -113,15 +113,15 @@ def _stacked(one: Difference, titles: tuple[str, str], width: int) -> list[Conte
 def answers(comparison: Comparison, titles: tuple[str, str], width: int) -> list[Content]:
     """The answers that changed, the two beside each other or under each other."""
     if not comparison.answered_by_both:
-        return [Content.styled(t("compare.no_shared"), FAINT)]
+        return Content.styled(t("compare.no_shared"), FAINT).wrap(width)
     said = t("compare.changed", changed=len(comparison.answers), both=comparison.answered_by_both)
-    lines = [Content.styled(said, FAINT)]
+    lines = list(Content.styled(said, FAINT).wrap(width))
     for answer in comparison.answers[:ANSWERS_SHOWN]:
         lines.append(Content.styled("─" * width, "$foreground 20%"))
         lines += Content.styled(one_line(answer.question), "bold").wrap(width)
         lines += _beside(answer, titles, width) if width >= COLUMNS_FROM else _under(answer, titles, width)
     if (more := len(comparison.answers) - ANSWERS_SHOWN) > 0:
-        lines.append(Content.styled(t("compare.more_answers", count=more), FAINT))
+        lines += Content.styled(t("compare.more_answers", count=more), FAINT).wrap(width)
     return lines
 
 
