@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, models, plan, quickstart, recipe, resume, run, version
+from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, models, plan, quickstart, recipe, resume, run, version, web
 
 app = typer.Typer(
     name="tunesmith",
@@ -26,6 +26,7 @@ app.add_typer(daemon.app, name="daemon")
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(recipe.app, name="recipe")
+app.command("web")(web.web)
 app.command("version")(version.version)
 
 
