@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, models, plan, quickstart, recipe, resume, run, version, web
+from tunesmith.tui.cli import (
+    chat,
+    daemon,
+    data,
+    doctor,
+    jobs,
+    models,
+    plan,
+    quickstart,
+    recipe,
+    resume,
+    run,
+    version,
+    web,
+)
 
 app = typer.Typer(
     name="tunesmith",

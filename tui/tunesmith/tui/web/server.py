@@ -18,7 +18,7 @@ from tunesmith.tui.texts import language, t
 from tunesmith.tui.web.door import Door, guard, harden
 from tunesmith.tui.web.tab import Tab
 
-PAGE = Path(__file__).with_name("page.html")
+HERE = Path(__file__).parent
 LARGEST_CELLS = 1000  # columns or rows; a page that asks for more is none of ours
 SHUTDOWN_S = 5.0  # longer than a tab may take to end
 OTHER_PROTOCOL = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
@@ -36,6 +36,7 @@ class WebServer(Server):
         app = web.Application(middlewares=[guard(self.door)])
         app.add_routes([
             web.get("/", self.page),
+            web.get("/page.js", self.script),
             web.get("/ws", self.handle_websocket),
             web.get("/download/{key}", self.handle_download),
             web.static("/static", self.statics_path),
@@ -46,10 +47,13 @@ class WebServer(Server):
 
     async def page(self, request: web.Request) -> web.Response:
         said = {key: html.escape(t(f"web.{key}")) for key in ("starting", "ended", "again")}
-        page = string.Template(PAGE.read_text("utf-8")).substitute(
+        page = string.Template((HERE / "page.html").read_text("utf-8")).substitute(
             said, language=language(), socket=html.escape(f"ws://{request.host}/ws")
         )
         return web.Response(text=page, content_type="text/html")
+
+    async def script(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(HERE / "page.js")
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         websocket = web.WebSocketResponse(heartbeat=15)
