@@ -220,7 +220,7 @@ class TunesmithApp(App[None]):
         self.exit(message=t("app.goes_on", job=self.job_id) if goes_on else None)
 
     async def action_next_language(self) -> None:
-        codes = list(texts.LANGUAGES)
+        codes = texts.LANGUAGES
         await self.speak(codes[(codes.index(texts.language()) + 1) % len(codes)])
 
     async def speak(self, language: str) -> None:
@@ -242,7 +242,8 @@ class TunesmithApp(App[None]):
                 lambda step=step: self.call_later(self.frame.open, step),
             )  # fmt: skip
         yield SystemCommand(t("keys.jobs"), t("palette.jobs_help"), self.action_jobs)
-        for code, name in texts.LANGUAGES.items():
+        for code in texts.LANGUAGES:
+            name = texts.name(code)
             yield SystemCommand(
                 t("palette.language", name=name), name, lambda code=code: self.call_later(self.speak, code)
             )
