@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2] / "tui/tunesmith/tui"
 WORDS = re.compile(r"[A-Za-z]{2,}[,.:;!?']* [A-Za-z]{2,}")
 STYLE = re.compile(r"((\$[a-z]+(-[a-z0-9]+)*|not|on|bold|underline|dim|reverse|italic|strike|red|\d+%)\s*)+")
-ASKING = ("t", "shown", "query", "query_one", "on", "_said")  # calls whose strings are keys and selectors
+ASKING = ("t", "shown", "query", "query_one", "on", "said")  # calls whose strings are keys and selectors
 UNSEEN = ("id", "classes", "name", "key", "severity", "style", "group")  # keywords that nobody reads
 NOT_TEXT = ("DEFAULT_CSS", "CSS", "HORIZONTAL_BREAKPOINTS", "VERTICAL_BREAKPOINTS", "__all__")
 ALLOWED = {

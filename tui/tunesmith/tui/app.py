@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -25,17 +26,13 @@ from tunesmith.tui.plain import plain
 from tunesmith.tui.planning import Planning
 from tunesmith.tui.screens.wizard import WizardScreen
 from tunesmith.tui.texts import t
-from tunesmith.tui.theme import DARK, LIGHT, THEMES
+from tunesmith.tui.theme import THEMES, chosen
 from tunesmith.tui.widgets.rail import STEPS, Rail
 from tunesmith.tui.widgets.step_parts import Trouble
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.client import Client
-    from tunesmith.daemon.api.requests import Submit
     from tunesmith.recipes.machine import Machine
-    from tunesmith.recipes.spec import JobSpec
-
-LIGHT_BACKGROUNDS = ("7", "15")  # the last part of COLORFGBG on a light terminal
 
 
 class TunesmithApp(App[None]):
@@ -103,8 +100,7 @@ class TunesmithApp(App[None]):
     def on_mount(self) -> None:
         for theme in THEMES:
             self.register_theme(theme)
-        light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in LIGHT_BACKGROUNDS
-        self.theme = LIGHT.name if light else DARK.name
+        self.theme = chosen(os.environ).name
         if self.live:
             self.call_after_refresh(self.find_running_job)
 
@@ -156,24 +152,19 @@ class TunesmithApp(App[None]):
     @work(exclusive=True, group="submit")
     async def submit(self, draft: Draft, *, force: bool = False) -> None:
         """Hand the draft to the daemon; what goes wrong stays on screen with its next step."""
-        requests = await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.requests")
+        await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.requests")
         trouble = self.frame.query_one("#trouble", Trouble)
         try:
             spec = draft.spec()
             trouble.wait(t("app.submitting"))
             client = await self.daemon()
-            view = await client.submit(self._request(requests.Submit, draft, spec, force=force))
+            view = await client.submit(self.planning.submission(draft, spec, force=force))
         except TunesmithError as error:
             trouble.show(error.message, error.hint)
             return
         draft.submitted()
         trouble.clear()
         await self.show_run(view.id, runs=True)
-
-    def _request(self, submit: type[Submit], draft: Draft, spec: JobSpec, *, force: bool) -> Submit:
-        """With what is known of the data, so that the daemon's forecast is this one."""
-        rows = self.planning.rows_of(draft)
-        return submit(draft.submission(spec), spec, rows if rows.known else None, force)
 
     @on(JobStarted)
     @on(OpenRun)
@@ -233,7 +224,11 @@ class TunesmithApp(App[None]):
                 screen.refresh(recompose=True)
 
     def action_next_theme(self) -> None:
-        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+        names = [theme.name for theme in THEMES]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+
+    def action_theme(self, name: str) -> None:
+        self.theme = name
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for number, step in enumerate(STEPS, 1):
@@ -247,7 +242,9 @@ class TunesmithApp(App[None]):
             yield SystemCommand(
                 t("palette.language", name=name), name, lambda code=code: self.call_later(self.speak, code)
             )
-        yield SystemCommand(t("keys.theme"), t("palette.theme_help"), self.action_next_theme)
+        for theme in THEMES:
+            said = t(f"palette.{theme.name.replace('-', '_')}")
+            yield SystemCommand(said, t("palette.theme_help"), partial(self.action_theme, theme.name))
         yield SystemCommand(t("keys.help"), t("palette.help_help"), self.action_help)
         yield SystemCommand(t("keys.quit"), t("palette.quit_help"), self.action_leave)
 

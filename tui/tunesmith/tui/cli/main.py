@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -45,10 +46,24 @@ app.command("version")(version.version)
 
 
 @app.callback(invoke_without_command=True)
-def wizard(context: typer.Context) -> None:
+def wizard(
+    context: typer.Context,
+    plain: Annotated[
+        bool,
+        typer.Option(
+            "--plain",
+            envvar="TUNESMITH_PLAIN",
+            help="The wizard as plain lines and numbered questions: for screen readers, and for answers piped in.",
+        ),
+    ] = False,
+) -> None:
     """Fine-tune open models on your own machine. Without a command the wizard opens."""
     if context.invoked_subcommand is not None:
         return
+    if plain:
+        from tunesmith.tui.spoken.wizard import run as ask
+
+        return ask()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         typer.echo(context.get_help(), nl=False)
         return

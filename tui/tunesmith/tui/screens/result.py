@@ -119,7 +119,7 @@ class ResultStep(VerticalScroll):
         if not self.is_mounted:
             return
         view = self.view
-        self.query_one("#result-head", Static).update(_head(view, self.error))
+        self.query_one("#result-head", Static).update(head(view, self.error))
         for child in self.children:
             if child.id not in ("result-head", "kept-title", "general"):
                 child.display = view is not None
@@ -190,7 +190,7 @@ def more_command(view: JobView) -> str:
     return f"tunesmith jobs more {view.id} --epochs 1" if can else ""
 
 
-def _head(view: JobView | None, error: TunesmithError | None) -> Content:
+def head(view: JobView | None, error: TunesmithError | None) -> Content:
     if error is not None and view is None:
         return Content.assemble(
             ("✗ ", "$error bold"), plain(error.message), "\n", (plain(error.hint), "$foreground 60%")
