@@ -41,7 +41,7 @@ class TunesmithApp(App[None]):
     CSS_PATH = "app.tcss"
     TITLE = "tunesmith"
     BINDINGS = [
-        Binding("question_mark", "help", "keys.help", key_display="?"),
+        Binding("question_mark,ctrl+g", "help", "keys.help", key_display="?"),
         Binding("j", "jobs", "keys.jobs"),
         Binding("ctrl+l", "next_language", "keys.language", show=False),
         Binding("ctrl+t", "next_theme", "keys.theme", show=False),
@@ -66,6 +66,7 @@ class TunesmithApp(App[None]):
         self.client: Client | None = None
         self.job_id = job_id
         self.job_runs = False
+        self.to_chat: int | None = None  # the starter's job, until it ends or one looks elsewhere
         self._connecting = asyncio.Lock()
         self._harmless = HarmlessLines()
 
@@ -147,10 +148,10 @@ class TunesmithApp(App[None]):
 
     @on(StartRun)
     def start_run(self, event: StartRun) -> None:
-        self.submit(Draft.starter() if event.starter else self.draft, force=event.force)
+        self.submit(Draft.starter() if event.starter else self.draft, force=event.force, to_chat=event.starter)
 
     @work(exclusive=True, group="submit")
-    async def submit(self, draft: Draft, *, force: bool = False) -> None:
+    async def submit(self, draft: Draft, *, force: bool = False, to_chat: bool = False) -> None:
         """Hand the draft to the daemon; what goes wrong stays on screen with its next step."""
         await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.requests")
         trouble = self.frame.query_one("#trouble", Trouble)
@@ -164,6 +165,7 @@ class TunesmithApp(App[None]):
             return
         draft.submitted()
         trouble.clear()
+        self.to_chat = view.id if to_chat else None
         await self.show_run(view.id, runs=True)
 
     @on(JobStarted)
@@ -172,13 +174,27 @@ class TunesmithApp(App[None]):
         await self.show_run(event.job_id, runs=isinstance(event, JobStarted))
 
     @on(JobEnded)
-    def job_ended(self, event: JobEnded) -> None:
+    async def job_ended(self, event: JobEnded) -> None:
         if event.job_id == self.job_id:
             self.job_runs = False
             rail = self.frame.query_one(Rail)
             rail.working = None
             if event.state == "finished":
                 self.frame.mark_done("run")
+                await self._on_to_chat(event.job_id)
+
+    async def _on_to_chat(self, job_id: int) -> None:
+        """The starter's run goes on to the chat by itself, for who is still looking at it."""
+        from tunesmith.tui.screens.result import can_chat
+        from tunesmith.tui.screens.run import RunStep
+
+        view = self.frame.query_one(RunStep).view
+        looks = self.screen is self.frame and self.frame.current == "run"
+        wanted, self.to_chat = self.to_chat == job_id, None
+        if wanted and looks:
+            await self.open_result(OpenResult(job_id))
+            if view is not None and can_chat(view):
+                self.open_chat(OpenChat(job_id))
 
     @on(OpenResult)
     async def open_result(self, event: OpenResult) -> None:

@@ -28,7 +28,6 @@ app = typer.Typer(
     help="Fine-tune open models on your own machine. Without a command the wizard opens.",
     epilog="Example: tunesmith quickstart --name Vesper",
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
 )
 app.command("quickstart")(quickstart.quickstart)
 app.command("plan")(plan.plan)

@@ -59,7 +59,7 @@ class Reporter:
         earlier = {stage.name: stage.state for stage in before.stages} if before else {}
         for stage in view.stages:
             if stage.state not in ("waiting", earlier.get(stage.name)):
-                name, why = t(f"run.stage_{stage.name}"), t(f"spoken.why_{stage.name}")
+                name, why = t(f"run.stage_{stage.name}"), t(f"run.why_{stage.name}")
                 if stage.state == "running":
                     said.append(f"{name}: {why}")
                 else:

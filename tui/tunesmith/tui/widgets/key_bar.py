@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 from textual.screen import Screen
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
 from tunesmith.tui.texts import shown
+
+# For windows over the frame, which the app's own keys do not reach; ctrl+g also while one types.
+HELP = Binding("question_mark,ctrl+g", "app.help", "keys.help", key_display="?")
 
 
 class KeyBar(Footer):
