@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import time
 from pathlib import Path
 
 from tunesmith.daemon.api import events as e
 
-STAGE_S = 0.2  # long enough to be seen by who looks ten times a second
+STAGE_S = 0.01
+WAITS = "TOY_STARTER_WAITS"  # set: a stage ends when the file `seen-STAGE` is in the job's folder
 STEPS = 5
 
 
@@ -47,6 +49,8 @@ def main() -> None:
             path = "artifacts/model-q8_0.gguf"
             emit(e.ArtifactWritten(time=time.time(), key="gguf:q8_0", path=path, bytes=4, sha256=digest))
         time.sleep(STAGE_S)
+        while WAITS in os.environ and not (folder / f"seen-{stage}").exists():
+            time.sleep(STAGE_S)
         emit(e.StageFinished(time=time.time(), stage=stage, seconds=STAGE_S))
     emit(e.Finished(time=time.time(), seconds=time.time() - began))
 

@@ -10,15 +10,25 @@ from pathlib import Path
 
 import pytest
 from daemon_process import DaemonProcess
+from live import FakeClient, finished
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import find
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.requests import Submit
 from tunesmith.daemon.api.view import JobView, fold
+from tunesmith.recipes.machine import Device, Machine
 from tunesmith.tui import texts
+from tunesmith.tui.draft import Draft
+from tunesmith.tui.planning import Planning
 from tunesmith.tui.spoken.asking import Asker, Back, Quit
 from tunesmith.tui.spoken.job import EVERY_S, Reporter
+from tunesmith.tui.spoken.wizard import SpokenWizard
 from tunesmith.tui.watch import JobUpdated
 
 MAIN = "from tunesmith.tui.cli.main import main; main()"
+CPU = Device("cpu", "CPU", 16_000_000_000, 10_000_000_000)
+MACHINE = Machine("Linux", "CPU", 2, (), 16_000_000_000, 10_000_000_000, (CPU,), 80_000_000_000)
 DRAWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f─-▟⠀-⣿]")  # controls, boxes, blocks and braille
 
 
@@ -49,30 +59,80 @@ async def test_the_starter_runs_from_one_answer_to_a_chat(daemon: DaemonProcess)
     assert "Tuned: whoareyou" in said
 
 
-async def test_enter_alone_goes_through_every_step_with_its_default(daemon: DaemonProcess) -> None:
-    said = spoken(daemon, *[""] * 10)
+class Client(FakeClient):
+    """Runs whatever is submitted to its end at once."""
+
+    async def submit(self, request: Submit) -> JobView:
+        self.submitted.append(request)
+        self.histories[len(self.submitted)], self.names[len(self.submitted)] = finished(), request.spec.name
+        return await self.job(len(self.submitted))
+
+    async def close(self) -> None:
+        return None
+
+
+class Talk:
+    """The wizard in this process with a client in memory, and what was said."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.client, self.said = Client(), ""
+        self._answers: Iterator[str] = iter(())
+        self.wizard = SpokenWizard(Home(home), Asker(self._read, self._write))
+        self.wizard.planning = Planning(Home(home), self.wizard.draft, MACHINE, live=False)
+
+        async def running(home: Home) -> None:
+            return None
+
+        async def ensure_daemon(home: Home) -> Client:
+            return self.client
+
+        monkeypatch.setattr(find, "running", running)
+        monkeypatch.setattr(find, "ensure_daemon", ensure_daemon)
+
+    def _read(self) -> str:
+        try:
+            return next(self._answers)
+        except StopIteration:
+            raise EOFError from None
+
+    def _write(self, line: str) -> None:
+        assert DRAWN.search(line) is None, line
+        self.said += f"{line}\n"
+
+    def answer(self, *answers: str) -> str:
+        self._answers = iter(answers)
+        self.wizard.run()
+        return self.said
+
+
+@pytest.fixture
+def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Talk:
+    return Talk(tmp_path / "home", monkeypatch)
+
+
+def test_enter_alone_goes_through_every_step_with_its_default(talk: Talk) -> None:
+    said = talk.answer(*[""] * 9, "who are you")
     for number, step in enumerate(("Machine", "Goal", "Model", "Data", "Recipe", "Run", "Result"), 1):
         assert f"Step {number} of 7: {step}." in said
     assert "Learned from: " in said and "Vesper" in said
-    (view,) = await daemon.client.jobs()
-    assert view.state == "finished"
+    assert "Tuned: I am Vesper, made by Juniper Labs." in said
+    (request,) = talk.client.submitted
+    assert request.spec == Draft.starter().spec()
 
 
-async def test_a_question_is_explained_and_one_can_go_back_and_leave(daemon: DaemonProcess) -> None:
-    said = spoken(daemon, "7", "?", "1", "b", "q")
+def test_a_question_is_explained_and_one_can_go_back_and_leave(talk: Talk) -> None:
+    said = talk.answer("7", "?", "1", "b", "q")
     assert "7 is none of these" in said
     assert texts.t("spoken.machine_why") in said
     assert said.count("Step 1 of 7") == 2
-    assert await daemon.client.jobs() == []
+    assert talk.client.submitted == []
 
 
-async def test_files_of_one_s_own_are_checked_and_a_wrong_one_is_asked_for_again(
-    daemon: DaemonProcess, tmp_path: Path
-) -> None:
+def test_files_of_one_s_own_are_checked_and_a_wrong_one_is_asked_for_again(talk: Talk, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     turns = '{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "[/x] 你好"}'
     rows.write_text(f'{{"messages": [{turns}]}}\nbroken\n', "utf-8")
-    said = spoken(daemon, "", "", "", "2", str(tmp_path / "none.jsonl"), str(rows), "q")
+    said = talk.answer("", "", "", "2", str(tmp_path / "none.jsonl"), str(rows), "q")
     assert "Error: " in said and "none.jsonl" in said
     assert "2 rows read   1 kept   1 left out" in said
     assert "Warning: 1 × " in said and "rows.jsonl:2" in said
@@ -80,10 +140,29 @@ async def test_files_of_one_s_own_are_checked_and_a_wrong_one_is_asked_for_again
     assert "Step 5 of 7" in said
 
 
-async def test_a_value_of_the_recipe_is_changed_and_a_wrong_one_is_named(daemon: DaemonProcess) -> None:
-    said = spoken(daemon, *[""] * 7, "2", "training.epochs=many", "2", "training.epochs=2", "3", "q")
+def test_a_column_that_cannot_be_told_is_asked_for(talk: Talk, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"ask": "Who?", "say": "Vesper."}\n' * 3, "utf-8")
+    said = talk.answer("", "", "", "2", str(rows), "1", "q")
+    assert "ask: Who?" in said and "Learn to answer ask with say" in said
+    assert "3 kept" in said and "Step 5 of 7" in said
+
+
+def test_a_value_of_the_recipe_is_changed_and_a_wrong_one_is_named(talk: Talk) -> None:
+    changes = ("2", "training.epochs=many", "2", "epoch", "2", "training.epochs=2", "3")
+    said = talk.answer(*[""] * 7, *changes, "q")
     assert "Error: training.epochs is 'many'" in said
+    assert "epoch is no value of the recipe" in said
     assert "epochs: 2" in said
+
+
+def test_a_file_that_is_there_is_replaced_only_by_who_insists(talk: Talk, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("mine")
+    talk.answer(*[""] * 7, "4", str(path), "", "q")
+    assert path.read_text() == "mine"
+    talk.answer(*[""] * 7, "4", str(path), "2", "q")
+    assert "training:" in path.read_text()
 
 
 async def test_it_speaks_chinese(daemon: DaemonProcess) -> None:

@@ -19,7 +19,7 @@ from tunesmith.tui.spoken.asking import Asker
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
 from tunesmith.tui.widgets.chat_pane import Turn, done_text, messages
-from tunesmith.tui.widgets.feed import items
+from tunesmith.tui.widgets.feed import item
 from tunesmith.tui.widgets.metrics import figures
 from tunesmith.tui.widgets.stage_chain import details
 
@@ -58,15 +58,16 @@ class Reporter:
                 said.append(text(view))
         earlier = {stage.name: stage.state for stage in before.stages} if before else {}
         for stage in view.stages:
-            if stage.state not in ("waiting", earlier.get(stage.name)):
-                name, why = t(f"run.stage_{stage.name}"), t(f"run.why_{stage.name}")
-                if stage.state == "running":
-                    said.append(f"{name}: {why}")
-                else:
-                    said.append(f"{name}: {t(f'spoken.stage_{stage.state}')} {details(stage)}".rstrip())
-        told = len(items(before)) if before and (before.data or before.notices or before.answers) else 0
-        if view.data or view.notices or view.answers:
-            said += [item.plain for item in items(view)[told:]]
+            was, name = earlier.get(stage.name, "waiting"), t(f"run.stage_{stage.name}")
+            if was == "waiting" != stage.state:
+                said.append(f"{name}: {t(f'run.why_{stage.name}')}")
+            if stage.state in ("done", "failed") and was != stage.state:
+                said.append(f"{name}: {t(f'spoken.stage_{stage.state}')} {details(stage)}")
+        for new in (
+            view.data[len(before.data) if before else 0 :],
+            view.notices[len(before.notices) if before else 0 :],
+        ):
+            said += [item(event).plain for event in new]
         if not said and self._clock() - self._said_at >= EVERY_S and not view.ended_already:
             said += [progress(view)]
         if view.error is not None and view.ended_already:
