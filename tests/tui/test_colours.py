@@ -108,7 +108,7 @@ def greys(pilot: Pilot[None]) -> bool:
     drawn = [
         colour.triplet
         for strip in pilot.app.screen._compositor.render_strips()
-        for segment in pilot.app.screen._compositor and strip.apply_filter(pilot.app._filters[0], Color(0, 0, 0))
+        for segment in strip.apply_filter(pilot.app._filters[0], Color(0, 0, 0))
         if segment.style
         for colour in (segment.style.color, segment.style.bgcolor)
         if colour is not None and colour.triplet is not None

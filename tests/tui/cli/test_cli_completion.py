@@ -42,8 +42,12 @@ def runs(home: Home) -> Home:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_a_shell_is_printed(home: Home, shell: str) -> None:
-    script = tunesmith("--show-completion", shell)
+    script = tunesmith(_TUNESMITH_COMPLETE=f"source_{shell}")
     assert "_TUNESMITH_COMPLETE" in script and "tunesmith" in script
+
+
+def test_the_help_says_how_to_get_it(home: Home) -> None:
+    assert "--install-completion" in tunesmith("--help") and "--show-completion" in tunesmith("--help")
 
 
 def test_commands_and_options_are_completed(home: Home) -> None:

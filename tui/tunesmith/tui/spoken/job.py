@@ -9,6 +9,7 @@ from contextlib import aclosing
 from textual.message import Message
 
 from tunesmith.daemon.api.client import Client
+from tunesmith.daemon.api.events import DataChecked, Notice
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import TunesmithError
@@ -63,11 +64,9 @@ class Reporter:
                 said.append(f"{name}: {t(f'run.why_{stage.name}')}")
             if stage.state in ("done", "failed") and was != stage.state:
                 said.append(f"{name}: {t(f'spoken.stage_{stage.state}')} {details(stage)}")
-        for new in (
-            view.data[len(before.data) if before else 0 :],
-            view.notices[len(before.notices) if before else 0 :],
-        ):
-            said += [item(event).plain for event in new]
+        data, notices = (len(before.data), len(before.notices)) if before else (0, 0)
+        fresh: list[DataChecked | Notice] = [*view.data[data:], *view.notices[notices:]]
+        said += [item(event).plain for event in fresh]
         if not said and self._clock() - self._said_at >= EVERY_S and not view.ended_already:
             said += [progress(view)]
         if view.error is not None and view.ended_already:
