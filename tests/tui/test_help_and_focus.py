@@ -101,7 +101,7 @@ def signs(pilot: Pilot[None]) -> Drawn:
 @pytest.mark.parametrize("step", [step for step in STEPS if step not in ("run", "result")])
 async def test_what_has_the_focus_can_be_seen_without_colour(step: str) -> None:
     wizard = app()
-    async with wizard.run_test(size=(110, 60)) as pilot:
+    async with wizard.run_test(size=(110, 150)) as pilot:
         await pilot.press(f"f{STEPS.index(step) + 1}")
         await pilot.pause(0.3)
         unseen, looked_at = [], 0
