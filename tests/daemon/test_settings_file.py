@@ -31,9 +31,9 @@ def test_without_a_file_all_is_by_default(tmp_path: Path) -> None:
 
 def test_what_is_changed_is_read_again_and_says_what_it_is(tmp_path: Path) -> None:
     here = home(tmp_path)
-    for key, value in (("language", "zh"), ("theme", "high-contrast"), ("hub", "huggingface"), ("offline", "YES")):
+    for key, value in (("language", "zh"), ("theme", "contrast"), ("hub", "huggingface"), ("offline", "YES")):
         settings.change(here, key, value, LANGUAGES)
-    assert settings.read(here) == Settings(language="zh", theme="high-contrast", hub="huggingface", offline=True)
+    assert settings.read(here) == Settings(language="zh", theme="contrast", hub="huggingface", offline=True)
     written = json.loads(here.settings.read_text("utf-8"))
     assert (written["format"], written["version"]) == ("tunesmith-settings", 1)
     assert [path.name for path in here.root.iterdir()] == ["settings.json"]

@@ -1,4 +1,4 @@
-"""Both languages say everything, and say it with the same places to fill."""
+"""Texts as the sources ask for them, and which language the locale means; that they agree: tests/guards."""
 
 from __future__ import annotations
 
@@ -11,18 +11,6 @@ import tunesmith.tui.texts as texts
 from tunesmith.tui.forms import values_of
 
 SOURCES = sorted(Path(texts.__file__).parents[1].rglob("*.py"))
-
-
-def test_the_two_languages_have_the_same_keys() -> None:
-    assert set(texts.load("en")) == set(texts.load("zh"))
-    assert len(texts.load("en")) > 300
-
-
-def test_the_two_languages_fill_the_same_places() -> None:
-    english, chinese = texts.load("en"), texts.load("zh")
-    places = {key: set(re.findall(r"(?<!\{)\{(\w+)\}", text)) for key, text in english.items()}
-    differing = [key for key, names in places.items() if set(re.findall(r"(?<!\{)\{(\w+)\}", chinese[key])) != names]
-    assert differing == []
 
 
 def test_every_key_that_the_sources_ask_for_is_there() -> None:
@@ -45,3 +33,15 @@ def test_the_language_comes_from_the_locale() -> None:
     assert texts.from_environment({"LC_ALL": "en_GB.UTF-8", "LANG": "zh_CN.UTF-8"}) == "en"
     assert texts.from_environment({"LANG": "de_DE.UTF-8"}) == "en"
     assert texts.from_environment({}) == "en"
+
+
+@pytest.mark.parametrize("locale", ["zh", "zh_CN.UTF-8", "zh_TW.UTF-8", "zh-Hans", "ZH_CN.gb18030@pinyin"])
+def test_a_locale_without_a_file_of_its_own_means_its_language(locale: str) -> None:
+    assert texts.from_environment({"LANG": locale}) == "zh"
+
+
+def test_a_file_for_a_locale_comes_before_its_language_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "LANGUAGES", ("en", "pt", "pt_br"))
+    assert texts.from_environment({"LANG": "pt_BR.UTF-8"}) == "pt_br"
+    assert texts.from_environment({"LANG": "pt_PT.UTF-8"}) == "pt"
+    assert texts.from_environment({"LC_MESSAGES": "C", "LANG": "pt_PT.UTF-8"}) == "en"

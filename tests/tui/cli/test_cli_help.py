@@ -50,6 +50,7 @@ def test_all_commands_of_the_issue_are_there() -> None:
         ("doctor",),
         ("plan",),
         ("version",),
+        ("web",),
         ("recipe", "schema"),
     }
     assert set(commands()) == jobs | daemon | data | models | others

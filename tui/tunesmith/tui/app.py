@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -34,9 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tunesmith.daemon.api.client import Client
-    from tunesmith.daemon.api.requests import DaemonStatus, Submit
+    from tunesmith.daemon.api.requests import DaemonStatus
     from tunesmith.recipes.machine import Machine
-    from tunesmith.recipes.spec import JobSpec
     from tunesmith.tui.model_work import ModelWork
 
 
@@ -48,7 +48,7 @@ class TunesmithApp(App[None]):
     CSS_PATH = "app.tcss"
     TITLE = "tunesmith"
     BINDINGS = [
-        Binding("question_mark", "help", "keys.help", key_display="?"),
+        Binding("question_mark,ctrl+g", "help", "keys.help", key_display="?"),
         Binding("j", "jobs", "keys.jobs"),
         Binding("m", "models", "side.models", show=False),
         Binding("k", "machines", "side.machines", show=False),
@@ -79,6 +79,7 @@ class TunesmithApp(App[None]):
         self.client: Client | None = None
         self.job_id = job_id
         self.job_runs = False
+        self.to_chat: int | None = None  # the starter's job, until it ends or one looks elsewhere
         self._connecting = asyncio.Lock()
         self._harmless = HarmlessLines()
         self._beside: Screen[None] | None = None
@@ -172,35 +173,25 @@ class TunesmithApp(App[None]):
             refused = t("machines.refused", name=machine_text.name_of(self.planning.simulated))
             self.frame.query_one("#trouble", Trouble).show(refused, t("machines.refused_hint"))
             return
-        self.submit(Draft.starter() if event.starter else self.draft, force=event.force)
+        self.submit(Draft.starter() if event.starter else self.draft, force=event.force, to_chat=event.starter)
 
     @work(exclusive=True, group="submit")
-    async def submit(self, draft: Draft, *, force: bool = False) -> None:
+    async def submit(self, draft: Draft, *, force: bool = False, to_chat: bool = False) -> None:
         """Hand the draft to the daemon; what goes wrong stays on screen with its next step."""
-        requests = await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.requests")
+        await asyncio.to_thread(importlib.import_module, "tunesmith.daemon.api.requests")
         trouble = self.frame.query_one("#trouble", Trouble)
         try:
             spec = draft.spec()
             trouble.wait(t("app.submitting"))
             client = await self.daemon()
-            view = await client.submit(self._request(requests.Submit, draft, spec, force=force))
+            view = await client.submit(self.planning.submission(draft, spec, force=force))
         except TunesmithError as error:
             trouble.show(error.message, error.hint)
             return
         draft.submitted()
         trouble.clear()
+        self.to_chat = view.id if to_chat else None
         await self.show_run(view.id, runs=True)
-
-    def _request(self, submit: type[Submit], draft: Draft, spec: JobSpec, *, force: bool) -> Submit:
-        """With what is known of the data, so that the daemon's forecast is this one, and what was settled."""
-        from tunesmith.daemon.api.offline import is_offline
-        from tunesmith.recipes.models import source
-
-        rows = self.planning.rows_of(draft)
-        hub = source.preferred(os.environ) if source.VARIABLE in os.environ else ""
-        return submit(
-            draft.submission(spec), spec, rows if rows.known else None, force, hub=hub, offline=is_offline(os.environ)
-        )
 
     @on(JobStarted)
     @on(OpenRun)
@@ -208,13 +199,27 @@ class TunesmithApp(App[None]):
         await self.show_run(event.job_id, runs=isinstance(event, JobStarted))
 
     @on(JobEnded)
-    def job_ended(self, event: JobEnded) -> None:
+    async def job_ended(self, event: JobEnded) -> None:
         if event.job_id == self.job_id:
             self.job_runs = False
             rail = self.frame.query_one(Rail)
             rail.working = None
             if event.state == "finished":
                 self.frame.mark_done("run")
+                await self._on_to_chat(event.job_id)
+
+    async def _on_to_chat(self, job_id: int) -> None:
+        """The starter's run goes on to the chat by itself, for who is still looking at it."""
+        from tunesmith.tui.screens.result import can_chat
+        from tunesmith.tui.screens.run import RunStep
+
+        view = self.frame.query_one(RunStep).view
+        looks = self.screen is self.frame and self.frame.current == "run"
+        wanted, self.to_chat = self.to_chat == job_id, None
+        if wanted and looks:
+            await self.open_result(OpenResult(job_id))
+            if view is not None and can_chat(view):
+                self.open_chat(OpenChat(job_id))
 
     @on(OpenResult)
     async def open_result(self, event: OpenResult) -> None:
@@ -306,7 +311,7 @@ class TunesmithApp(App[None]):
         self.exit(message=t("app.goes_on", job=self.job_id) if goes_on else None)
 
     async def action_next_language(self) -> None:
-        codes = list(texts.LANGUAGES)
+        codes = texts.LANGUAGES
         await self.choose_language(codes[(codes.index(texts.language()) + 1) % len(codes)])
 
     async def choose_language(self, language: str) -> None:
@@ -324,9 +329,11 @@ class TunesmithApp(App[None]):
 
     def action_next_theme(self) -> None:
         names = [theme.name for theme in THEMES]
-        theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.remember("theme", said_of(theme))
-        self.theme = theme
+        self.action_theme(names[(names.index(self.theme) + 1) % len(names)])
+
+    def action_theme(self, name: str) -> None:
+        self.remember("theme", said_of(name))
+        self.theme = name
 
     def action_picture(self) -> None:
         """Save what is on screen as an SVG file, and say where it is."""
@@ -350,11 +357,14 @@ class TunesmithApp(App[None]):
         yield SystemCommand(t("side.models"), t("side.models_help"), self.action_models)
         yield SystemCommand(t("side.machines"), t("side.machines_help"), self.action_machines)
         yield SystemCommand(t("side.settings"), t("side.settings_help"), self.action_settings)
-        for code, name in texts.LANGUAGES.items():
+        for code in texts.LANGUAGES:
+            name = texts.name(code)
             yield SystemCommand(
                 t("palette.language", name=name), name, lambda code=code: self.call_later(self.choose_language, code)
             )
-        yield SystemCommand(t("keys.theme"), t("palette.theme_help"), self.action_next_theme)
+        for theme in THEMES:
+            said = t(f"palette.{theme.name.replace('-', '_')}")
+            yield SystemCommand(said, t("palette.theme_help"), partial(self.action_theme, theme.name))
         yield SystemCommand(t("copy.picture"), t("copy.picture_help"), self.action_picture)
         yield SystemCommand(t("keys.help"), t("palette.help_help"), self.action_help)
         yield SystemCommand(t("keys.quit"), t("palette.quit_help"), self.action_leave)

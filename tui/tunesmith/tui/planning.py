@@ -11,6 +11,7 @@ from tunesmith.tui.draft import GIVEN, Draft
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
+    from tunesmith.daemon.api.requests import Submit
     from tunesmith.recipes.data.checking.report import Report
     from tunesmith.recipes.data.checking.statistics import Tokens
     from tunesmith.recipes.machine import Machine
@@ -111,6 +112,18 @@ class Planning:
         if self._tokens is not None and self._counted == _question(draft):
             return Rows.of(self._tokens, self._rows, held_out_fraction=_held_out_fraction(draft), held_out=held_out)
         return Rows.of(Tokens(*STARTER_TOKENS), STARTER_ROWS, held_out=held_out) if given else ASSUMED
+
+    def submission(self, draft: Draft, spec: JobSpec, *, force: bool = False) -> Submit:
+        """What the daemon is asked: with what is known of the data, for the same forecast, and what was settled."""
+        from tunesmith.daemon.api.offline import is_offline
+        from tunesmith.daemon.api.requests import Submit
+        from tunesmith.recipes.models import source
+
+        rows = self.rows_of(draft)
+        hub = source.preferred(os.environ) if source.VARIABLE in os.environ else ""
+        return Submit(
+            draft.submission(spec), spec, rows if rows.known else None, force, hub=hub, offline=is_offline(os.environ)
+        )
 
     def badge(self, facts: ModelFacts) -> Badge | None:
         """How a model fits what is free now; None until somebody has looked."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 LIGHT_BACKGROUNDS = ("7", "15")  # the last part of COLORFGBG on a light terminal
 PREFIX = "tunesmith-"
-# What a person calls a theme, where that is not its own name.
-SAID = {"contrast": "high-contrast"}
 
 
 class Preferences:
@@ -72,5 +70,5 @@ def choices(key: str) -> tuple[str, ...]:
 
 
 def said_of(theme: str) -> str:
-    name = theme.removeprefix(PREFIX)
-    return SAID.get(name, name)
+    """The name of a theme as a person types it."""
+    return theme.removeprefix(PREFIX)

@@ -1,4 +1,4 @@
-"""The wizard's two colour themes, dark and light; styles name roles ($primary, $success ...), never colours."""
+"""The wizard's colour themes: dark, light, high contrast; styles name roles ($primary, $success ...), never colours."""
 
 from __future__ import annotations
 
@@ -29,25 +29,48 @@ DARK = Theme(
 
 LIGHT = Theme(
     name="tunesmith-light",
-    primary="#a8530b",
-    secondary="#1f6f8b",
-    accent="#a8530b",
-    warning="#8a6500",
-    error="#b3261e",
-    success="#2f7a2b",
-    foreground="#24262b",
+    primary="#944807",
+    secondary="#195f78",
+    accent="#944807",
+    warning="#6f5200",
+    error="#a8211a",
+    success="#266522",
+    foreground="#0a0b0d",
     background="#faf8f4",
     surface="#f1eee7",
     panel="#e5e0d6",
     dark=False,
     variables={
-        "block-cursor-background": "#a8530b",
+        "block-cursor-background": "#944807",
         "block-cursor-foreground": "#faf8f4",
-        "footer-key-foreground": "#a8530b",
+        "footer-key-foreground": "#944807",
         "footer-background": "#f1eee7",
-        "border": "#a8530b",
+        "border": "#944807",
         "border-blurred": "#c9c2b4",
     },
 )
 
-THEMES = (DARK, LIGHT)
+CONTRAST = Theme(
+    name="tunesmith-contrast",
+    primary="#ffc27a",
+    secondary="#8fd8f0",
+    accent="#ffc27a",
+    warning="#ffe27a",
+    error="#ffa39a",
+    success="#a8f09a",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#101114",
+    dark=True,
+    variables={
+        "block-cursor-background": "#ffc27a",
+        "block-cursor-foreground": "#000000",
+        "footer-key-foreground": "#ffc27a",
+        "footer-background": "#000000",
+        "border": "#ffffff",
+        "border-blurred": "#9a9a9a",
+    },
+)
+
+THEMES = (DARK, LIGHT, CONTRAST)

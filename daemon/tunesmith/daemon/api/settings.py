@@ -25,7 +25,7 @@ VARIABLES = {
     "language": "TUNESMITH_LANGUAGE", "theme": "TUNESMITH_THEME", "hub": source.VARIABLE, "offline": offline.VARIABLE,
 }  # fmt: skip
 CHOICES: Mapping[str, tuple[str, ...]] = {  # languages are those that somebody has written: the caller says which
-    "theme": ("auto", "dark", "light", "high-contrast"),
+    "theme": ("auto", "dark", "light", "contrast"),
     "hub": source.HUBS,
     "offline": ("false", "true"),
 }
@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`auto`: the language of the locale, the theme that suits the terminal's background."""
 
     language: Annotated[str, msgspec.Meta(pattern=LANGUAGE)] = "auto"
-    theme: Literal["auto", "dark", "light", "high-contrast"] = "auto"
+    theme: Literal["auto", "dark", "light", "contrast"] = "auto"
     hub: Literal["modelscope", "huggingface"] = "modelscope"
     offline: bool = False
 

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from tunesmith.tui.cli import completing
 from tunesmith.tui.cli.options import Json
 
 
 def chat(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's number, or `last` for the newest finished.")
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run's number, or `last` for the newest finished.", autocompletion=completing.runs
+        ),
     ] = "last",
     base: Annotated[bool, typer.Option("--base", help="Talk to the untuned model instead.")] = False,
     system: Annotated[str | None, typer.Option("--system", help="The system prompt.")] = None,

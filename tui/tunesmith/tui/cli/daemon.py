@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from tunesmith.daemon.api.requests import DaemonStatus
 
 app = typer.Typer(
-    help="Start, stop, install or look at the background process that owns the runs.", no_args_is_help=True
+    help="Start, stop, install or look at the background process that owns the runs.",
+    epilog="Example: tunesmith daemon status --json",
+    no_args_is_help=True,
 )
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be written, and do nothing.")]
 

@@ -16,7 +16,11 @@ Map = Annotated[
 ]
 Trained = Annotated[str, typer.Option("--trained", help="Which tokens are learned: assistant, last (turn), all.")]
 
-app = typer.Typer(help="Check data sets, see what the model sees of them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check data sets, see what the model sees of them.",
+    epilog="Example: tunesmith data check rows.jsonl",
+    no_args_is_help=True,
+)
 app.command("list")(data_sets.list_sets)
 app.command("get")(data_sets.get_set)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tunesmith.tui.cli import completing
 from tunesmith.tui.cli.options import Json
 
 if TYPE_CHECKING:
@@ -49,7 +50,12 @@ def list_sets(
 
 
 def get_set(
-    name: Annotated[str, typer.Argument(help="A name that `tunesmith data list` shows.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A name that `tunesmith data list` shows.", show_default=False, autocompletion=completing.data_sets
+        ),
+    ],
     hub: Annotated[str, typer.Option("--hub", help="modelscope or huggingface; else the set's first one.")] = "",
     to: Annotated[Path | None, typer.Option("--to", help="Folder for its files; else one in Tunesmith's home.")] = None,
     as_json: Json = False,

@@ -9,7 +9,11 @@ import typer
 from tunesmith.tui.cli import comparing, job_cleaning, job_controls, more, reporting
 from tunesmith.tui.cli.options import Json, RunId
 
-app = typer.Typer(help="Look at runs, follow one, pause, stop or order them, clean up.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at runs, follow one, pause, stop or order them, clean up.",
+    epilog="Example: tunesmith jobs follow last",
+    no_args_is_help=True,
+)
 app.command("pause")(job_controls.pause)
 app.command("resume")(job_controls.resume)
 app.command("finish")(job_controls.finish)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -20,6 +21,7 @@ from tunesmith.tui.cli import (
     run,
     settings,
     version,
+    web,
 )
 
 app = typer.Typer(
@@ -27,7 +29,6 @@ app = typer.Typer(
     help="Fine-tune open models on your own machine. Without a command the wizard opens.",
     epilog="Example: tunesmith quickstart --name Vesper",
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
 )
 app.command("quickstart")(quickstart.quickstart)
 app.command("plan")(plan.plan)
@@ -41,16 +42,31 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(settings.app, name="settings")
+app.command("web")(web.web)
 app.command("version")(version.version)
 
 
 @app.callback(invoke_without_command=True)
-def wizard(context: typer.Context) -> None:
+def wizard(
+    context: typer.Context,
+    plain: Annotated[
+        bool,
+        typer.Option(
+            "--plain",
+            envvar="TUNESMITH_PLAIN",
+            help="The wizard as plain lines and numbered questions: for screen readers, and for answers piped in.",
+        ),
+    ] = False,
+) -> None:
     """Fine-tune open models on your own machine. Without a command the wizard opens."""
     if context.invoked_subcommand is not None:
         if context.invoked_subcommand != "settings":  # which says itself what is wrong with them
             settled()
         return
+    if plain:
+        from tunesmith.tui.spoken.wizard import run as ask
+
+        return ask()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         typer.echo(context.get_help(), nl=False)
         return

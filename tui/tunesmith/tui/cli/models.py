@@ -6,13 +6,21 @@ from typing import Annotated
 
 import typer
 
+from tunesmith.tui.cli import completing
 from tunesmith.tui.cli.options import Json, Offline, go_offline
 
 HubOption = Annotated[str, typer.Option("--hub", help="modelscope or huggingface; else TUNESMITH_HUB, else both.")]
 Revision = Annotated[str, typer.Option("--revision", help="Branch, tag or commit; else the newest.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="owner/name, hub:owner/name@revision, a catalogue's name.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="owner/name, hub:owner/name@revision, a catalogue's name.",
+        autocompletion=completing.models,
+    ),
+]
 
-app = typer.Typer(help="Find, fetch and keep models.", no_args_is_help=True)
+app = typer.Typer(help="Find, fetch and keep models.", epilog="Example: tunesmith models list", no_args_is_help=True)
 
 
 @app.callback()

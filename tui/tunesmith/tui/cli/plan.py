@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunesmith.tui.cli import completing
 from tunesmith.tui.cli.options import Json, Offline, go_offline
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ def plan(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", help="`starter`, a folder, a catalogue's name, owner/name at a hub, a GGUF or a config.json."
+            "--model",
+            help="`starter`, a folder, a catalogue's name, owner/name at a hub, a GGUF or a config.json.",
+            autocompletion=completing.models,
         ),
     ] = None,
     data: Annotated[

@@ -6,7 +6,9 @@ import typer
 
 from tunesmith.tui.cli.options import Json
 
-app = typer.Typer(help="Look at what a recipe file may say.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at what a recipe file may say.", epilog="Example: tunesmith recipe schema --json", no_args_is_help=True
+)
 
 
 @app.callback()

@@ -33,12 +33,12 @@ class GoalStep(Vertical):
             for key, card in cards().items():
                 yield ChoiceCard(
                     key,
-                    _said(f"goal.{key}_title", card.title),
-                    _said(f"goal.{key}_blurb", card.blurb),
+                    said(f"goal.{key}_title", card.title),
+                    said(f"goal.{key}_blurb", card.blurb),
                     chosen=self.draft.method == key,
                     note=card.key.upper(),
                 )
-                wants = Content.assemble((t("goal.wants"), "bold"), "  ", _said(f"goal.shape_{card.data_shape}", ""))
+                wants = Content.assemble((t("goal.wants"), "bold"), "  ", said(f"goal.shape_{card.data_shape}", ""))
                 yield Static(wants, classes="example")
                 yield Static(Content(card.example), classes="example code")
             yield Static(Content(t("goal.coming")), classes="section")
@@ -64,6 +64,6 @@ class GoalStep(Vertical):
         self.post_message(Done("goal"))
 
 
-def _said(key: str, otherwise: str) -> str:
+def said(key: str, otherwise: str) -> str:
     text = shown(key)
     return otherwise if text == key else text

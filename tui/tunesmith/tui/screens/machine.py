@@ -58,8 +58,8 @@ class MachineStep(Vertical):
         for number, device in enumerate(d for d in machine.devices if d.kind != "cpu"):
             yield Gauge(
                 device.kind.upper(),
-                _figure(device),
-                _meaning(device, machine),
+                figure(device),
+                meaning(device, machine),
                 _used(device),
             ).add_class(f"device-{number}")
         simd = " ".join(machine.simd)
@@ -79,7 +79,7 @@ class MachineStep(Vertical):
             t("machine.disk"), t("machine.free", free=bytes_text(machine.disk_free_bytes)), t("machine.disk_means")
         )
         for number, warning in enumerate(machine.warnings):
-            yield Static(_told(warning), classes=f"warning warning-{number}")
+            yield Static(told(warning), classes=f"warning warning-{number}")
         if not machine.warnings:
             yield Static(Content.assemble(("✓ ", "$success bold"), t("machine.all_well")), classes="all-well")
 
@@ -114,11 +114,11 @@ class MachineStep(Vertical):
         for number, device in enumerate(d for d in machine.devices if d.kind != "cpu"):
             for gauge in self.query(f".device-{number}").results(Gauge):
                 gauge.share = _used(device)
-                gauge.figure = _figure(device)
-                gauge.meaning = _meaning(device, machine)
+                gauge.figure = figure(device)
+                gauge.meaning = meaning(device, machine)
         for number, warning in enumerate(machine.warnings):
             for shown in self.query(f".warning-{number}").results(Static):
-                shown.update(_told(warning))
+                shown.update(told(warning))
 
     @on(Button.Pressed, "#go-on")
     def action_go_on(self) -> None:
@@ -148,7 +148,7 @@ def _used(device: Device) -> float | None:
     return 1 - device.memory_free_bytes / device.memory_bytes if known else None
 
 
-def _meaning(device: Device, machine: Machine) -> str:
+def meaning(device: Device, machine: Machine) -> str:
     """Its name and what it is for; heat, power and who holds its memory, as far as they are known."""
     if device == machine.device:
         means = t("machine.trains_here")
@@ -172,11 +172,11 @@ def _meaning(device: Device, machine: Machine) -> str:
     return "\n".join(lines)
 
 
-def _told(warning: Warning) -> Content:
+def told(warning: Warning) -> Content:
     return Content.assemble(("▲ ", "$warning bold"), warning.text, "\n", ("→ ", "$secondary bold"), warning.fix)
 
 
-def _figure(device: Device) -> str:
+def figure(device: Device) -> str:
     if not device.memory_bytes:
         return device.note
     if not device.memory_free_bytes:

@@ -16,7 +16,7 @@ from textual.widgets import DirectoryTree, Static
 
 from tunesmith.tui.plain import one_line
 from tunesmith.tui.texts import t
-from tunesmith.tui.widgets.key_bar import KeyBar
+from tunesmith.tui.widgets.key_bar import HELP, KeyBar
 
 
 class VisibleTree(DirectoryTree):
@@ -41,6 +41,7 @@ class PickScreen(ModalScreen[Path | None]):
         Binding("escape", "leave", "keys.back"),
         Binding("ctrl+n", "take", "keys.take"),
         Binding("backspace", "up", "keys.up"),
+        HELP,
     ]
 
     def __init__(self, start: Path, suffixes: tuple[str, ...] = (), *, folders: bool = False) -> None:

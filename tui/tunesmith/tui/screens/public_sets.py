@@ -22,7 +22,7 @@ from tunesmith.recipes.data.public_sets import PublicSet
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import bytes_text, count_text
 from tunesmith.tui.texts import shown, t
-from tunesmith.tui.widgets.key_bar import KeyBar
+from tunesmith.tui.widgets.key_bar import HELP, KeyBar
 from tunesmith.tui.widgets.step_parts import Trouble
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class PublicSetsScreen(ModalScreen[PublicSet | None]):
     PublicSetsScreen #set-facts { height: auto; max-height: 50%; margin: 1 0; }
     PublicSetsScreen Button { height: 1; min-width: 12; border: none; padding: 0 1; }
     """
-    BINDINGS = [Binding("escape", "leave", "keys.back"), Binding("down", "to_list", show=False)]
+    BINDINGS = [Binding("escape", "leave", "keys.back"), Binding("down", "to_list", show=False), HELP]
 
     def __init__(self, home: Home, method: str) -> None:
         super().__init__()

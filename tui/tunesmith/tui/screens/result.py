@@ -121,7 +121,7 @@ class ResultStep(VerticalScroll):
         if not self.is_mounted:
             return
         view = self.view
-        self.query_one("#result-head", Static).update(_head(view, self.error))
+        self.query_one("#result-head", Static).update(head(view, self.error))
         for child in self.children:
             if child.id not in ("result-head", "kept-title", "general"):
                 child.display = view is not None
@@ -204,7 +204,7 @@ def can_chat(view: JobView) -> bool:
     return view.state == FINISHED and any(a.key.startswith("gguf") for a in view.artifacts)
 
 
-def _head(view: JobView | None, error: TunesmithError | None) -> Content:
+def head(view: JobView | None, error: TunesmithError | None) -> Content:
     if error is not None and view is None:
         return Content.assemble(
             ("✗ ", "$error bold"), plain(error.message), "\n", (plain(error.hint), "$foreground 60%")

@@ -56,6 +56,7 @@ class RunStep(Container):
     RunStep.-short #run-waits { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     RunStep #run-waits:hover { background: $secondary 20%; }
     RunStep #run-slower:hover { background: $panel; }
+    RunStep #run-why { height: 1; color: $foreground 60%; text-wrap: nowrap; text-overflow: ellipsis; display: none; }
     RunStep StageChain { margin: 1 0 0 0; }
     RunStep Metrics { margin: 1 0 0 0; }
     RunStep #run-body { height: 1fr; min-height: 4; margin: 1 0 0 0; }
@@ -104,6 +105,7 @@ class RunStep(Container):
         yield Static(id="run-link", markup=False)
         yield Static(id="run-waits", markup=False)
         yield StageChain()
+        yield Static(id="run-why", markup=False)
         yield ErrorPanel()
         yield Metrics()
         yield RunMachine()
@@ -190,6 +192,7 @@ class RunStep(Container):
             for s in view.stages
         )
         chain.expected = remaining.expected(view)
+        self._draw_why(view)
         panel = self.query_one(ErrorPanel)
         panel.keys = _way_on(view)
         panel.error = view.error or (ErrorBody("cancelled", t("run.cancelled")) if view.state == CANCELLED else None)
@@ -205,6 +208,14 @@ class RunStep(Container):
         self.set_class(view.ended_already and not view.losses, "-no-curve")
         self.query_one(Feed).view = view
         self.refresh_bindings()
+
+    def _draw_why(self, view: JobView) -> None:
+        """What the stage at work is for, in a sentence."""
+        bar = self.query_one("#run-why", Static)
+        working = next((stage.name for stage in view.stages if stage.state == "running"), None)
+        bar.display = working is not None and not view.ended_already and not self.has_class("-short")
+        if working is not None:
+            bar.update(Content(f"→ {t(f'run.stage_{working}')}: {t(f'run.why_{working}')}"))
 
     def _draw_waits(self, view: JobView) -> None:
         """Why a queued job does not start, and what was made smaller after memory ran out."""
@@ -237,8 +248,11 @@ class RunStep(Container):
         bar = self.query_one("#run-link", Static)
         bar.display = self.lost is not None
         if self.lost is not None:
+            answers = self.lost.code == "version_mismatch"  # it is there, and will not be there again by waiting
+            said = [] if answers else [(t("run.link_lost"), "bold")]
+            said += [(plain(text), "") for text in (self.lost.message, self.lost.hint) if text]
             bar.update(
-                Content.assemble(("! ", "$warning bold"), (t("run.link_lost"), "bold"), "\n", plain(self.lost.message))
+                Content.assemble(("! ", "$warning bold"), Content("\n").join(Content.styled(*one) for one in said))
             )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

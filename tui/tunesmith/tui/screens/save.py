@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tunesmith.tui.texts import t
-from tunesmith.tui.widgets.key_bar import KeyBar
+from tunesmith.tui.widgets.key_bar import HELP, KeyBar
 from tunesmith.tui.widgets.path_input import PathInput
 from tunesmith.tui.widgets.step_parts import Trouble
 
@@ -21,7 +21,7 @@ from tunesmith.tui.widgets.step_parts import Trouble
 class SaveScreen(ModalScreen[Path | None]):
     """Dismissed with the path that was written, or None."""
 
-    BINDINGS = [Binding("escape", "leave", "keys.back")]
+    BINDINGS = [Binding("escape", "leave", "keys.back"), HELP]
 
     def __init__(self, path: Path, text: str) -> None:
         super().__init__()

@@ -147,5 +147,5 @@ class SettingsScreen(Screen[None]):
 def label(key: str, value: str) -> str:
     """A language and a hub by their own names, all else in the current language."""
     if key == "language" and value in texts.LANGUAGES:
-        return texts.LANGUAGES[value]
-    return t(f"settings.{key}_{value.replace('-', '_')}")
+        return texts.name(value)
+    return t(f"settings.{key}_{value}")

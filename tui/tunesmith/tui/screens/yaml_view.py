@@ -10,13 +10,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tunesmith.tui.texts import t
-from tunesmith.tui.widgets.key_bar import KeyBar
+from tunesmith.tui.widgets.key_bar import HELP, KeyBar
 
 
 class YamlScreen(ModalScreen[None]):
     BINDINGS = [
         Binding("escape,ctrl+y", "leave", "keys.back"),
         Binding("c", "copy", "keys.copy"),
+        HELP,
     ]
 
     def __init__(self, text: str) -> None:

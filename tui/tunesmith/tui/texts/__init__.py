@@ -1,4 +1,4 @@
-"""Every sentence a person reads, by key, in English and Chinese; switched live."""
+"""Every sentence a person reads, by key; a language is one TOML file here, switched to live."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-LANGUAGES = {"en": "English", "zh": "中文"}
+FOLDER = Path(__file__).parent
+LANGUAGES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))  # the codes; `name()` says what each is called
 
 _language = "en"
 
@@ -15,7 +16,7 @@ _language = "en"
 @cache
 def load(language: str) -> Mapping[str, str]:
     """All texts of `language`, flattened: `[rail] machine = ...` is `rail.machine`."""
-    sections = tomllib.loads((Path(__file__).parent / f"{language}.toml").read_text("utf-8"))
+    sections = tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))
     return {f"{name}.{key}": text for name, texts in sections.items() for key, text in texts.items()}
 
 
@@ -37,11 +38,20 @@ def use(language: str) -> None:
     _language = language
 
 
+def name(language: str) -> str:
+    """What its speakers call it."""
+    return load(language)["language.name"]
+
+
 def from_environment(environ: Mapping[str, str]) -> str:
-    """The language of LC_ALL, LC_MESSAGES or LANG, in that order; English for anything but Chinese."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := environ.get(name):
-            return "zh" if value.lower().startswith("zh") else "en"
+    """The language of LC_ALL, LC_MESSAGES or LANG, in that order; English for one that nobody has written yet.
+
+    `pt_BR.UTF-8` is `pt_br` where there is such a file, else `pt`.
+    """
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := environ.get(variable):
+            locale = value.partition(".")[0].partition("@")[0].lower().replace("-", "_")
+            return next((code for code in (locale, locale.partition("_")[0]) if code in LANGUAGES), "en")
     return "en"
 
 

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.key_bar import HELP
 
 
 class Confirm(ModalScreen[bool]):
@@ -24,9 +25,10 @@ class Confirm(ModalScreen[bool]):
     Confirm Button { margin-left: 1; min-width: 12; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", show=False),
-        Binding("y", "answer(True)", show=False),
+        Binding("escape,n", "answer(False)", "run.no", show=False),
+        Binding("y", "answer(True)", "keys.yes", show=False),
         Binding("left,right", "app.focus_next", show=False),
+        HELP,
     ]
 
     def __init__(self, question: str, yes: str, no: str = "") -> None:

@@ -62,10 +62,10 @@ def items(view: JobView) -> list[Content]:
     said = sorted(every, key=lambda event: event.time)
     if not said:
         return [Content.styled(t("run.feed_empty"), "$foreground 60%")]
-    return [_item(event) for event in said[-ITEMS_SHOWN:]]
+    return [item(event) for event in said[-ITEMS_SHOWN:]]
 
 
-def _item(event: DataChecked | Notice | Answered | Sampled) -> Content:
+def item(event: DataChecked | Notice | Answered | Sampled) -> Content:
     match event:
         case DataChecked():
             text = t(

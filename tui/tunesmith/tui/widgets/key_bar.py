@@ -11,6 +11,8 @@ from textual.widgets._footer import FooterKey
 from tunesmith.tui.texts import shown
 
 FooterKeyText = tuple[Binding, str, bool, str]
+# For windows over the frame, which the app's own keys do not reach; ctrl+g also while one types.
+HELP = Binding("question_mark,ctrl+g", "app.help", "keys.help", key_display="?")
 
 
 class KeyBar(Footer):
@@ -27,10 +29,13 @@ class KeyBar(Footer):
             yield key.data_bind(compact=Footer.compact)
 
     def bindings_changed(self, screen: Screen[object]) -> None:
-        """Made anew only when a key came, went or changed: a live screen asks ten times a second."""
+        """Made anew only when a key came, went or changed: a live screen asks ten times a second.
+
+        Also in a window that is not in front, which a page in a browser is not until it is clicked.
+        """
         self._bindings_ready = True
-        if self._keys() != self._shown:
-            super().bindings_changed(screen)
+        if self.is_attached and screen is self.screen and self._keys() != self._shown:
+            self.call_after_refresh(self.recompose)
 
     def _keys(self) -> tuple[FooterKeyText, ...]:
         """Of each action the shortest key that is shown."""

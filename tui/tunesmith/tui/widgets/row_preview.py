@@ -26,7 +26,7 @@ class RowPreview(Vertical, can_focus=True):
 
     DEFAULT_CSS = """
     RowPreview { height: auto; border-left: outer $panel; padding: 0 1; background: $surface; margin-bottom: 1; }
-    RowPreview:focus { border-left: outer $primary; }
+    RowPreview:focus { border-left: thick $primary; }
     RowPreview #preview-head { height: 1; }
     RowPreview #preview-where { width: 1fr; height: 1; color: $foreground 60%; }
     RowPreview Button { min-width: 3; height: 1; border: none; margin: 0 0 0 1; background: $panel; }

@@ -46,7 +46,7 @@ def _bars(view: JobView, width: int) -> list[Content]:
         if graded:
             cells = max(4, min(40, width - NAME_CELLS - 18))
             full = round(right / graded * cells)
-            bar = Content.assemble(("━" * full, style), ("━" * (cells - full), "$foreground 20%"))
+            bar = Content.assemble(("━" * full, style), ("─" * (cells - full), "$foreground 20%"))
             score = Content.assemble((f"{right}/{graded}", "bold"), (f" {t('run.right')}", "$foreground 60%"))
             lines.append(Content.assemble(_padded(subject_name(subject), NAME_CELLS), bar, "  ", score))
     return lines

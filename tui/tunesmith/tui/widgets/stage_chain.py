@@ -63,14 +63,14 @@ def _line(stage: StageView, width: int, expected: float | None = None) -> Conten
     name_style = "bold" if stage.state == "running" else "$foreground 60%" if stage.state == "waiting" else ""
     name = Content.styled(_name(stage), name_style)
     head = Content.assemble((f"{symbol} ", style), name, " " * max(1, NAME_CELLS - name.cell_length))
-    details = _details(stage, expected)
+    said = details(stage, expected)
     detail_cells = min(DETAIL_CELLS, max(0, width // 2 - 4))
     bar_cells = min(40, width - head.cell_length - detail_cells - 8)
     if bar_cells < BAR_CELLS_MIN:
         percent = f"{stage.fraction:4.0%} " if stage.state == "running" and stage.total else ""
-        return Content.assemble(head, (percent, "bold"), (details, "$foreground 60%")).truncate(width, ellipsis=True)
+        return Content.assemble(head, (percent, "bold"), (said, "$foreground 60%")).truncate(width, ellipsis=True)
     percent = f" {stage.fraction:4.0%}  " if stage.state == "running" and stage.total else " " * 7
-    line = Content.assemble(head, _bar(stage, bar_cells), (percent, "bold"), (details, "$foreground 60%"))
+    line = Content.assemble(head, _bar(stage, bar_cells), (percent, "bold"), (said, "$foreground 60%"))
     return line.truncate(width, ellipsis=True)
 
 
@@ -78,12 +78,11 @@ def _bar(stage: StageView, cells: int) -> Content:
     style = MARKS[stage.state][1]
     halves = round(stage.fraction * cells * 2)
     full, half = divmod(halves, 2)
-    rest = "━" if stage.state != "waiting" else "─"
     filled = "━" * full + ("╸" if half else "")
-    return Content.assemble((filled, style), (rest * (cells - len(filled)), BAR_REST))
+    return Content.assemble((filled, style), ("─" * (cells - len(filled)), BAR_REST))
 
 
-def _details(stage: StageView, expected: float | None) -> str:
+def details(stage: StageView, expected: float | None = None) -> str:
     """`45/72 steps · 1:12 left`, or what the stage took, or will take."""
     match stage.state:
         case "waiting" if expected is not None:

@@ -1,0 +1,1 @@
+"""The wizard as plain lines, for screen readers and pipes: numbered questions, sentences, nothing that moves."""
