@@ -21,13 +21,16 @@ line of standard output is one JSON object. Data goes to standard output, everyt
 
 
 def markdown() -> str:
-    from tunesmith.tui.cli.main import app
-
-    root: Any = typer.main.get_command(app)
-    parts = [INTRODUCTION, "\n".join(_contents(root)) + "\n"]
-    for path, command in commands(root):
+    parts = [INTRODUCTION, "\n".join(_contents(root())) + "\n"]
+    for path, command in commands(root()):
         parts += _command(path, command)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def root() -> Any:
+    from tunesmith.tui.cli.main import app
+
+    return typer.main.get_command(app)
 
 
 def commands(group: Any, before: str = "tunesmith") -> Iterator[tuple[str, Any]]:
@@ -39,9 +42,9 @@ def commands(group: Any, before: str = "tunesmith") -> Iterator[tuple[str, Any]]
             yield from commands(command, path)
 
 
-def _contents(root: Any) -> Iterator[str]:
+def _contents(group: Any) -> Iterator[str]:
     yield "| command | what it does |\n|---|---|"
-    for path, command in commands(root):
+    for path, command in commands(group):
         if not hasattr(command, "commands"):
             yield f"| [`{path}`](#{path.replace(' ', '-')}) | {_first_line(command)} |"
 
