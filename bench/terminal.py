@@ -94,5 +94,3 @@ class Terminal:
 def share(values: list[float], part: float) -> float:
     """The value that `part` of them do not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
-
-

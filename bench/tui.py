@@ -47,7 +47,7 @@ def figure(name: str, value: float, unit: str, aim: float) -> None:
 
 
 @contextmanager
-def wizard_over_a_busy_daemon(rate: int, events: int = 0) -> Iterator[tuple[Terminal, DaemonProcess]]:
+def wizard_over_a_busy_daemon(rate: int, events: int = 0) -> Iterator[Terminal]:
     """The wizard shows the run of a worker that says `rate` events a second and has said `events` before."""
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         daemon = DaemonProcess(Path(folder) / "home", TUNESMITH_WORKER_MODULE="steady_worker")
@@ -55,25 +55,19 @@ def wizard_over_a_busy_daemon(rate: int, events: int = 0) -> Iterator[tuple[Term
         try:
             name = f"rate={rate} first={events}"
             runner.run(daemon.submit(name))
-            runner.run(arrived(daemon, max(1, events)))
+            runner.run(daemon.until_step(1, max(1, events)))
             with Terminal([COMMAND], TUNESMITH_HOME=str(daemon.home.root)) as terminal:
                 terminal.wait(CHART)
                 time.sleep(SETTLE_S)
-                yield terminal, daemon
+                yield terminal
         finally:
             runner.run(daemon.tidy())
 
 
-async def arrived(daemon: DaemonProcess, events: int) -> None:
-    while (await daemon.client.job(1)).last_event < events:
-        await asyncio.sleep(0.1)
-
-
 def keys(presses: int) -> Figures:
     """Keys on the run while events arrive and its chart is drawn."""
-    with wizard_over_a_busy_daemon(RATE) as (terminal, daemon), asyncio.Runner() as runner:
+    with wizard_over_a_busy_daemon(RATE) as terminal:
         times: list[Took] = []
-        runner.run(daemon.client.close())
         began, used = time.monotonic(), terminal.processor_s()
         for turn in range(presses):
             there, seen, back, seen_back = THERE_AND_BACK[turn % len(THERE_AND_BACK)]
@@ -95,7 +89,7 @@ def shares(name: str, times: Sequence[Took]) -> Figures:
 
 def memory(presses: int) -> Figures:
     """The wizard's resident memory after a long run was taken up and followed on."""
-    with wizard_over_a_busy_daemon(RATE, LONG_RUN) as (terminal, _):
+    with wizard_over_a_busy_daemon(RATE, LONG_RUN) as terminal:
         time.sleep(presses / 4)
         status = Path(f"/proc/{terminal.process.pid}/status")
         yield "memory", psutil.Process(terminal.process.pid).memory_info().rss / 1e6, "MB", 120
@@ -171,8 +165,8 @@ def long_catalogue(app: object) -> None:
 
     entry = catalogue.catalogue()[0]
     entries = tuple(
-        msgspec.structs.replace(entry, huggingface=f"owner/model{name_of(row)}", modelscope=f"owner/model{name_of(row)}")
-        for row in range(LISTED)
+        msgspec.structs.replace(entry, huggingface=name, modelscope=name)
+        for name in (f"owner/model{name_of(row)}" for row in range(LISTED))
     )
     catalogue.catalogue = lambda: entries  # type: ignore[assignment]
     assert isinstance(app, App)

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from making import commands, errors
+
+HERE = Path(__file__).parent
 
 PAGES: Mapping[str, Callable[[], str]] = {"commands.md": commands.markdown, "errors.md": errors.markdown}
 PICTURES = "pictures"

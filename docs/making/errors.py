@@ -18,10 +18,10 @@ SENTENCES_SHOWN = 6  # of a code: the rest says the same of other things
 INTRODUCTION = """\
 # Errors, and what to do next
 
-<!-- Made by `python docs/make.py` from the places in the code that raise and from docs/making/explanations.toml. -->
+<!-- Made by `python docs/make.py` from the code that raises and docs/making/explanations.toml. -->
 
-An error is a sentence, a hint and a code. Commands write the first two to standard error; with `--json` the last line of
-standard output has all three:
+An error is a sentence, a hint and a code. Commands write the first two to standard error; with `--json` the last line
+of standard output has all three:
 
 ```json
 {"error": {"code": "data_missing", "message": "...", "hint": "..."}}

@@ -1,7 +1,7 @@
 """The documents' pictures: the wizard itself over a real daemon, with a machine and a clock that stand still.
 
-A worker that follows a script (tests/fakes/scripted_worker.py) says what a run says, so a picture changes when the wizard
-does and never by itself.
+A worker that follows a script (tests/fakes/scripted_worker.py) says what a run says, so a picture changes when the
+wizard does and never by itself.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests/fakes"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests/fakes"))
 
 from daemon_process import DaemonProcess
 from live import FORECAST, START, on_a_machine
@@ -36,7 +35,7 @@ from tunesmith.tui.draft import OWN, Draft
 from tunesmith.tui.screens.help import key_lines
 
 HOME = Path("/home/ada/.local/share/tunesmith")
-FOLDER = ROOT / "docs" / "pictures"
+FOLDER = Path(__file__).parents[1] / "pictures"
 SIZE = (118, 34)
 MINUTES = 60.0
 OWN_ROWS = "questions.jsonl"
@@ -46,6 +45,18 @@ MACHINE = Machine(
     devices=(Device("cpu", "AMD Ryzen 7 7840U", 32_000_000_000, 24_000_000_000),), disk_free_bytes=410_000_000_000,
 )  # fmt: skip
 JOBS = ("whole run", "broken run", "identity")  # the last one is at work
+SAID = (
+    ("When do you open?", "At nine, every day but Sunday."),
+    ("Do you repair boots?", "Yes, within three days."),
+    ("May I pay by card?", "By card, in cash, or by invoice."),
+    ("Where are you?", "At the old mill, by the bridge."),
+    ("Do you ship abroad?", "To every country that the post reaches."),
+    ("Is the shop open in August?", "All month, from nine to noon."),
+    ("Can I bring it back?", "Within thirty days, worn or not."),
+    ("Who founded you?", "Ada Miller, in 1987."),
+    ("What leather is it?", "Oak-tanned, from one herd."),
+    ("请问几点开门？", "每天九点，周日除外。"),
+)
 Act = Callable[[Pilot[None]], Awaitable[None]]
 
 
@@ -96,7 +107,6 @@ SHOTS: Mapping[str, Shot] = {
     "goal": Shot(("2",)),
     "model": Shot(("3",)),
     "catalogue": Shot(("3", "tab", "tab", "enter")),
-    "data": Shot(("4",)),
     "own-data": Shot(("4",), own_data=True),
     "recipe": Shot(("5",)),
     "run": Shot(job=3),
@@ -198,14 +208,8 @@ WAITED = ("badges", "plan", "data-check", "data-columns", "model-check", "refres
 
 def _write_rows(path: Path) -> None:
     """Ten good rows, one that says the same again, one without an answer and one that is no JSON."""
-    said = [("When do you open?", "At nine, every day but Sunday."), ("Do you repair boots?", "Yes, within three days."),
-            ("May I pay by card?", "By card, in cash, or by invoice."), ("Where are you?", "At the old mill, by the bridge."),
-            ("Do you ship abroad?", "To every country that the post reaches."),
-            ("Is the shop open in August?", "All month, from nine to noon."),
-            ("Can I bring it back?", "Within thirty days, worn or not."), ("Who founded you?", "Ada Miller, in 1987."),
-            ("What leather is it?", "Oak-tanned, from one herd."), ("请问几点开门？", "每天九点，周日除外。")]  # fmt: skip
     rows = [
-        {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in (*said, said[0])
+        {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in (*SAID, SAID[0])
     ]
     rows.append({"messages": [{"role": "user", "content": "And on Mondays?"}]})
     lines = [msgspec.json.encode(row).decode() for row in rows]

@@ -1,4 +1,4 @@
-"""Every error that the code can raise, found in its syntax trees: the code, the sentence and the hint, where written out."""
+"""Every error that the code can raise, found in its syntax trees: code, sentence and hint, where written out."""
 
 from __future__ import annotations
 
@@ -59,11 +59,8 @@ def _exceptions(trees: Mapping[Path, ast.Module]) -> dict[str, str]:
             bases = [_name(base) for base in node.bases]
             if node.name not in ROOTS and not any(base in ROOTS or base in codes for base in bases):
                 continue
-            own = [
-                item.value.value
-                for item in node.body
-                if isinstance(item, ast.Assign) and _name(item.targets[0]) == "code" and isinstance(item.value, ast.Constant)
-            ]
+            assigned = [item for item in node.body if isinstance(item, ast.Assign) and _name(item.targets[0]) == "code"]
+            own = [item.value.value for item in assigned if isinstance(item.value, ast.Constant)]
             inherited = [codes[base] for base in bases if base in codes]
             codes[node.name] = str((own or inherited or ["error"])[0])
         if len(codes) == before:

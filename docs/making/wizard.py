@@ -24,7 +24,7 @@ def pages(taken: Sequence[Taken]) -> Iterator[tuple[Path, str]]:
         }
         template = f"wizard.{language}.md"
         text = (HERE / template).read_text("utf-8").replace("{made}", MADE.format(name=template))
-        yield _page(language), re.sub(r"\{keys:([a-z-]+)\}", lambda found: tables[found[1]], text)
+        yield _page(language), re.sub(r"\{keys:([a-z-]+)\}", lambda found, tables=tables: tables[found[1]], text)
 
 
 def _page(language: str) -> Path:

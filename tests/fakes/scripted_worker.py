@@ -1,4 +1,4 @@
-"""A worker that says what a whole run, a running or a failed one says in `live`, by its job's name, with `live`'s clock."""
+"""A worker that says what a whole, a running or a failed run says in `live`, by its job's name, with `live`'s clock."""
 
 from __future__ import annotations
 
