@@ -10,8 +10,8 @@ from making.pictures import FOLDER, Taken
 
 HERE = Path(__file__).parent
 MADE = "<!-- Made by `python docs/make.py` from docs/making/{name}; the pictures and keys are the wizard's own. -->"
-# Of these screens the keys that all have are told once; chat and help leave the wizard's frame.
-STEPS = ("machine", "goal", "model", "own-data", "recipe", "run", "result", "jobs")
+# The keys that all of these have are told once.
+STEPS = ("machine", "goal", "model", "own-data", "recipe", "run", "result")
 
 
 def pages(taken: Sequence[Taken]) -> Iterator[tuple[Path, str]]:

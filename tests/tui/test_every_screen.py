@@ -127,7 +127,8 @@ def chat(state: str, folder: Path) -> Shown:
 
 MACHINES = {
     "empty": Machine(
-        system="Linux 6.8 x86_64", cpu_name="", cores=1, simd=(), memory_bytes=0, memory_free_bytes=0, devices=(),
+        system="Linux 6.8 x86_64", cpu_name="", cores=1, simd=(), memory_bytes=0, memory_free_bytes=0,
+        devices=(Device("cpu", "", 0, 0),),
         disk_free_bytes=0,
     ),
     "busy": Machine(
@@ -164,7 +165,7 @@ def wizard(key: str, draft: Draft | None = None, machine: str = "busy") -> Shown
     async def act(pilot: Pilot[None]) -> None:
         await pilot.press(key)
         await pilot.pause(0.2)
-        await until(pilot, lambda: all(w.is_finished for w in app.workers if w.group in ("badges", "plan")))
+        await until(pilot, lambda: all(w.is_finished for w in app.workers if w.group in ("badges", "plan", "model-check")))
         for step in app.screen.query(DataStep):
             trouble = step.query_one("#data-trouble", Trouble)
             await until(pilot, lambda step=step, t=trouble: step.report or t.display or not step.draft.data_file)
@@ -235,6 +236,6 @@ def test_it_looks_right(
         await act(pilot)
         for field in app.screen.query(Input):
             field.cursor_blink = False
-        await pilot.pause(0.1)
+        await pilot.pause(0.3)
 
     assert snap_compare(app, terminal_size=SIZES[size], run_before=look)
