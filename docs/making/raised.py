@@ -37,6 +37,13 @@ class Raised(NamedTuple):
     place: str
 
 
+class Kind(NamedTuple):
+    """An exception class: the code that it has by itself, and what it takes."""
+
+    code: str
+    order: tuple[str, ...]
+
+
 def raised() -> list[Raised]:
     """Raises ValueError where a code cannot be told from the source."""
     trees = {path: ast.parse(path.read_text("utf-8")) for part in PARTS for path in sorted((ROOT / part).rglob("*.py"))}
@@ -49,9 +56,9 @@ def raised() -> list[Raised]:
     return [found for path, tree in trees.items() for found in _in(path, tree, exceptions, constants)]
 
 
-def _exceptions(trees: Mapping[Path, ast.Module]) -> dict[str, str]:
-    """Exception classes of ours by name, with the code each has by itself."""
-    codes: dict[str, str] = {}
+def _exceptions(trees: Mapping[Path, ast.Module]) -> dict[str, Kind]:
+    """Exception classes of ours by name."""
+    codes: dict[str, Kind] = {}
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     while True:
         before = len(codes)
@@ -61,21 +68,28 @@ def _exceptions(trees: Mapping[Path, ast.Module]) -> dict[str, str]:
                 continue
             assigned = [item for item in node.body if isinstance(item, ast.Assign) and _name(item.targets[0]) == "code"]
             own = [item.value.value for item in assigned if isinstance(item.value, ast.Constant)]
-            inherited = [codes[base] for base in bases if base in codes]
-            codes[node.name] = str((own or inherited or ["error"])[0])
+            inherited = [codes[base] for base in bases if base in codes] or [Kind("error", EXCEPTION)]
+            code = str(own[0]) if own else inherited[0].code
+            codes[node.name] = Kind(code, _parameters(node) or inherited[0].order)
         if len(codes) == before:
             return codes
 
 
+def _parameters(node: ast.ClassDef) -> tuple[str, ...]:
+    """Of its own __init__; empty where it has none."""
+    made = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    return tuple(argument.arg for argument in made[0].args.args[1:]) if made else ()
+
+
 def _in(
-    path: Path, tree: ast.Module, exceptions: Mapping[str, str], constants: Mapping[str, list[ast.expr]]
+    path: Path, tree: ast.Module, exceptions: Mapping[str, Kind], constants: Mapping[str, list[ast.expr]]
 ) -> Iterator[Raised]:
     texts = {**constants, **_texts(tree)}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         name = _name(node.func)
-        order = EXCEPTION if name in exceptions else CALLS.get(name)
+        order = exceptions[name].order if name in exceptions else CALLS.get(name)
         if order is None:
             continue
         given = dict(zip(order, node.args, strict=False)) | {word.arg: word.value for word in node.keywords if word.arg}
@@ -83,7 +97,7 @@ def _in(
         place = f"{path.relative_to(ROOT)}:{node.lineno}"
         if "code" not in given:
             if name in exceptions:
-                yield Raised(exceptions[name], message, hint, place)
+                yield Raised(exceptions[name].code, message, hint, place)
             continue
         for code in _codes(given["code"], texts, place):
             yield Raised(code, message, hint, place)
