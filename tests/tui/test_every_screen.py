@@ -158,6 +158,8 @@ MACHINES = {
     ),
 }  # fmt: skip
 
+FOUND_OUT = ("badges", "plan", "model-check")
+
 
 def wizard(key: str, draft: Draft | None = None, machine: str = "busy") -> Shown:
     app = TunesmithApp(Home(Path("/nowhere")), draft, machine=MACHINES[machine], live=False)
@@ -165,7 +167,7 @@ def wizard(key: str, draft: Draft | None = None, machine: str = "busy") -> Shown
     async def act(pilot: Pilot[None]) -> None:
         await pilot.press(key)
         await pilot.pause(0.2)
-        await until(pilot, lambda: all(w.is_finished for w in app.workers if w.group in ("badges", "plan", "model-check")))
+        await until(pilot, lambda: all(w.is_finished for w in app.workers if w.group in FOUND_OUT))
         for step in app.screen.query(DataStep):
             trouble = step.query_one("#data-trouble", Trouble)
             await until(pilot, lambda step=step, t=trouble: step.report or t.display or not step.draft.data_file)
