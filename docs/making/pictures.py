@@ -198,6 +198,7 @@ async def settled(pilot: Pilot[None]) -> None:
         await pilot.pause(0.15)
         at_work = any(not worker.is_finished and worker.group in WAITED for worker in pilot.app.workers)
         at_work |= any(getattr(step, "view", ...) is None for step in pilot.app.query("RunStep, ResultStep"))
+        at_work |= bool(pilot.app.screen.query("ChatPane.-busy"))
         shown = pilot.app.export_screenshot()
         same = same + 1 if shown == seen and not at_work else 0
         seen = shown

@@ -107,11 +107,11 @@ class MachineStep(Vertical):
 
     def _refresh(self, machine: Machine) -> None:
         self.machine = machine
-        memory = self.query_one(".memory", Gauge)
-        memory.share = 1 - machine.memory_free_bytes / machine.memory_bytes
-        memory.figure = t(
-            "machine.free_of", free=bytes_text(machine.memory_free_bytes), total=bytes_text(machine.memory_bytes)
-        )
+        for memory in self.query(".memory").results(Gauge):  # none while the wizard closes
+            memory.share = 1 - machine.memory_free_bytes / machine.memory_bytes
+            memory.figure = t(
+                "machine.free_of", free=bytes_text(machine.memory_free_bytes), total=bytes_text(machine.memory_bytes)
+            )
         for number, device in enumerate(d for d in machine.devices if d.kind != "cpu"):
             for gauge in self.query(f".device-{number}").results(Gauge):
                 gauge.share = _used(device)
