@@ -112,12 +112,13 @@ class DaemonProcess:
         return view
 
     def workers(self) -> list[psutil.Process]:
-        """Every living toy process of this home, gates and chat children too."""
+        """Every living process of this home that a test put in a worker's place, gates and chat children too."""
         mark = str(self.home.root)
         found = []
         for process in psutil.process_iter(["cmdline", "status"]):
             line = " ".join(process.info["cmdline"] or [])
-            if mark in line and ("toy_" in line) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            ours = mark in line and ("toy_" in line or "_worker" in line)
+            if ours and process.info["status"] != psutil.STATUS_ZOMBIE:
                 found.append(process)
         return found
 

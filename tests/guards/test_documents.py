@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh.md")
 PARTS = ("recipes", "daemon", "tui")
 DOCUMENTS = (
-    *READMES, "docs/checkpoints.md", "docs/models.md", "docs/planning.md", "docs/reliability.md", "docs/speed.md",
-    "ARCHITECTURE.md", "CONTRIBUTING.md",
-    "CHANGELOG.md",
+    *READMES, "docs/checkpoints.md", "docs/commands.md", "docs/errors.md", "docs/models.md",
+    "docs/planning.md", "docs/reliability.md", "docs/speed.md", "docs/tutorial.md", "docs/tutorial.zh.md",
+    "docs/wizard.md", "docs/wizard.zh.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
     *(f"{part}/README.md" for part in PARTS),
 )  # fmt: skip
 
@@ -128,3 +128,14 @@ def test_the_knobs_that_speed_explains_are_keys_of_a_recipe() -> None:
 def test_the_table_of_shapes_is_made_of_the_cards() -> None:
     rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \| `(.+)` \|$", text_of("docs/data.md"), re.MULTILINE)
     assert rows == [(key, card.blurb, card.example) for key, card in shapes.cards().items()]
+
+
+@pytest.mark.parametrize("name", ("tutorial", "wizard"))
+def test_a_translated_page_shows_the_same_commands_and_pictures(name: str) -> None:
+    original, translated = (text_of(f"docs/{name}{end}") for end in (".md", ".zh.md"))
+    assert blocks(original, "bash") == blocks(translated, "bash")
+    shown = re.findall(r"\(pictures/([a-z-]+)\.svg\)", original)
+    assert len(shown) >= 6
+    assert shown == re.findall(r"\(pictures/([a-z-]+)\.zh\.svg\)", translated)
+    headings = [len(re.findall(r"^#+ ", text, re.MULTILINE)) for text in (original, translated)]
+    assert headings[0] == headings[1]

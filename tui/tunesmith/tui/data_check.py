@@ -86,11 +86,11 @@ def model_folder(draft: Draft, home: Home) -> str | None:
     if draft.model != GIVEN and not typed:
         return None
     folder = home.models / STARTER if draft.model == GIVEN else _own_folder(typed, home)
-    return str(folder) if (folder / "tokenizer.json").is_file() else None
+    return str(folder) if folder is not None and (folder / "tokenizer.json").is_file() else None
 
 
-def _own_folder(typed: str, home: Home) -> Path:
-    """A folder as it is typed, or where the model of a hub lies; of what is nowhere, a path that is not there."""
+def _own_folder(typed: str, home: Home) -> Path | None:
+    """A folder as it is typed, or where the model of a hub lies; None where the model step says what is wrong."""
     from tunesmith.daemon.api import model_facts
     from tunesmith.recipes.models import source
 
@@ -99,7 +99,7 @@ def _own_folder(typed: str, home: Home) -> Path:
         if isinstance(asked, source.Named | source.Repository):
             typed = str(model_facts.lies_here(home, asked, source.preferred(os.environ)) or typed)
     except RecipeError:
-        pass  # the model step says what is wrong with it
+        return None
     return Path(typed).expanduser()
 
 

@@ -49,6 +49,10 @@ class JobUpdated(Message):
         super().__init__()
         self.view = view
 
+    def can_replace(self, message: Message) -> bool:
+        """Where drawing takes longer than the interval, views that wait give way to the newest."""
+        return isinstance(message, JobUpdated) and message.view.id == self.view.id
+
 
 class LinkChanged(Message):
     """The daemon is reached again (`error` None), or not, and why; following goes on either way."""

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 from httpx_sse import SSEError, aconnect_sse
 
-from tunesmith.daemon.api.events import RESTING, Event, Gap, Gauged, Numbered
+from tunesmith.daemon.api.events import RESTING, Gap, Gauged, Numbered, decode
 from tunesmith.daemon.api.listing import Lines
 from tunesmith.daemon.api.report import Report
 from tunesmith.daemon.api.requests import (
@@ -187,7 +187,7 @@ class Client:
                         last_contact = clock()
                         if not message.data:  # httpx-sse makes a message of a heartbeat once an id was seen
                             continue
-                        event = msgspec.json.decode(message.data, type=Event)
+                        event = decode(message.data)
                         if isinstance(event, Gauged):
                             yield Numbered(after, event)
                             continue

@@ -386,6 +386,6 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def decode(line: bytes) -> Event:
+def decode(line: bytes | str) -> Event:
     """Raises msgspec.DecodeError or ValidationError on a line that is no event."""
     return _decoder.decode(line)

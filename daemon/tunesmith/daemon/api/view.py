@@ -211,8 +211,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(
                 view,
                 step=step,
-                losses=(*view.losses, (step.step, step.loss))[-LOSS_POINTS_KEPT:],
-                learning_rates=(*view.learning_rates, (step.step, step.learning_rate))[-LOSS_POINTS_KEPT:],
+                losses=(*view.losses[1 - LOSS_POINTS_KEPT :], (step.step, step.loss)),
+                learning_rates=(*view.learning_rates[1 - LOSS_POINTS_KEPT :], (step.step, step.learning_rate)),
             )
         case e.PathsChosen(paths=paths):
             return replace(view, paths=paths)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tunesmith.recipes.errors import RecipeError, nearest
+from tunesmith.recipes.possible_path import possible
 from tunesmith.recipes.spec import STARTER
 
 HUBS = ("modelscope", "huggingface")  # in the order in which they are asked
@@ -125,10 +126,12 @@ def known(name: str) -> bool:
 def located(text: str, folder: Path) -> str:
     """`text` as a recipe in `folder` means it: a path becomes absolute, all else stays as it is written.
 
-    A folder that is there goes before an id that is written the same.
+    A folder that is there goes before an id that is written the same. Raises RecipeError for what no disk can hold.
     """
     if text == STARTER:
         return text
+    if not possible(text):
+        raise RecipeError(f"No file can be called {text[:40]!r}...", "Give a shorter one.", "model_source")
     path = folder / Path(text).expanduser()
     if isinstance(parse(text), Folder | GgufFile):
         return str(path.resolve())

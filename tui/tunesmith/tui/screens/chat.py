@@ -13,6 +13,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from tunesmith.tui.plain import one_line
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.chat_pane import ChatPane, Turn
@@ -97,7 +98,7 @@ class ChatScreen(Screen[None]):
         for pane in self.query(ChatPane):
             pane.display = pane in self.panes
         parts: list[Content | str | tuple[str, str]] = [
-            (t("chat.title", id=self.job_id), "bold"), f"  {self.job_name}".rstrip(), "  ",
+            (t("chat.title", id=self.job_id), "bold"), f"  {one_line(self.job_name)}".rstrip(), "  ",
             (t(f"chat.mode_{self.mode}"), "$primary")
         ]  # fmt: skip
         if self.system.strip():

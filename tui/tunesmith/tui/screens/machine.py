@@ -14,6 +14,7 @@ from textual.widgets import Button, Static
 
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.messages import Done, StartRun
+from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.gauge import Gauge
 from tunesmith.tui.widgets.step_parts import StepActions, StepHeading
@@ -66,7 +67,7 @@ class MachineStep(Vertical):
         on_cpu = machine.device.kind == "cpu"
         yield Gauge(
             t("machine.cpu"),
-            t("machine.cores", name=machine.cpu_name, cores=machine.cores) + (f", {simd}" if simd else ""),
+            t("machine.cores", name=one_line(machine.cpu_name), cores=machine.cores) + (f", {simd}" if simd else ""),
             t("machine.cpu_trains") if on_cpu else t("machine.cpu_helps"),
         )
         yield Gauge(
@@ -106,11 +107,11 @@ class MachineStep(Vertical):
 
     def _refresh(self, machine: Machine) -> None:
         self.machine = machine
-        memory = self.query_one(".memory", Gauge)
-        memory.share = 1 - machine.memory_free_bytes / machine.memory_bytes
-        memory.figure = t(
-            "machine.free_of", free=bytes_text(machine.memory_free_bytes), total=bytes_text(machine.memory_bytes)
-        )
+        for memory in self.query(".memory").results(Gauge):  # none while the wizard closes
+            memory.share = 1 - machine.memory_free_bytes / machine.memory_bytes
+            memory.figure = t(
+                "machine.free_of", free=bytes_text(machine.memory_free_bytes), total=bytes_text(machine.memory_bytes)
+            )
         for number, device in enumerate(d for d in machine.devices if d.kind != "cpu"):
             for gauge in self.query(f".device-{number}").results(Gauge):
                 gauge.share = _used(device)
@@ -156,7 +157,7 @@ def meaning(device: Device, machine: Machine) -> str:
         means = t(f"machine.means_{device.kind}")
     else:
         means = t("machine.means_npu" if device.kind in ("npu", "xpu") else "machine.cannot_train")
-    lines = [f"{device.name}. {means}"]
+    lines = [f"{one_line(device.name)}. {means}"]
     now = [] if device.temperature_c is None else [t("machine.heat", celsius=device.temperature_c)]
     if device.power_watts is not None:
         watts = f"{device.power_watts:.0f}"
@@ -167,13 +168,14 @@ def meaning(device: Device, machine: Machine) -> str:
         lines.append(" · ".join(now))
     holders = [(user, user.memory_bytes) for user in device.used_by or () if user.memory_bytes]
     for user, held in holders[:USERS_SHOWN]:
-        name = user.name or t("machine.another")
+        name = one_line(user.name or "") or t("machine.another")
         lines.append(t("machine.held_by", name=name, pid=user.pid, held=bytes_text(held)))
     return "\n".join(lines)
 
 
 def told(warning: Warning) -> Content:
-    return Content.assemble(("▲ ", "$warning bold"), warning.text, "\n", ("→ ", "$secondary bold"), warning.fix)
+    text, fix = plain(warning.text), plain(warning.fix)
+    return Content.assemble(("▲ ", "$warning bold"), text, "\n", ("→ ", "$secondary bold"), fix)
 
 
 def figure(device: Device) -> str:

@@ -122,6 +122,7 @@ class ResultStep(VerticalScroll):
             return
         view = self.view
         self.query_one("#result-head", Static).update(head(view, self.error))
+        first = view is not None and not self.query_one("#result-actions").display
         for child in self.children:
             if child.id not in ("result-head", "kept-title", "general"):
                 child.display = view is not None
@@ -129,7 +130,11 @@ class ResultStep(VerticalScroll):
         self.query_one("#kept-title").display = self.query_one("#general").display = bool(general)
         if view is None:
             return
-        self.query_one("#chat", Button).disabled = not can_chat(view)
+        chat = self.query_one("#chat", Button)
+        chat.disabled = not can_chat(view)
+        focused = self.screen.focused
+        if first and can_chat(view) and (focused is None or self in focused.ancestors):
+            chat.focus(scroll_visible=False)  # what was hidden lost it to whatever came next
         self.query_one(ScoreSummary).view = view
         self.query_one("#held-out", AnswerTable).answers = view.answers
         table = self.query_one("#general", AnswerTable)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from textual.content import Content
 
@@ -42,7 +44,7 @@ class Grid:
     ) -> None:
         """Draw `points`, joined by straight lines or as single dots; `dashed` leaves gaps two characters wide."""
         previous: tuple[int, int] | None = None
-        for x_value, y_value in points:
+        for x_value, y_value in thinned(points, x_range, self.columns * 2):
             x, y = self._at(x_value, y_value, x_range, y_range)
             drawn = [(x, y)] if previous is None or not join else [*_line(previous, (x, y)), (x, y)]
             for dot_x, dot_y in drawn:
@@ -80,6 +82,26 @@ def _place(value: float, limits: Point, dots: int) -> int:
     low, high = limits
     share = (value - low) / (high - low) if high > low else 0.5
     return round(min(1.0, max(0.0, share)) * (dots - 1))
+
+
+def thinned(points: Sequence[Point], x_range: Point, dots: int) -> Sequence[Point]:
+    """Of what falls into one column of dots its first, lowest, highest and last, in their order; it looks the same.
+
+    A curve is drawn ten times a second, and a long run has many more points than dots.
+    """
+    if len(points) <= dots * 4:
+        return points
+    low, high = x_range
+    per_dot = (dots - 1) / (high - low) if high > low else 0.0
+    kept: list[Point] = []
+    for _, column in groupby(points, lambda point: round((point[0] - low) * per_dot)):
+        same = list(column)
+        if len(same) <= 4:
+            kept += same
+            continue
+        lowest, highest = min(same, key=itemgetter(1)), max(same, key=itemgetter(1))
+        kept += sorted({same[0], lowest, highest, same[-1]}, key=itemgetter(0))
+    return kept
 
 
 def _line(start: tuple[int, int], end: tuple[int, int]) -> list[tuple[int, int]]:

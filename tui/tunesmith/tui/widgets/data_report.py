@@ -154,7 +154,8 @@ def notice_text(notice: FileNotice) -> str:
     if not known(key):
         return one_line(notice.text)
     line = re.search(r"line (\d+)", notice.text)
-    return one_line(f"{Path(notice.file).name}: {t(key, line=line and line[1], **notice.values)}")
+    values = {"line": line and line[1]} | dict(notice.values)
+    return one_line(f"{Path(notice.file).name}: {t(key, **values)}")
 
 
 def known(key: str) -> bool:

@@ -36,6 +36,8 @@ class ScoreSummary(Widget):
         if self.view is None:
             return []
         bars, figures = _bars(self.view, width), _figures(self.view, width)
+        if not (bars or figures):
+            return [Content.styled(t("result.no_scores"), "$foreground 60%")]
         return [*bars, *([Content("")] if bars and figures else []), *figures]
 
 

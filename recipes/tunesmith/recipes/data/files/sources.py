@@ -12,8 +12,8 @@ import msgspec
 from tunesmith.recipes.data.files import compression, encodings, formats
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.errors import DataError
+from tunesmith.recipes.possible_path import possible
 
-NAME_BYTES = 255  # of one file name, on all systems we know
 SNIFFED_BYTES = 256 * 1024
 # Beside the data of a folder these describe it: data cards and what libraries note about a data set.
 NO_DATA = frozenset(
@@ -37,9 +37,9 @@ def find(paths: Sequence[str | Path]) -> list[SourceFile]:
     """
     found: dict[str, SourceFile] = {}
     for given in paths:
+        if not possible(str(given)):
+            raise DataError(f"No file can be called {str(given)[:80]!r}...", "Give another.", "data_missing")
         path = Path(given).expanduser()
-        if len(os.fsencode(path.name)) > NAME_BYTES:
-            raise DataError(f"No file has so long a name: {str(path)[:80]}...", "Give another.", "data_missing")
         if path.is_dir():
             files = in_folder(path)
         elif has_magic(str(path)) and not os.path.lexists(path):

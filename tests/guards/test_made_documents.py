@@ -1,0 +1,54 @@
+"""The documents that `python docs/make.py` makes are what it would make now, and every error code is explained."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
+
+from making import commands, errors, raised
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize(
+    ("name", "made"), [("commands.md", commands.markdown), ("errors.md", errors.markdown)], ids=["commands", "errors"]
+)
+def test_a_page_is_as_made_from_the_code(name: str, made: object) -> None:
+    assert callable(made)
+    assert (DOCS / name).read_text("utf-8") == made(), f"run: python docs/make.py {name}"
+
+
+def test_every_code_that_can_be_raised_is_explained_once_and_no_other() -> None:
+    codes = {one.code for one in raised.raised()}
+    explained = [code for part in errors.explanations().values() for code in part]
+    assert len(codes) > 100
+    assert sorted(codes - set(explained)) == [], "explain them in docs/making/explanations.toml"
+    assert sorted(set(explained) - codes) == [], "nothing raises these any more"
+    assert len(explained) == len(set(explained))
+
+
+def test_a_code_is_found_however_it_is_given() -> None:
+    by_code = {one.code: one for one in raised.raised()}
+    by_class, by_position, by_constant, by_choice = "recipe", "data_missing", "corrupt", "pausing"
+    assert {by_class, by_position, by_constant, by_choice} <= set(by_code)
+    assert by_code["unreachable"].message.startswith("The daemon does not answer")
+
+
+def test_every_explanation_has_a_meaning_and_a_next_step() -> None:
+    for part, codes in errors.explanations().items():
+        assert part in errors.TITLES
+        for code, (meaning, way_on) in codes.items():
+            assert meaning.endswith((".", ").")) and way_on.endswith((".", "`.")), code
+
+
+def test_every_command_has_a_section_and_stands_in_the_list() -> None:
+    text = (DOCS / "commands.md").read_text("utf-8")
+    names = [path for path, command in commands.commands(commands.root()) if not hasattr(command, "commands")]
+    assert len(names) > 30
+    for name in names:
+        assert f"[`{name}`](#{name.replace(' ', '-')})" in text
+        assert f"# {name}\n" in text
