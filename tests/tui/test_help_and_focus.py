@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_every_key_that_is_shown_is_named_by_a_text() -> None:
     assert unnamed == []
 
 
+async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        await pilot.pause(0.05)
+    raise AssertionError("it did not come to that")
+
+
 async def test_help_of_every_step_is_made_of_its_bindings() -> None:
     wizard = app()
     async with wizard.run_test(size=(100, 40)) as pilot:
@@ -80,8 +89,9 @@ async def test_help_of_every_step_is_made_of_its_bindings() -> None:
             told = {text for _, text in key_lines(wizard.screen)}
             assert {text for text in described if text in set(load("en").values())} <= told, step
             await pilot.press("ctrl+g")
-            assert isinstance(wizard.screen, HelpScreen)
+            await until(pilot, lambda: isinstance(wizard.screen, HelpScreen))
             await pilot.press("escape")
+            await until(pilot, lambda: wizard.screen is wizard.frame)
             assert wizard.frame.query_one(Rail).current == step
 
 
