@@ -30,8 +30,10 @@ def test_an_unknown_target_gets_the_nearest_known() -> None:
 
 
 def test_weights_are_counted_from_the_header_alone(tmp_path: Path) -> None:
-    header = json.dumps({"__metadata__": {}, "a": {"shape": [3, 4]}, "b": {"shape": [5]}}).encode()
-    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    a = {"dtype": "F16", "shape": [3, 4], "data_offsets": [0, 24]}
+    b = {"dtype": "F32", "shape": [5], "data_offsets": [24, 44]}
+    header = json.dumps({"__metadata__": {}, "a": a, "b": b}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(44))
     assert exports.weight_counts(tmp_path) == 17
 
 

@@ -75,6 +75,10 @@ class Store:
         """Those that wait or are at work, oldest first."""
         return [self._views[job_id] for job_id in sorted(self._views) if not self._views[job_id].ended_already]
 
+    def user_of(self, job_id: int) -> int | None:
+        """A living job that begins with the artifacts of `job_id`; None where there is none."""
+        return next((view.id for view in self.living() if view.of == job_id), None)
+
     def queue(self) -> list[JobView]:
         """Those that wait, the next one first."""
         return order.queue(self._views.values())
@@ -215,11 +219,12 @@ class Store:
             return self._views[known], False
         self._refuse_full_queue()
         job_id = self._next_id()
+        queued = e.Queued(time=time.time(), task=spec.task, of=job_folder.begins_with(self.home, spec))
         try:
             folder = job_folder.make(self.home, job_id, spec, msgspec.structs.replace(said, key=key))
             crash_points.reach("submit.folder_made")
             with self._transaction():
-                view = rows.insert(self._connection, self.home, job_id, key, spec.name, [e.Queued(time=time.time())])
+                view = rows.insert(self._connection, self.home, job_id, key, spec.name, [queued])
         except BaseException:
             _discard_staged(self.home, job_id)
             raise
@@ -268,6 +273,9 @@ class Store:
         if not view.ended_already:
             hint = f"Stop it first: `tunesmith jobs cancel {job_id}`."
             raise JobError(f"Job {job_id} is {view.state}", hint, "still_living")
+        if (user := self.user_of(job_id)) is not None:
+            hint = f"Let it end, or stop it first: `tunesmith jobs cancel {user}`."
+            raise JobError(f"Job {user} is {self.get(user).state} and uses what job {job_id} made", hint, "in_use")
         job_folder.mark(self.home, job_id)
         crash_points.reach("remove.marked")
         key = next(key for key, known in self._keys.items() if known == job_id)
