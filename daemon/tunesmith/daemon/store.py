@@ -22,7 +22,7 @@ from tunesmith.daemon.api.view import AT_WORK, QUEUED, RUNNING, JobView, fold
 from tunesmith.daemon.ballast import Ballast
 from tunesmith.daemon.submitted import Submitted
 from tunesmith.recipes.errors import JobError
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.spec import EXPORT, TRAIN, JobSpec
 
 QUEUE_LIMIT = 200  # jobs waiting: days of work already; more is a runaway script
 RECENT = 500  # events of a living job kept at hand for those who follow it, about 100 kB
@@ -78,6 +78,13 @@ class Store:
     def user_of(self, job_id: int) -> int | None:
         """A living job that begins with the artifacts of `job_id`; None where there is none."""
         return next((view.id for view in self.living() if view.of == job_id), None)
+
+    def related(self, job_id: int) -> list[int]:
+        """The job itself, the one whose artifacts it exports or evaluates, and the newest that did so with its own."""
+        view = self.get(job_id)
+        behind = [] if view.task == TRAIN or view.of is None else [view.of]
+        later = [one.id for one in self.jobs() if one.of == job_id and one.task == EXPORT and one.artifacts]
+        return [job_id, *behind, *later]
 
     def queue(self) -> list[JobView]:
         """Those that wait, the next one first."""

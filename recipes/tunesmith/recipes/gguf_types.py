@@ -13,7 +13,7 @@ BLOCK = 256  # weights of a row that K and IQ types store together; a row of ano
 
 
 class GgufType(msgspec.Struct, frozen=True):
-    """`number` is llama.cpp's (llama_ftype). `bits` a weight as llama.cpp measured them on Llama 3.1 8B, `fallback_bits`
+    """`number` is llama.cpp's (llama_ftype). `bits` a weight as llama.cpp measured on Llama 3.1 8B, `fallback_bits`
     of what it writes for rows that BLOCK does not divide. `needs_matrix`: without an importance matrix it is refused.
     `kl_limit` is the most that verification lets pass (nats a token): measured on the starter, the smallest model there
     is, whose divergences are largest, with room (docs/exports.md).
@@ -66,9 +66,24 @@ def variants() -> tuple[str, ...]:
     return (*TYPES, *plain)
 
 
+def bare(variant: str) -> str:
+    """The type's name."""
+    return variant.removesuffix(WITHOUT)
+
+
+def larger(variant: str) -> str:
+    """A type that takes noticeably more bits; empty where there is none."""
+    if variant not in TYPES:
+        return ""
+    usual = [
+        name for name in ("q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16") if TYPES[name].bits > TYPES[variant].bits + 0.4
+    ]
+    return usual[0] if usual else ""
+
+
 def named(variant: str) -> tuple[GgufType, bool]:
     """The type of a variant, and whether it is made with an importance matrix."""
-    name = variant.removesuffix(WITHOUT)
+    name = bare(variant)
     return TYPES[name], name not in MATRIX_FREE and name == variant
 
 

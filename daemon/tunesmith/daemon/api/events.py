@@ -213,7 +213,10 @@ class ArtifactWritten(_Event, frozen=True, kw_only=True, tag="artifact_written")
 
 
 class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
-    """An exported artifact compared with the merged model."""
+    """An exported artifact compared with the merged model; of one that failed `why`, and the `hint` what to try.
+
+    `perplexity` is of the compared texts, `merged_perplexity` what the merged model has there; None in older journals.
+    """
 
     key: str
     passed: bool
@@ -228,6 +231,10 @@ class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
     artifact_answer: str = ""
     correct: int | None = None
     graded: int | None = None
+    perplexity: float | None = None
+    merged_perplexity: float | None = None
+    why: str = ""
+    hint: str = ""
 
 
 class Forecasted(_Event, frozen=True, kw_only=True, tag="forecasted"):

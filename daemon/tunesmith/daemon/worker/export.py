@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith.daemon import disk, publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import model_card, trained
+from tunesmith.daemon.worker import model_card, ollama, trained
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.lent import Lent
 from tunesmith.recipes import exports
@@ -50,6 +50,10 @@ def run(context: Context) -> None:
             )
         )
         done += sizes[target]
+        if card.key == "gguf":
+            publish_text(
+                context, f"Modelfile-{variant}", ollama.modelfile(final.name, context.tokenizer, context.merged)
+            )
     describe(context, ())
     context.progress(total, total, "bytes")
 

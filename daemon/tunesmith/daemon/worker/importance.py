@@ -1,4 +1,4 @@
-"""`python -m tunesmith.daemon.worker.importance <gguf> <rows> <staged>`: the importance matrix of a model for some rows.
+"""`python -m tunesmith.daemon.worker.importance <gguf> <rows> <staged>`: a model's importance matrix for some rows.
 
 For each matrix of the model the mean square of each of its inputs while llama.cpp computes the rows: where inputs are
 large, errors of the quantized weights are felt. What llama.cpp's imatrix tool does, which is not built.

@@ -1,7 +1,7 @@
 """`python -m tunesmith.daemon.worker.quantize <gguf> <staged> <type> [<matrix>]`: llama.cpp's quantizer in a process.
 
-An abort in there ends this process and not the worker; a cancel ends it too. `type` is llama.cpp's number, `matrix` what
-`importance` wrote.
+An abort in there ends this process and not the worker; a cancel ends it too. `type` is llama.cpp's number, `matrix`
+what `importance` wrote.
 """
 
 from __future__ import annotations

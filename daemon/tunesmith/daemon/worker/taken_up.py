@@ -1,4 +1,4 @@
-"""What a finished run made, taken up to be exported again: its adapter, and its merged model, merged anew if need be."""
+"""What a finished run made, taken up to be exported again: its adapter and its merged model, merged anew if need be."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ class Export(msgspec.Struct, frozen=True):
     `size(context, variant)` says beforehand about how many bytes that will be.
     `kl_limits` gives, by variant, the largest KL divergence from the merged model that verification accepts (nats a
     token); an export without limits is not run by a runtime of its own. `of_adapter`: there must be an adapter.
+    `beside_base`: it is run beside a GGUF of the base. `converts`: llama.cpp's converter must know the model.
     `offered` are the variants that the wizard shows, all of them where it is empty.
     """
 
@@ -47,6 +48,8 @@ class Export(msgspec.Struct, frozen=True):
     size: Callable[[Any, str], int]
     kl_limits: Mapping[str, float] = {}
     of_adapter: bool = False
+    beside_base: bool = False
+    converts: bool = False
     offered: tuple[str, ...] = ()
 
 

@@ -51,5 +51,6 @@ CARD = Export(
     file_name=lambda variant: f"model-{variant}.gguf",
     write=write,
     size=size,
+    converts=True,
     kl_limits={variant: gguf_types.named(variant)[0].kl_limit for variant in gguf_types.variants()},
 )

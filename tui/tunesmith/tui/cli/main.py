@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, models, plan, quickstart, recipe, resume, run, version
+from tunesmith.tui.cli import chat, daemon, data, doctor, export, jobs, models, plan, quickstart, recipe, resume, run, version
 
 app = typer.Typer(
     name="tunesmith",
@@ -21,6 +21,8 @@ app.command("run")(run.run)
 app.command("resume")(resume.resume)
 app.add_typer(jobs.app, name="jobs")
 app.command("chat")(chat.chat)
+app.command("export")(export.export)
+app.command("eval")(export.evaluate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(daemon.app, name="daemon")
 app.add_typer(data.app, name="data")
