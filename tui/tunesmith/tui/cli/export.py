@@ -20,7 +20,7 @@ def export(
     run: Finished = "last",
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="TARGETS", help="What to write, with commas: gguf:q4_k_m,gguf:q6_k. Without: a list."),
+        typer.Option("--to", metavar="TARGETS", help="What to write: gguf:q4_k_m,gguf:q6_k. Without: a list."),
     ] = None,
     data: Annotated[
         str | None,
@@ -83,7 +83,7 @@ def evaluate(
 def trained_run(run: str) -> JobView:
     """The finished run that is meant; of one that only exported or evaluated, the run behind it. Raises JobError."""
     from tunesmith.daemon.api.client import Client
-    from tunesmith.daemon.api.view import FINISHED, JobView
+    from tunesmith.daemon.api.view import FINISHED
     from tunesmith.recipes.errors import JobError
     from tunesmith.recipes.spec import TRAIN
     from tunesmith.tui.cli.session import find_run, with_client

@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from tunesmith.tui.cli import chat, daemon, data, doctor, export, jobs, models, plan, quickstart, recipe, resume, run, version
+from tunesmith.tui.cli import (
+    chat,
+    daemon,
+    data,
+    doctor,
+    export,
+    jobs,
+    models,
+    plan,
+    quickstart,
+    recipe,
+    resume,
+    run,
+    version,
+)
 
 app = typer.Typer(
     name="tunesmith",
