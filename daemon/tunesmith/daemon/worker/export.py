@@ -11,7 +11,8 @@ from tunesmith.daemon.worker import model_card, ollama, trained
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.lent import Lent
 from tunesmith.recipes import exports
-from tunesmith.recipes.spec import to_yaml
+from tunesmith.recipes.errors import MachineError
+from tunesmith.recipes.spec import EXPORT, to_yaml
 
 RECIPE, CARD, SUMS = "recipe.yaml", "README.md", "SHA256SUMS"
 
@@ -35,11 +36,13 @@ def run(context: Context) -> None:
         context.exporting = target
         report(0)
         final = context.artifacts / card.file_name(variant)
-        with publish.staging(final) as staged:
-            lent.staged = staged
-            card.write(lent, variant, staged)
-            publish_it = publish.publish_folder if staged.is_dir() else publish.publish_file
-            published = publish_it(staged, final, context.fence)
+        published = kept(context, final)
+        if published is None:
+            with publish.staging(final) as staged:
+                lent.staged = staged
+                card.write(lent, variant, staged)
+                publish_it = publish.publish_folder if staged.is_dir() else publish.publish_file
+                published = publish_it(staged, final, context.fence)
         context.emit(
             e.ArtifactWritten(
                 time=time.time(),
@@ -56,6 +59,17 @@ def run(context: Context) -> None:
             )
     describe(context, ())
     context.progress(total, total, "bytes")
+
+
+def kept(context: Context, final: Path) -> publish.Published | None:
+    """What an earlier attempt of an export published, as the same run gives the same files; a damaged one is not."""
+    if context.spec.task != EXPORT or not final.exists():
+        return None
+    try:
+        return publish.verify_folder(final) if final.is_dir() else publish.verify_file(final)
+    except MachineError as error:
+        context.notice("warning", f"{error.message}. It is written again.")
+        return None
 
 
 def describe(context: Context, verified: tuple[e.Verified, ...]) -> None:
