@@ -15,8 +15,9 @@ pytestmark = pytest.mark.usefixtures("fake_daemon")
 
 def exported(home: Home, *names: str) -> None:
     artifacts = home.job(1) / "artifacts"
+    artifacts.mkdir(parents=True)
     for name in names:
-        (artifacts / name).mkdir(parents=True)
+        (artifacts / name).mkdir()
     (artifacts / "recipe.yaml").write_text(to_yaml(complete(JobSpec(name="good"))))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith.daemon import disk, publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import model_card, ollama, trained
+from tunesmith.daemon.worker import load, model_card, ollama, trained
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.lent import Lent
 from tunesmith.recipes import exports
@@ -54,9 +54,8 @@ def run(context: Context) -> None:
         )
         done += sizes[target]
         if card.key == "gguf":
-            publish_text(
-                context, f"Modelfile-{variant}", ollama.modelfile(final.name, context.tokenizer, context.merged)
-            )
+            text = ollama.modelfile(final.name, load.tokenizer(context.merged), context.merged)
+            publish_text(context, f"Modelfile-{variant}", text)
     describe(context, ())
     context.progress(total, total, "bytes")
 
