@@ -16,7 +16,7 @@ from tunesmith.recipes.exports import gguf
 from tunesmith.recipes.gguf_types import BLOCK
 from tunesmith.recipes.models import gguf_header
 
-MATRIX_TOKENS = 16_384  # 32 contexts of 512: twice that moved no divergence measured by more than 2 %
+MATRIX_TOKENS = 16_384  # 32 contexts of 512; with the starter's 7,586 the divergence of 4 bits falls by two fifths
 LEAST_TOKENS = 256  # below, most inputs are seen too rarely to say anything
 
 
