@@ -26,7 +26,7 @@ from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rows import Rendered, Sample
 from tunesmith.recipes.errors import DataError, ModelError
 from tunesmith.recipes.machine.cpu import granted_cores
-from tunesmith.recipes.spec import EVALUATE, STARTER, SourceSpec
+from tunesmith.recipes.spec import EVALUATE, STARTER, TRAIN, SourceSpec
 
 AT_ONCE_BYTES = 16 * 2**20  # prepared in a few seconds, so training need not begin before
 MOST_STREAMS = 4  # sources that are prepared side by side; each needs a process with a tokenizer in it
@@ -84,7 +84,7 @@ class Prepared:
             held_out=self.drawn_below if self.streaming and self.splits else no_row,
         )
         load.trainer()  # other processes prepare meanwhile
-        if not self.streaming:
+        if not self.streaming or context.spec.task != TRAIN:  # held out is what was when the run streamed them
             self.finish()
             return
         for source in self.sources:
@@ -95,7 +95,8 @@ class Prepared:
     @property
     def longest(self) -> int:
         """Tokens of the longest sequence; while more are being prepared, max_length at least where that is set."""
-        longest = max((source.store.summary.longest for source in self.sources), default=1)
+        rows = [source.store.summary.longest for source in self.sources] or [len(row.ids) for row in self.scored]
+        longest = max(rows, default=1)
         return longest if self.finished else max(longest, self.context.spec.training.max_length or 0)
 
     def drawn_below(self, hashes: Array) -> Array:
