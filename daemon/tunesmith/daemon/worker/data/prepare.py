@@ -26,7 +26,7 @@ from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rows import Rendered, Sample
 from tunesmith.recipes.errors import DataError, ModelError
 from tunesmith.recipes.machine.cpu import granted_cores
-from tunesmith.recipes.spec import EVALUATE, STARTER, TRAIN, SourceSpec
+from tunesmith.recipes.spec import EVALUATE, EXPORT, STARTER, TRAIN, SourceSpec
 
 AT_ONCE_BYTES = 16 * 2**20  # prepared in a few seconds, so training need not begin before
 MOST_STREAMS = 4  # sources that are prepared side by side; each needs a process with a tokenizer in it
@@ -83,7 +83,8 @@ class Prepared:
             streaming=self.streaming,
             held_out=self.drawn_below if self.streaming and self.splits else no_row,
         )
-        load.trainer()  # other processes prepare meanwhile
+        if context.spec.task != EXPORT:
+            load.trainer()  # other processes prepare meanwhile
         if not self.streaming or context.spec.task != TRAIN:  # held out is what was when the run streamed them
             self.finish()
             return
