@@ -130,7 +130,7 @@ class Prepared:
             self.hold_out()
         for number, source in enumerate(self.sources):
             account(self.context, source, number)
-        if not self.splits:
+        if not self.splits and self.sources:
             held_out.warn_of_overlap(self.context, self.questions, [source.store for source in self.sources])
         loaded.cache_clear()  # 50 MB that training does not need
         limited.end()
