@@ -43,6 +43,7 @@ def run(context: Context) -> None:
                 card.write(lent, variant, staged)
                 publish_it = publish.publish_folder if staged.is_dir() else publish.publish_file
                 published = publish_it(staged, final, context.fence)
+        lent.finished.add(final)
         context.emit(
             e.ArtifactWritten(
                 time=time.time(),

@@ -28,6 +28,7 @@ class Lent:
             context.adapter, context.merged, context.base, context.vendor,
         )  # fmt: skip
         self.staged: Path | None = None
+        self.finished: set[Path] = set()  # what this attempt has published: an earlier one's may be of other weights
         self._context = context
         self._report = report
         self._note = note
@@ -47,7 +48,7 @@ class Lent:
         """The merged model as a GGUF in which nothing is lost: converted once, or the export that is that already."""
         kind = gguf.source(self.merged)
         published = self._context.artifacts / gguf.CARD.file_name(kind)
-        if published.is_file():
+        if published in self.finished:
             return published
         path = self._context.work / f"converted-{kind}.gguf"
         if not path.is_file():
