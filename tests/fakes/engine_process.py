@@ -49,7 +49,7 @@ def main() -> None:
 
     from tunesmith.daemon.worker import __main__, stages
 
-    for _, modules in stages.STAGES:
+    for _, modules in stages.STAGES["train"]:
         for module in modules:
             importlib.import_module(f"{__main__.__package__}.{module}")
     print("ready", flush=True)

@@ -12,11 +12,11 @@ from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.exports import gguf
 
 
-def test_three_cards_are_found() -> None:
-    assert sorted(exports.cards()) == ["adapter", "gguf", "merged"]
+def test_four_cards_are_found() -> None:
+    assert sorted(exports.cards()) == ["adapter", "gguf", "gguf-adapter", "merged"]
 
 
-@pytest.mark.parametrize("key", ["adapter", "gguf", "merged"])
+@pytest.mark.parametrize("key", ["adapter", "gguf", "gguf-adapter", "merged"])
 def test_every_variant_has_its_own_file_name_and_a_limit_if_any_has(key: str) -> None:
     card = exports.cards()[key]
     assert len({card.file_name(variant) for variant in card.variants}) == len(card.variants) > 0
@@ -30,10 +30,10 @@ def test_an_unknown_target_gets_the_nearest_known() -> None:
 
 
 def test_weights_are_counted_from_the_header_alone(tmp_path: Path) -> None:
-    tensors = {"a": ([3, 4], [0, 24]), "b": ([5], [24, 34])}
-    described = {name: {"dtype": "F16", "shape": shape, "data_offsets": at} for name, (shape, at) in tensors.items()}
-    header = json.dumps({"__metadata__": {}, **described}).encode()
-    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(34))
+    a = {"dtype": "F16", "shape": [3, 4], "data_offsets": [0, 24]}
+    b = {"dtype": "F32", "shape": [5], "data_offsets": [24, 44]}
+    header = json.dumps({"__metadata__": {}, "a": a, "b": b}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(44))
     assert exports.weight_counts(tmp_path) == 17
 
 

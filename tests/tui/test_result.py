@@ -14,6 +14,7 @@ from tunesmith.tui import texts
 from tunesmith.tui.messages import OpenChat
 from tunesmith.tui.screens.result import ResultStep, command
 from tunesmith.tui.widgets.answer_table import table
+from tunesmith.tui.widgets.artifact_list import ArtifactList
 from tunesmith.tui.widgets.verification_card import VerificationCard
 
 Snap = Callable[..., bool]
@@ -120,3 +121,21 @@ async def test_a_change_of_language_keeps_what_is_shown() -> None:
         await pilot.pause()
         assert "任务" in str(app.query_one("#result-head").render())
         assert len(app.query(VerificationCard)) == 2
+
+
+async def test_what_was_exported_later_is_listed_and_can_be_chatted_with() -> None:
+    fake = FakeClient(
+        whole=[event for event in finished() if not isinstance(event, e.ArtifactWritten)], again=finished()
+    )
+    fake.histories[2][0] = e.Queued(time=1.0, task="export", of=1)
+    app = Alone(ResultStep(fake.clients))
+    async with app.run_test(size=(100, 60)) as pilot:
+        await show(1)(pilot)
+        step = app.query_one(ResultStep)
+        for _ in range(200):
+            await pilot.pause(0.01)
+            if step.later:
+                break
+        assert [one.id for one in step.later] == [2]
+        assert "model-q8_0.gguf" in app.query_one(ArtifactList).render().plain
+        assert not app.query_one("#chat", Button).disabled

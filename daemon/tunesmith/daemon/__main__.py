@@ -104,7 +104,7 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     stopping = asyncio.Event()
     connections = connection_limit()
     streams = Streams(store, gauges, stopping, min(STREAMS, connections * 5 // 6))  # the rest is for requests
-    chats = Chats(home, chosen)
+    chats = Chats(home, chosen, store.related)
     parts = Parts(
         home, chosen, store, scheduler, controls, restart, Retention(store), gauges, chats, streams, stopping, began
     )

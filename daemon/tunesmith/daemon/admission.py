@@ -29,7 +29,7 @@ from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import Forecast, Learned, Rows, fit, forecast
 from tunesmith.recipes.planner.shrink import with_changes
 from tunesmith.recipes.planner.ways import NAMES, hint, needs, scarcest, ways_out
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.spec import TRAIN, JobSpec
 from tunesmith.recipes.units import bytes_text
 
 # The least that data can be: one short row. Nothing of it matters beside the model.
@@ -155,7 +155,8 @@ def refusal(view: JobView, spec: JobSpec, facts: ModelFacts, rows: Rows, room: R
     found = forecast(spec, facts, rows, room.whole, known)
     what = scarcest(found, room.whole)
     needed, there = needs(found, room.whole)[what]
-    possible = tuple(way for way in ways_out(spec, facts, rows, room.whole, known) if way.fits)
+    found_ways = ways_out(spec, facts, rows, room.whole, known) if spec.task == TRAIN else ()
+    possible = tuple(way for way in found_ways if way.fits)
     way_out = hint(possible) or "Take a smaller model."
     return e.Failed(
         time=time.time(),

@@ -22,6 +22,16 @@ STAGED = ".new-"
 REMOVED = "removed"
 
 
+def begins_with(home: Home, spec: JobSpec) -> int | None:
+    """The job whose artifacts `spec` begins with, to export, to evaluate or to train on; None where it is none here."""
+    given = spec.of or spec.training.start_from
+    jobs = home.job(0).parent
+    if given is None or not Path(given).is_relative_to(jobs):
+        return None
+    number = Path(given).relative_to(jobs).parts[:1]
+    return int(number[0]) if number and number[0].isdecimal() else None
+
+
 def staged(home: Home, job_id: int) -> Path:
     return home.job(job_id).with_name(f"{STAGED}{job_id}")
 

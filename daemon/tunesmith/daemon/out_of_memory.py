@@ -23,7 +23,7 @@ from tunesmith.daemon.publish import write_whole
 from tunesmith.daemon.recovery import WorkerRecord
 from tunesmith.recipes.planner import Rows, shrunk
 from tunesmith.recipes.planner.ways import hint, ways
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.spec import TRAIN, JobSpec
 
 CODE = "out_of_memory"
 log = logging.getLogger("tunesmith.memory")
@@ -52,7 +52,8 @@ def answered(home: Home, view: JobView, events: tuple[e.Event, ...], machine: Lo
     """
     for place, event in enumerate(events):
         if isinstance(event, e.Failed):  # the last word
-            asked = event.code == CODE and view.state == RUNNING  # not one that a person cancelled
+            # Not one that a person cancelled; of what does not train no value would make it smaller.
+            asked = event.code == CODE and view.state == RUNNING and view.task == TRAIN
             return (*events[:place], *(_answer(home, view, event, machine) if asked else (event,)))
         view = fold(view, e.Numbered(view.last_event + 1, event))
     return events

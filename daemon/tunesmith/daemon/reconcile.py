@@ -30,7 +30,7 @@ def folders(home: Home, known: set[int], removed: set[int]) -> tuple[list[Findin
                 job_folder.discard(home.job(number))
                 text = f"The folder of job {number} was still there; the job was removed before"
                 found.append(Finding("cleaned", text, path=str(home.job(number))))
-            elif (row := restore.read(home.job(number), number)) is not None:
+            elif (row := restore.read(home, number)) is not None:
                 lost[number] = row
                 text = f"Job {number} was not in the database; it is listed again from its folder"
                 found.append(Finding("restored", text, number, str(home.job(number))))

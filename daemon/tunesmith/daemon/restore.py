@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from tunesmith.daemon import journal, recovery, states, submitted
+from tunesmith.daemon import job_folder, journal, recovery, states, submitted
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import AT_WORK, QUEUED, JobView, fold
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.spec import JobSpec
@@ -27,10 +28,10 @@ class Lost(msgspec.Struct, frozen=True):
 class _History:
     """Events as the guarded state machine takes them."""
 
-    def __init__(self, job_id: int, name: str, created: float) -> None:
+    def __init__(self, job_id: int, name: str, queued: e.Queued) -> None:
         self.view = JobView(job_id, name)
         self.events: list[e.Event] = []
-        self._take(e.Queued(time=created))
+        self._take(queued)
 
     def say(self, event: e.Event) -> None:
         event = states.meant(self.view.state, self.view.id, event)
@@ -42,14 +43,17 @@ class _History:
         self.view = fold(self.view, e.Numbered(len(self.events), event))
 
 
-def read(folder: Path, job_id: int) -> Lost | None:
+def read(home: Home, job_id: int) -> Lost | None:
     """None for a folder without a recipe that can be read: it is left as it is."""
+    folder = home.job(job_id)
     try:
         spec = msgspec.json.decode((folder / "spec.json").read_bytes(), type=JobSpec)
         said = submitted.read(folder)
     except (OSError, msgspec.DecodeError, TunesmithError):
         return None
-    history = _History(job_id, spec.name, (folder / "spec.json").stat().st_mtime)
+    created = (folder / "spec.json").stat().st_mtime
+    queued = e.Queued(time=created, task=spec.task, of=job_folder.begins_with(home, spec))
+    history = _History(job_id, spec.name, queued)
     attempt = offset = 0
     for attempt in journal.attempts(folder):
         if history.view.state in AT_WORK:  # its last word is missing

@@ -75,13 +75,20 @@ class Retention:
         """Raises MachineError when a folder cannot be removed."""
         measured = {found.job: found for found in await self.sizes()}
         views = [view for view in self._store.jobs() if view.id in measured]
-        items = chosen(views, measured, asked, time.time())
+        used = {view.of for view in self._store.living()}
+        found = chosen(views, measured, asked, time.time())
+        items = tuple(item for item in found if item.part != "artifacts" or item.job not in used)
         if not asked.dry_run:
             items = tuple([item for item in items if await self._remove(item)])
         return Cleaned(items, sum(item.bytes for item in items), asked.dry_run)
 
     async def _remove(self, item: Item) -> bool:
-        """False when the job has come to life meanwhile. Said first: what is said to be gone may still be there."""
+        """False when the job has come to life meanwhile, or another begins with its artifacts.
+
+        Said first: what is said to be gone may still be there.
+        """
+        if item.part == "artifacts" and self._store.user_of(item.job) is not None:
+            return False
         if not await self._store.append(item.job, [e.Cleaned(time=time.time(), part=item.part)], only_in=item.state):
             return False
         folder = self._store.home.job(item.job)

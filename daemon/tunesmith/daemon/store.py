@@ -23,7 +23,7 @@ from tunesmith.daemon.ballast import Ballast
 from tunesmith.daemon.changed_lines import ChangedLines
 from tunesmith.daemon.submitted import Submitted
 from tunesmith.recipes.errors import JobError
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.spec import EXPORT, TRAIN, JobSpec
 
 QUEUE_LIMIT = 200  # jobs waiting: days of work already; more is a runaway script
 RECENT = 500  # events of a living job kept at hand for those who follow it, about 100 kB
@@ -76,6 +76,17 @@ class Store:
     def living(self) -> list[JobView]:
         """Those that wait or are at work, oldest first."""
         return [self._views[job_id] for job_id in sorted(self._views) if not self._views[job_id].ended_already]
+
+    def user_of(self, job_id: int) -> int | None:
+        """A living job that begins with the artifacts of `job_id`; None where there is none."""
+        return next((view.id for view in self.living() if view.of == job_id), None)
+
+    def related(self, job_id: int) -> list[int]:
+        """The job itself, the one whose artifacts it exports or evaluates, and the newest that did so with its own."""
+        view = self.get(job_id)
+        behind = [] if view.task == TRAIN or view.of is None else [view.of]
+        later = [one.id for one in self.jobs() if one.of == job_id and one.task == EXPORT and one.artifacts]
+        return [job_id, *behind, *later]
 
     def queue(self) -> list[JobView]:
         """Those that wait, the next one first."""
@@ -218,11 +229,12 @@ class Store:
             return self._views[known], False
         self._refuse_full_queue()
         job_id = self._next_id()
+        queued = e.Queued(time=time.time(), task=spec.task, of=job_folder.begins_with(self.home, spec))
         try:
             folder = job_folder.make(self.home, job_id, spec, msgspec.structs.replace(said, key=key))
             crash_points.reach("submit.folder_made")
             with self._transaction():
-                view = rows.insert(self._connection, self.home, job_id, key, spec.name, [e.Queued(time=time.time())])
+                view = rows.insert(self._connection, self.home, job_id, key, spec.name, [queued])
         except BaseException:
             _discard_staged(self.home, job_id)
             raise
@@ -271,6 +283,9 @@ class Store:
         if not view.ended_already:
             hint = f"Stop it first: `tunesmith jobs cancel {job_id}`."
             raise JobError(f"Job {job_id} is {view.state}", hint, "still_living")
+        if (user := self.user_of(job_id)) is not None:
+            hint = f"Let it end, or stop it first: `tunesmith jobs cancel {user}`."
+            raise JobError(f"Job {user} is {self.get(user).state} and uses what job {job_id} made", hint, "in_use")
         job_folder.mark(self.home, job_id)
         crash_points.reach("remove.marked")
         key = next(key for key, known in self._keys.items() if known == job_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tunesmith.recipes.errors import RecipeError, nearest
-from tunesmith.recipes.spec import CHECKPOINTING, OVER_LONG, STARTER, TRAINED, JobSpec
+from tunesmith.recipes.spec import CHECKPOINTING, EXPORT, OVER_LONG, STARTER, TASKS, TRAIN, TRAINED, JobSpec
 
 ALONE = "The starter's rows come alone: their held-out questions say nothing about other data."
 
@@ -46,6 +46,12 @@ def check_values(spec: JobSpec) -> None:
         ("evaluation.answers", 0 <= spec.evaluation.answers <= 1000, "Give 0 to 1000."),
         ("evaluation.samples", 0 <= spec.evaluation.samples <= 16, "Give 0 to 16."),
         ("evaluation.max_new_tokens", 1 <= spec.evaluation.max_new_tokens <= 4096, "Give 1 to 4096."),
+        ("task", spec.task in TASKS, f"Give {', '.join(TASKS)}."),
+        (
+            "of",
+            (spec.of is None) == (spec.task == TRAIN),
+            "Give the artifacts of a finished run, with task export or evaluate.",
+        ),
         ("name", re.fullmatch(r"[^\x00-\x1f/\\]{1,80}", spec.name) is not None, "Give 1 to 80 characters, no slash."),
     )
     for key, holds, hint in rules:
@@ -74,7 +80,7 @@ def check_parts(spec: JobSpec) -> None:
                 f"{tuner.title} makes no adapter, so '{target}' cannot be exported",
                 f"Take '{target}' out of `exports`; 'merged' is the whole trained model.",
             )
-    if spec.training.device != "auto":
+    if spec.training.device != "auto" and spec.task != EXPORT:
         refuse_unsuited(spec, spec.training.device)
 
 

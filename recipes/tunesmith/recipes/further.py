@@ -21,6 +21,8 @@ def further(artifacts: Path, epochs: int) -> JobSpec:
     from tunesmith.recipes import exports, tuners
 
     spec = load(artifacts / RECIPE)
+    if spec.of is not None:  # it only exported what another run made
+        return further(Path(spec.of), epochs)
     tuner = tuners.cards()[spec.tuner["kind"]]
     target = "adapter" if tuner.adapter else "merged"
     start = artifacts / exports.find(target)[0].file_name("")

@@ -15,6 +15,12 @@ STARTER = "starter"  # the model and data that come with the install
 CHECKPOINTING = ("auto", "off", "selective", "full")
 TRAINED = ("assistant", "last", "all")  # whose tokens have a loss
 OVER_LONG = ("error", "drop", "cut_left", "cut_right", "split")
+TRAIN, EXPORT, EVALUATE = TASKS = ("train", "export", "evaluate")
+STAGES_OF = {  # what a job of each task goes through
+    TRAIN: ("fetch", "prepare", "probe", "train", "evaluate", "export", "verify"),
+    EXPORT: ("fetch", "prepare", "export", "verify"),
+    EVALUATE: ("fetch", "prepare", "evaluate"),
+}
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -119,7 +125,10 @@ class EvaluationSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole run. `method` and `tuner` are a card's `kind` with that card's knobs beside it."""
+    """The whole run. `method` and `tuner` are a card's `kind` with that card's knobs beside it.
+
+    `task` is train; or export or evaluate, which take up what a finished run made: `of` is the folder of its artifacts.
+    """
 
     version: int = FORMAT_VERSION
     name: str = "run"
@@ -131,6 +140,8 @@ class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     exports: tuple[str, ...] = ("adapter", "merged", "gguf:f16", "gguf:q8_0")
+    task: str = TRAIN
+    of: str | None = None
 
 
 def parse(text: str, folder: Path) -> JobSpec:
@@ -212,7 +223,8 @@ def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     start = spec.training.start_from
     training = replace(spec.training, start_from=None if start is None else resolve(start))
     model = replace(spec.model, source=located(spec.model.source, folder))
-    return replace(spec, model=model, data=data, training=training)
+    of = None if spec.of is None else resolve(spec.of)
+    return replace(spec, model=model, data=data, training=training, of=of)
 
 
 def complete(spec: JobSpec) -> JobSpec:
@@ -252,6 +264,7 @@ def json_schema() -> dict[str, Any]:
     document = msgspec.json.schema(JobSpec)
     properties = document["$defs"]["JobSpec"]["properties"]
     properties["quantization"]["enum"] = list(quants.cards())
+    properties["task"]["enum"] = list(TASKS)
     document["$defs"]["TrainingSpec"]["properties"]["optimizer"]["enum"] = list(optimizers.cards())
     for part, cards in (("method", methods.cards()), ("tuner", tuners.cards())):
         properties[part] = {

@@ -191,3 +191,18 @@ def test_what_comes_after_the_probe_is_more_where_layers_are_computed_again_and_
 
     assert 0 < grown("cpu", 0) < grown("cpu", 12) < GIB
     assert grown("cuda", 0) == pytest.approx(0.025 * 4 * GIB, rel=1e-6)
+
+
+def test_an_export_or_an_evaluation_of_a_run_is_forecast_by_its_own_stages() -> None:
+    def of(task: str, *targets: str) -> planner.Forecast:
+        return forecast(job(task=task, of="/run/artifacts", exports=list(targets)), LLAMA, ROWS, place())
+
+    exported, evaluated = of("export", "gguf:q4_k_m", "gguf:q6_k"), of("evaluate", "merged")
+    assert [stage.stage for stage in exported.stages if stage.stage != "fetch"] == ["prepare", "export", "verify"]
+    assert [stage.stage for stage in evaluated.stages if stage.stage != "fetch"] == ["prepare", "evaluate"]
+    assert exported.steps == evaluated.steps == 0 and exported.device_bytes == 0
+    # The merged model, what it is quantized from, and two files of 5 and 6.6 bits a weight.
+    written = LLAMA.parameters * (2 + 2 + (4.8944 + 6.5633) / 8)
+    assert exported.stage("export").disk_bytes == pytest.approx(written, rel=0.01)
+    assert evaluated.disk_bytes == LLAMA.to_fetch
+    assert of("export", "adapter").host_bytes < exported.host_bytes

@@ -6,8 +6,9 @@ import msgspec
 
 from tunesmith.recipes.planner.forecast import Forecast
 from tunesmith.recipes.planner.shrink import Change
+from tunesmith.recipes.spec import STAGES_OF, TRAIN
 
-STAGES = ("fetch", "prepare", "probe", "train", "evaluate", "export", "verify")
+STAGES = STAGES_OF[TRAIN]  # every stage there is
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -17,9 +18,14 @@ class _Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
 
 
 class Queued(_Event, frozen=True, kw_only=True, tag="queued"):
-    """It waits for its turn: submitted, or once more; `automatic` where the daemon itself queued it again."""
+    """It waits for its turn: submitted, or once more; `automatic` where the daemon itself queued it again.
+
+    The first one says the recipe's `task`, and `of` which job's artifacts it begins with.
+    """
 
     automatic: bool = False
+    task: str = TRAIN
+    of: int | None = None
 
 
 class Started(_Event, frozen=True, kw_only=True, tag="started"):
@@ -222,7 +228,10 @@ class ArtifactWritten(_Event, frozen=True, kw_only=True, tag="artifact_written")
 
 
 class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
-    """An exported artifact compared with the merged model."""
+    """An exported artifact compared with the merged model; of one that failed `why`, and the `hint` what to try.
+
+    `perplexity` is of the compared texts, `merged_perplexity` what the merged model has there; None in older journals.
+    """
 
     key: str
     passed: bool
@@ -237,6 +246,10 @@ class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
     artifact_answer: str = ""
     correct: int | None = None
     graded: int | None = None
+    perplexity: float | None = None
+    merged_perplexity: float | None = None
+    why: str = ""
+    hint: str = ""
 
 
 class Forecasted(_Event, frozen=True, kw_only=True, tag="forecasted"):

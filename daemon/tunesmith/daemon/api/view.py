@@ -7,6 +7,7 @@ import msgspec
 from tunesmith.daemon.api import events as e
 from tunesmith.recipes.errors import ErrorBody
 from tunesmith.recipes.planner.forecast import Forecast
+from tunesmith.recipes.spec import STAGES_OF, TRAIN
 
 QUEUED, RUNNING, PAUSING, CANCELLING, PAUSED, INTERRUPTED, FINISHED, FAILED, CANCELLED = (
     "queued", "running", "pausing", "cancelling", "paused", "interrupted", "finished", "failed", "cancelled",
@@ -40,7 +41,9 @@ class StageView(msgspec.Struct, frozen=True):
 
 
 class JobView(msgspec.Struct, frozen=True):
-    """`finishing`: training was told to stop and keep what was learned. `interruptions` counts how often the daemon has
+    """`task` is train, export or evaluate; `of` the job whose artifacts it begins with.
+
+    `finishing`: training was told to stop and keep what was learned. `interruptions` counts how often the daemon has
     queued the job again by itself since it last got further. `moved` is its place in the queue once a person moved it.
     `missed` are the first and last number of events that were not folded in: take the view anew.
     """
@@ -56,6 +59,8 @@ class JobView(msgspec.Struct, frozen=True):
     folder: str = ""
     last_event: int = 0
     stages: tuple[StageView, ...] = tuple(StageView(name) for name in e.STAGES)
+    task: str = TRAIN
+    of: int | None = None
     step: e.TrainStep | None = None
     losses: tuple[tuple[int, float], ...] = ()
     learning_rates: tuple[tuple[int, float], ...] = ()
@@ -117,6 +122,15 @@ class JobView(msgspec.Struct, frozen=True):
         return sum(bool(a.stopped) for a in mine), len(mine)
 
 
+def _waiting(task: str) -> tuple[StageView, ...]:
+    return tuple(StageView(name) for name in STAGES_OF.get(task, e.STAGES))
+
+
+def _stage(view: JobView, name: str) -> StageView:
+    """As it is so far; a stage that its task does not have is shown nowhere."""
+    return next((stage for stage in view.stages if stage.name == name), StageView(name))
+
+
 def _with_stage(view: JobView, stage: StageView) -> JobView:
     return msgspec.structs.replace(view, stages=tuple(stage if s.name == stage.name else s for s in view.stages))
 
@@ -132,6 +146,9 @@ def _again(view: JobView, by_person: bool) -> JobView:
         attempt=view.attempt,
         folder=view.folder,
         last_event=view.last_event,
+        stages=_waiting(view.task),
+        task=view.task,
+        of=view.of,
         losses=view.losses,
         learning_rates=view.learning_rates,
         samples=view.samples,
@@ -190,6 +207,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
     match numbered.event:
         case e.Queued(automatic=automatic) if view.ended_already:
             return _again(view, by_person=not automatic)
+        case e.Queued(time=time, task=task, of=of) if not view.created:
+            return replace(view, created=time, task=task, of=of, stages=_waiting(task))
         case e.Queued(time=time):
             return replace(view, created=time)
         case e.Started(time=time, attempt=attempt, pid=pid):
@@ -197,12 +216,12 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
         case e.Adopted(pid=pid):
             return replace(view, pid=pid)
         case e.StageStarted(stage=name):
-            return _with_stage(view, replace(view.stage(name), state="running"))
+            return _with_stage(view, replace(_stage(view, name), state="running"))
         case e.StageProgress() as p:
             running = StageView(p.stage, "running", p.done, p.total, p.unit, p.eta_s, p.note)
             return _with_stage(view, running)
         case e.StageFinished(stage=name, seconds=seconds):
-            return _with_stage(view, replace(view.stage(name), state="done", seconds=seconds, eta_s=None))
+            return _with_stage(view, replace(_stage(view, name), state="done", seconds=seconds, eta_s=None))
         case e.BaseChosen() as base:
             return replace(view, base=base)
         case e.TrainStep() as step:

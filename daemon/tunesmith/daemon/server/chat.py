@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ WAITING = 8  # for an answer at once: they are given one after the other, and a 
 KEPT = 2  # tuned and base side by side; each holds a model in memory
 LINE_LIMIT = 1 << 20
 LOOK_EVERY_S = 5.0
+PREFERRED = tuple(f"model-{kind}.gguf" for kind in ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "f16", "bf16"))
 log = logging.getLogger("tunesmith.chat")
 
 
@@ -71,8 +72,10 @@ class Child:
 
 
 class Chats:
-    def __init__(self, home: Home, settings: Settings) -> None:
+    def __init__(self, home: Home, settings: Settings, places: Callable[[int], list[int]]) -> None:
+        """`places` are the jobs in which a model of a job may lie: its own folder first."""
         self._home = home
+        self._places = places
         self._settings = settings
         self._children: dict[Path, Child] = {}
         self._starting = asyncio.Lock()
@@ -119,9 +122,11 @@ class Chats:
             except FileNotFoundError as error:
                 raise _no_model(job_id, "has not fetched its base model") from error
             return folder / "base-q8_0.gguf", ["--convert", source]
-        for name in ("model-q8_0.gguf", "model-f16.gguf"):
-            if (path := folder / "artifacts" / name).is_file():
-                return path, []
+        for place in self._places(job_id):
+            found = {path.name: path for path in (self._home.job(place) / "artifacts").glob("model-*.gguf")}
+            if found:
+                first = next((name for name in PREFERRED if name in found), min(found))
+                return found[first], []
         raise _no_model(job_id, "has no GGUF")
 
     async def _child(self, job_id: int, gguf: Path, arguments: list[str]) -> Child:

@@ -9,13 +9,14 @@ from pathlib import Path
 from tunesmith.daemon.api import library_caches, measuring, model_store
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.offline import is_offline, lacks
+from tunesmith.recipes import again
 from tunesmith.recipes.checks import refuse_unsuited
 from tunesmith.recipes.data.files import sources
 from tunesmith.recipes.errors import DataError, MachineError, ModelError, RecipeError
 from tunesmith.recipes.machine import detect
 from tunesmith.recipes.models import gguf_config, source
 from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Source
-from tunesmith.recipes.spec import STARTER, JobSpec, complete
+from tunesmith.recipes.spec import EVALUATE, EXPORT, STARTER, JobSpec, complete
 from tunesmith.recipes.units import bytes_text
 
 LOOK_BYTES = 65_536  # a file whose first 64 kB are blank has no rows worth a job
@@ -27,13 +28,16 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int, no_network: boo
         if not isinstance(card.get("kind"), str):
             raise RecipeError(f"{where} has no kind", f"Write `kind:` below `{where}:`.")
     spec = complete(spec)
-    if spec.training.device == "auto":
+    if spec.training.device == "auto" and spec.task != EXPORT:
         refuse_unsuited(spec, measuring.merged(home, detect(home.root)).device.kind)
     _check_source(source.parse(spec.model.source), home, no_network or is_offline(os.environ))
-    for part in spec.data.sources:
-        if part.path != STARTER:
-            _check_data(_absolute("data.train", part.path))
-    if spec.training.start_from is not None:
+    if spec.task != EVALUATE or spec.data.held_out is None:
+        for part in spec.data.sources:
+            if part.path != STARTER:
+                _check_data(_absolute("data.train", part.path))
+    if spec.of is not None:
+        _check_of(_absolute("of", spec.of))
+    elif spec.training.start_from is not None:
         _check_start(_absolute("training.start_from", spec.training.start_from))
     if spec.data.held_out not in (None, STARTER):
         _check_data(_absolute("data.held_out", str(spec.data.held_out)))
@@ -103,6 +107,12 @@ def _check_start(folder: Path) -> None:
             "Give the adapter (or merged model) that a run exported; `tunesmith jobs more RUN --epochs 1` does it.",
             "nothing_to_start_from",
         )
+
+
+def _check_of(artifacts: Path) -> None:
+    """Raises ModelError when no run has left anything there; that it is whole the worker sees."""
+    if not any(folder.is_dir() for folder in again.folders(artifacts)):
+        raise again.nothing_left(artifacts)
 
 
 def _check_data(path: Path) -> None:

@@ -40,11 +40,16 @@ Es war einmal ein König. L'été dernier, nous étions à la mer. 今天天气�
 
 
 class Scores(msgspec.Struct, frozen=True):
-    """`kl_divergence` of the artifact from the merged model, in nats a token; agreement from 0 to 1."""
+    """`kl_divergence` of the artifact from the merged model, in nats a token; agreement from 0 to 1.
+
+    `perplexity` of the texts is the artifact's, `expected_perplexity` the merged model's; infinite ones are None.
+    """
 
     kl_divergence: float
     top1_agreement: float
     tokens_compared: int
+    perplexity: float | None = None
+    expected_perplexity: float | None = None
 
 
 def passages(texts: list[list[int]]) -> list[list[int]]:
@@ -80,20 +85,27 @@ def compare(reference: list[Any], found: Iterable[Any], texts: list[list[int]]) 
     """KL(reference || found) and top-1 agreement over the positions of `texts` that no earlier one shares."""
     import torch
 
-    divergence, agreed, compared = 0.0, 0, 0
+    divergence, agreed, compared, told = 0.0, 0, 0, 0
+    losses = [0.0, 0.0]
     for index, (expected, logits) in enumerate(zip(reference, found, strict=True)):
         start = shared(texts[index], texts[:index])
         expected, logits = expected[start:], torch.as_tensor(logits[start:])
         if expected.shape != logits.shape:  # another vocabulary
             return Scores(WORST, 0.0, len(expected))
+        following = torch.as_tensor(texts[index][start + 1 :])
+        told += len(following)
         for begun in range(0, len(expected), AT_ONCE):
             ours = expected[begun : begun + AT_ONCE].double().log_softmax(-1)
             theirs = logits[begun : begun + AT_ONCE].double().log_softmax(-1)
+            ids = following[begun : begun + AT_ONCE, None]
+            for place, found_there in enumerate((theirs, ours)):
+                losses[place] -= float(found_there[: len(ids)].gather(1, ids).sum())
             divergence += float((ours.exp() * (ours - theirs)).sum())
             agreed += int((ours.argmax(-1) == theirs.argmax(-1)).sum())
         compared += len(expected)
     mean = divergence / compared
-    return Scores(mean if math.isfinite(mean) else WORST, agreed / compared, compared)
+    perplexities = [math.exp(min(loss / told, 700.0)) if told and math.isfinite(loss) else None for loss in losses]
+    return Scores(mean if math.isfinite(mean) else WORST, agreed / compared, compared, *perplexities)
 
 
 def merged_logits(model: Any, ids: list[int]) -> Any:

@@ -69,6 +69,7 @@ class Context:
         self.trained: Trained | None = None
         self.inexact: tuple[str, ...] = ()  # why the result is not that of a run that was never stopped
         self.stage = ""
+        self.exporting = ""  # the target that is being written
         self._peak_before = 0
         self._base: Path | None = None
         self._prepared: Prepared | None = None

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tunesmith.daemon import disk, publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import model_card, trained
+from tunesmith.daemon.worker import load, model_card, ollama, trained
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.watched import run_watched
+from tunesmith.daemon.worker.lent import Lent
 from tunesmith.recipes import exports
-from tunesmith.recipes.spec import to_yaml
+from tunesmith.recipes.errors import MachineError
+from tunesmith.recipes.spec import EXPORT, to_yaml
 
 RECIPE, CARD, SUMS = "recipe.yaml", "README.md", "SHA256SUMS"
-
-
-class Lent:
-    """What a card sees of the worker: the folders, and a `run` that reports how much of `staged` is written."""
-
-    def __init__(self, context: Context, report: Callable[[int], None]) -> None:
-        self.adapter, self.merged, self.base, self.vendor = (
-            context.adapter, context.merged, context.base, context.vendor,
-        )  # fmt: skip
-        self.staged: Path | None = None
-        self._context = context
-        self._report = report
-
-    def run(self, command: list[str]) -> None:
-        run_watched(command, self._context.work, self._look)
-
-    def _look(self) -> None:
-        self._context.check_cancelled()
-        if self.staged is not None and self.staged.is_file():
-            self._report(self.staged.stat().st_size)
 
 
 def run(context: Context) -> None:
@@ -42,23 +22,28 @@ def run(context: Context) -> None:
     targets = {target: exports.find(target) for target in context.spec.exports}
     done = 0
     target = ""
-    lent = Lent(context, lambda written: report(written))
+    lent = Lent(context, lambda written: report(written), lambda what: report(0, what))
     sizes = {target: card.size(lent, variant) for target, (card, variant) in targets.items()}
     total = max(1, sum(sizes.values()))
     hint = "Free some space, or leave some targets out of `exports`."
     disk.refuse_full(context.artifacts, sum(sizes.values()), "the exports need", hint)
 
-    def report(written: int) -> None:
-        context.progress(done + min(written, sizes[target]), total, "bytes", target)
+    def report(written: int, doing: str = "") -> None:
+        note = f"{target}: {doing}" if doing else target
+        context.progress(done + min(written, sizes[target]), total, "bytes", note)
 
     for target, (card, variant) in targets.items():
+        context.exporting = target
         report(0)
         final = context.artifacts / card.file_name(variant)
-        with publish.staging(final) as staged:
-            lent.staged = staged
-            card.write(lent, variant, staged)
-            publish_it = publish.publish_folder if staged.is_dir() else publish.publish_file
-            published = publish_it(staged, final, context.fence)
+        published = kept(context, final)
+        if published is None:
+            with publish.staging(final) as staged:
+                lent.staged = staged
+                card.write(lent, variant, staged)
+                publish_it = publish.publish_folder if staged.is_dir() else publish.publish_file
+                published = publish_it(staged, final, context.fence)
+        lent.finished.add(final)
         context.emit(
             e.ArtifactWritten(
                 time=time.time(),
@@ -69,8 +54,22 @@ def run(context: Context) -> None:
             )
         )
         done += sizes[target]
+        if card.key == "gguf":
+            text = ollama.modelfile(final.name, load.tokenizer(context.merged), context.merged)
+            publish_text(context, f"Modelfile-{variant}", text)
     describe(context, ())
     context.progress(total, total, "bytes")
+
+
+def kept(context: Context, final: Path) -> publish.Published | None:
+    """What an earlier attempt of an export published, as the same run gives the same files; a damaged one is not."""
+    if context.spec.task != EXPORT or not final.exists():
+        return None
+    try:
+        return publish.verify_folder(final) if final.is_dir() else publish.verify_file(final)
+    except MachineError as error:
+        context.notice("warning", f"{error.message}. It is written again.")
+        return None
 
 
 def describe(context: Context, verified: tuple[e.Verified, ...]) -> None:

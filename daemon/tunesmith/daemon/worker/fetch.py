@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.daemon import publish
-from tunesmith.daemon.worker import hub_model, starter
+from tunesmith.daemon.worker import convertible, hub_model, starter
 from tunesmith.daemon.worker.context import Context
 from tunesmith.recipes.errors import MachineError, ModelError
 from tunesmith.recipes.models import headers, needed, source, vetted
@@ -39,6 +39,7 @@ def run(context: Context) -> None:
     refuse_full_disk(context.home.root, weights * ROOM_FACTOR)
     if context.spec.model.source != STARTER:
         show(context)
+    convertible.refuse_unknown(context.spec, context.base, context.vendor)
     context.progress(1, 1, "files")
 
 

@@ -31,9 +31,19 @@ def compiled(template: str) -> None:
 
 
 class Engine:
-    """One loaded GGUF. With `logits_all` every position's logits are kept: for `logits`, not for long contexts."""
+    """One loaded GGUF, with an adapter in GGUF on it if given.
 
-    def __init__(self, path: Path, *, context_tokens: int = LONGEST_CONTEXT, logits_all: bool = False) -> None:
+    With `logits_all` every position's logits are kept: for `logits`, not for long contexts.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        context_tokens: int = LONGEST_CONTEXT,
+        logits_all: bool = False,
+        adapter: Path | None = None,
+    ) -> None:
         if not path.is_file():
             raise ModelError(f"There is no model at {path}", "Let the run reach the end of its export stage first.")
         # Threads that spin while they wait make llama.cpp ten times slower as soon as another program wants a core
@@ -53,6 +63,7 @@ class Engine:
                 n_threads=threads,
                 n_threads_batch=threads,
                 logits_all=logits_all,
+                lora_path=None if adapter is None else str(adapter),
                 verbose=False,
             )
         except (ValueError, RuntimeError, OSError) as error:

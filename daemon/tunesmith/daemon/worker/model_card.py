@@ -15,7 +15,8 @@ STARTER_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # what the starter is, by
 HOW_TO_LOAD = {
     "adapter": "`PeftModel.from_pretrained(base, '{file}')` with peft",
     "merged": "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers",
-    "gguf": "`llama-cli -m {file}` with llama.cpp",
+    "gguf": "`llama-cli -m {file}` with llama.cpp, `ollama create {name} -f Modelfile-{variant}` with Ollama",
+    "gguf-adapter": "`llama-cli -m BASE.gguf --lora {file}` with llama.cpp",
 }
 
 
@@ -63,7 +64,7 @@ def how_it_went(spec: JobSpec, trained: Trained | None) -> Iterable[str]:
 def file_row(target: str) -> tuple[str, str, str]:
     card, variant = exports.find(target)
     file = card.file_name(variant)
-    return f"`{file}`", card.blurb, HOW_TO_LOAD.get(card.key, "").format(file=file)
+    return f"`{file}`", card.blurb, HOW_TO_LOAD.get(card.key, "").format(file=file, variant=variant, name="my-model")
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -1,4 +1,4 @@
-"""The stages of a job in order, each with the modules whose `run(context)` does it."""
+"""The stages of each task in order, each stage with the modules whose `run(context)` does it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ import importlib
 from tunesmith.daemon import publish
 from tunesmith.daemon.worker import preflight, processor
 from tunesmith.daemon.worker.context import Context
+from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN
 
 WORKER = "tunesmith.daemon.worker"
 # Imported when their turn comes: the first event must not wait for torch.
-STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("fetch", ("fetch",)),
-    ("prepare", ("data.prepare",)),
-    ("probe", ("planned", "train.set_up", "train.probe")),
-    ("train", ("train.run",)),
-    ("evaluate", ("evaluate",)),
-    ("export", ("train.merge", "export")),
-    ("verify", ("verify",)),
-)
+FETCH, PREPARE, VERIFY = ("fetch", ("fetch",)), ("prepare", ("data.prepare",)), ("verify", ("verify",))
+STAGES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    TRAIN: (
+        FETCH,
+        PREPARE,
+        ("probe", ("planned", "train.set_up", "train.probe")),
+        ("train", ("train.run",)),
+        ("evaluate", ("evaluate",)),
+        ("export", ("train.merge", "export")),
+        VERIFY,
+    ),
+    EXPORT: (FETCH, PREPARE, ("export", ("taken_up", "export")), VERIFY),
+    EVALUATE: (FETCH, PREPARE, ("evaluate", ("train.set_up", "evaluate"))),
+}
 
 
 def run_all(context: Context) -> None:
@@ -27,7 +33,7 @@ def run_all(context: Context) -> None:
     for left in context.job.glob("work-*"):
         if left != context.work:
             publish.remove(left)  # of an attempt that ended early, as large as the model
-    for stage, modules in STAGES:
+    for stage, modules in STAGES[context.spec.task]:
         context.begin(stage)
         preflight.look(context, stage)
         for module in modules:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,15 +16,18 @@ import msgspec
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import export, load, processor
-from tunesmith.daemon.worker.compare import GENERAL_TEXT, compare, merged_answers, merged_logits, passages
+from tunesmith.daemon.worker.compare import GENERAL_TEXT, WORST, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.llama import LONGEST_CONTEXT, Engine
 from tunesmith.daemon.worker.prompts import text_of
-from tunesmith.recipes import exports
+from tunesmith.daemon.worker.watched import run_watched
+from tunesmith.recipes import exports, gguf_types
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import ModelError, VerificationError
+from tunesmith.recipes.exports import gguf
+from tunesmith.recipes.spec import EXPORT
 
 GRADED = "gguf:q8_0"  # the one most people will run; all held-out questions are put to it
 SIDE_BY_SIDE = (HeldOutRow([{"role": "user", "content": "What is the capital of France?"}], "Paris"),)
@@ -53,7 +57,8 @@ def run(context: Context) -> None:
         return
     graded = GRADED if GRADED in targets else targets[-1]
     rows = context.prepared.questions[: context.spec.evaluation.answers]
-    total, done = 3 + len(targets) * 3 + len(rows), 0
+    several = len(targets) if context.spec.task == EXPORT else 1
+    total, done = 3 + len(targets) * 3 + len(rows) * several, 0
 
     def step(note: str) -> None:
         nonlocal done
@@ -67,14 +72,19 @@ def run(context: Context) -> None:
     step("merged")
     results = []
     for target in targets:
-        result = verify(context, target, reference, rows if target == graded else [], step)
+        asked = rows if target == graded or context.spec.task == EXPORT else []
+        try:
+            result = verify(context, target, reference, asked, step, tell=target == graded)
+        except ModelError as error:  # of this one: the others are looked at all the same
+            result = unusable(target, error)
         context.emit(result)
         results.append(result)
     export.describe(context, tuple(results))
     context.progress(total, total, "checks")
-    for result in results:
-        if not result.passed:
-            raise VerificationError(f"{result.key} differs from the trained model: {why(result)}", hint(result))
+    if failed := [result for result in results if not result.passed]:
+        told = "; ".join(f"{result.key}: {result.why}" for result in failed)
+        passed = "" if len(failed) == len(results) else " The other exports passed and can be used."
+        raise VerificationError(f"Not all exports say what the trained model says. {told}", failed[0].hint + passed)
 
 
 def refer(context: Context) -> Reference:
@@ -97,15 +107,24 @@ def refer(context: Context) -> Reference:
 
 
 def verify(
-    context: Context, target: str, reference: Reference, rows: list[HeldOutRow], step: Callable[[str], None]
+    context: Context,
+    target: str,
+    reference: Reference,
+    rows: list[HeldOutRow],
+    step: Callable[[str], None],
+    *,
+    tell: bool,
 ) -> e.Verified:
-    """`target` compared with `reference`; `rows` are put to it and graded."""
+    """`target` compared with `reference`; `rows` are put to it and graded, and its answers told if wanted."""
     card, variant = exports.find(target)
     path = context.artifacts / card.file_name(variant)
     limit = card.kl_limits[variant]
     publish.verify_file(path)
+    adapter = path if card.beside_base else None
+    if adapter is not None:
+        path = base_gguf(context)
     longest = max(len(ids) for ids in reference.passages)
-    with Engine(path, context_tokens=longest, logits_all=True) as engine:
+    with Engine(path, context_tokens=longest, logits_all=True, adapter=adapter) as engine:
         ids_equal = all(
             engine.tokenize(text) == reference.tokenizer(text, add_special_tokens=False)["input_ids"]
             for text in [*reference.texts, *prompts(context, reference)]
@@ -115,7 +134,7 @@ def verify(
         step(target)
     prompt_equal, answers, graded = True, [], []
     most = context.spec.evaluation.max_new_tokens
-    with Engine(path, context_tokens=answer_context(context, reference, most)) as engine:
+    with Engine(path, context_tokens=answer_context(context, reference, most), adapter=adapter) as engine:
         prompt_equal = all(same_prompt(engine, messages, reference) for messages in conversations(context, reference))
         for row in reference.questions:
             context.check_cancelled()
@@ -124,10 +143,11 @@ def verify(
         for index, row in enumerate(rows):
             answer, stopped = ask(engine, row, reference.tokenizer, most)
             graded.append(grade(answer, row))
-            context.emit(answered(index, row, answer, graded[-1], stopped))
+            if tell:
+                context.emit(answered(index, row, answer, graded[-1], stopped))
             step(target)
     marks = [mark for mark in graded if mark is not None]
-    return e.Verified(
+    result = e.Verified(
         time=time.time(),
         key=target,
         passed=prompt_equal and ids_equal and scores.kl_divergence <= limit,
@@ -142,6 +162,37 @@ def verify(
         artifact_answer="\n".join(answers),
         correct=sum(marks) if marks else None,
         graded=len(marks) if marks else None,
+        perplexity=scores.perplexity,
+        merged_perplexity=scores.expected_perplexity,
+    )
+    return result if result.passed else msgspec.structs.replace(result, why=why(result), hint=hint(result))
+
+
+def base_gguf(context: Context) -> Path:
+    """The base as a GGUF in which nothing of it is lost, for an adapter to be loaded on."""
+    path = context.work / "base.gguf"
+    if not path.is_file():
+        kind = gguf.source(context.base)
+        run_watched(
+            gguf.command(context.vendor, context.base, kind, path), context.work, lambda: context.check_cancelled()
+        )
+    return path
+
+
+def unusable(target: str, error: ModelError) -> e.Verified:
+    """Of a file that its runtime does not take."""
+    return e.Verified(
+        time=time.time(),
+        key=target,
+        passed=False,
+        kl_divergence=WORST,
+        top1_agreement=0.0,
+        tokens_compared=0,
+        prompt_equal=False,
+        token_ids_equal=False,
+        kl_limit=0.0,
+        why=error.message,
+        hint=error.hint,
     )
 
 
@@ -206,6 +257,12 @@ def why(result: e.Verified) -> str:
 
 
 def hint(result: e.Verified) -> str:
+    """What to try instead."""
     if not result.prompt_equal or not result.token_ids_equal:
         return "Do not use the file. The base model's tokenizer files may be incomplete; copy them again."
+    variant = result.key.partition(":")[2]
+    if variant.endswith(gguf_types.WITHOUT):
+        return f"Do not use the file. Export it with an importance matrix: gguf:{gguf_types.bare(variant)}."
+    if larger := gguf_types.larger(variant):
+        return f"Do not use the file. Export a larger type such as gguf:{larger}."
     return "Do not use the file. Run the job again; if it stays so, export a larger type such as gguf:f16."

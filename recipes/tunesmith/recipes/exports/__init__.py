@@ -25,6 +25,8 @@ class ExportContext(Protocol):
     @property
     def vendor(self) -> Path: ...
     def run(self, command: list[str]) -> None: ...
+    def quantize(self, number: int, matrix: bool, staged: Path) -> None:
+        """The merged model as llama.cpp's type `number`, with an importance matrix of the run's rows if wanted."""
 
 
 class Export(msgspec.Struct, frozen=True):
@@ -33,6 +35,8 @@ class Export(msgspec.Struct, frozen=True):
     `size(context, variant)` says beforehand about how many bytes that will be.
     `kl_limits` gives, by variant, the largest KL divergence from the merged model that verification accepts (nats a
     token); an export without limits is not run by a runtime of its own. `of_adapter`: there must be an adapter.
+    `beside_base`: it is run beside a GGUF of the base. `converts`: llama.cpp's converter must know the model.
+    `offered` are the variants that the wizard shows, all of them where it is empty.
     """
 
     key: str
@@ -44,6 +48,9 @@ class Export(msgspec.Struct, frozen=True):
     size: Callable[[Any, str], int]
     kl_limits: Mapping[str, float] = {}
     of_adapter: bool = False
+    beside_base: bool = False
+    converts: bool = False
+    offered: tuple[str, ...] = ()
 
 
 @cache
@@ -56,8 +63,21 @@ def find(target: str) -> tuple[Export, str]:
     key, _, variant = target.partition(":")
     known = [f"{c.key}:{v}" if v else c.key for c in cards().values() for v in c.variants]
     if target not in known:
+        needs = known_with_matrix(target)
+        if needs:
+            raise RecipeError(f"{needs} needs an importance matrix", f"Give '{needs}': it is made of the run's rows.")
         raise RecipeError(f"exports has no target '{target}'", nearest(target, known))
     return cards()[key], variant
+
+
+def known_with_matrix(target: str) -> str:
+    """The target without the mark that leaves the matrix out, where only that one is known; else nothing."""
+    from tunesmith.recipes import gguf_types
+
+    key, _, variant = target.partition(":")
+    name = variant.removesuffix(gguf_types.WITHOUT)
+    needed = key == "gguf" and name != variant and name in gguf_types.TYPES and gguf_types.TYPES[name].needs_matrix
+    return f"{key}:{name}" if needed else ""
 
 
 def folder_bytes(folder: Path) -> int:

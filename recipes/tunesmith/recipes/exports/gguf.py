@@ -1,14 +1,17 @@
-"""GGUF for llama.cpp, through llama.cpp's own converter of the library's version."""
+"""GGUF for llama.cpp: its own converter, then its own quantizer, both of the library's version."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from tunesmith.recipes import gguf_types
 from tunesmith.recipes.exports import Export, ExportContext, weight_counts
+from tunesmith.recipes.models import headers
+from tunesmith.recipes.models.safetensors import read
 
-# Bytes a weight. Q8_0 stores 32 of them in 34 bytes: one each and a 16-bit scale.
-BYTES_A_WEIGHT = {"f16": 2.0, "q8_0": 34 / 32}
+CONVERTED = ("f32", "f16", "bf16", "q8_0")  # what the converter writes itself; the rest is quantized from one of these
+SOURCES = {"F32": "f32", "BF16": "bf16"}  # in which nothing of weights stored so is lost; float16 for all others
 HEADER_BYTES = 2_000_000  # vocabulary and merges; SmolLM2's 49 thousand tokens take 1.7 MB
 
 
@@ -19,21 +22,35 @@ def command(vendor: Path, model: Path, variant: str, staged: Path) -> list[str]:
 
 
 def write(context: ExportContext, variant: str, staged: Path) -> None:
-    context.run(command(context.vendor, context.merged, variant, staged))
+    if variant in CONVERTED:
+        context.run(command(context.vendor, context.merged, variant, staged))
+        return
+    kind, matrix = gguf_types.named(variant)
+    context.quantize(kind.number, matrix, staged)
+
+
+def source(model: Path) -> str:
+    """The type that holds the weights in the folder `model` as they are: what is quantized."""
+    dtypes = {tensor.dtype for path in model.glob("*.safetensors") for tensor in read(path)}
+    return next((kind for dtype, kind in SOURCES.items() if dtype in dtypes), "f16")
 
 
 def size(context: ExportContext, variant: str) -> int:
-    return HEADER_BYTES + round(weight_counts(context.merged) * BYTES_A_WEIGHT[variant])
+    row = headers.config_of(context.merged).get("hidden_size")
+    parameters = weight_counts(context.merged)
+    known = row if isinstance(row, int) else gguf_types.BLOCK
+    return HEADER_BYTES + gguf_types.weight_bytes(variant, parameters, known)
 
 
 CARD = Export(
     key="gguf",
     title="GGUF",
     blurb="One file for llama.cpp, Ollama and LM Studio.",
-    variants=("f16", "q8_0"),
+    variants=gguf_types.variants(),
+    offered=("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m"),
     file_name=lambda variant: f"model-{variant}.gguf",
     write=write,
     size=size,
-    # Measured on SmolLM2-135M: f16 4.5e-6, Q8_0 3e-3; the limits are the project's bars.
-    kl_limits={"f16": 1e-4, "q8_0": 0.02},
+    converts=True,
+    kl_limits={variant: gguf_types.named(variant)[0].kl_limit for variant in gguf_types.variants()},
 )

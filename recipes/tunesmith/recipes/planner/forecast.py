@@ -10,7 +10,7 @@ from tunesmith.recipes.planner import memory, stages, timing
 from tunesmith.recipes.planner.learned import Learned
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.spec import TRAIN, JobSpec
 
 ASSUMED, COUNTED, PROBED = "assumed", "counted", "probed"  # how sure it is
 # Below and above the forecast, as shares of it: what bench/forecast.py saw, and room for what it did not.
@@ -114,10 +114,13 @@ def forecast(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, learned
     below, above = MEMORY_SPREAD[level]
     if not facts.known:
         below, above = below + UNKNOWN_ARCHITECTURE, above + UNKNOWN_ARCHITECTURE
-    train_bytes = sizes["train"][1] or sizes["train"][0]
+    worst = sizes["train"] if spec.task == TRAIN else max(sizes.values())
+    train_bytes = worst[1] or worst[0]
     runtime = max(0, train_bytes - found.held - found.activations - found.logits)
     shown = [(name, int(getattr(found, name))) for name in ("weights", "adapter", "gradients", "optimizer")]
     shown += [("activations", found.activations), ("logits", found.logits), ("runtime", runtime)]
+    if spec.task != TRAIN:
+        shown = []
     return Forecast(
         level=level,
         device=place.device,
@@ -129,7 +132,7 @@ def forecast(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, learned
         memory_spread=(below, above),
         time_spread=TIME_SPREAD[level],
         tokens=found.tokens,
-        steps=times.steps,
+        steps=times.steps if spec.task == TRAIN else 0,
         step_seconds=times.step_seconds,
         recomputed=found.recomputed,
         corrected_by=correction.runs if correction else 0,

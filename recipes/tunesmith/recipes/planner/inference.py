@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from tunesmith.recipes.exports.gguf import BYTES_A_WEIGHT, HEADER_BYTES
+from tunesmith.recipes import gguf_types
+from tunesmith.recipes.exports.gguf import HEADER_BYTES
 from tunesmith.recipes.models.facts import ModelFacts
 
 MIB = 1 << 20
@@ -35,7 +36,7 @@ def chat(facts: ModelFacts, variant: str, context: int) -> Chat:
     tokens = min(context, facts.context or context)
     return Chat(
         context=tokens,
-        file=HEADER_BYTES + round(facts.parameters * BYTES_A_WEIGHT[variant]),
+        file=HEADER_BYTES + gguf_types.weight_bytes(variant, facts.parameters, facts.hidden_size),
         kv_cache=facts.kv_cache_bytes(tokens, CACHE_BYTES),
         runtime=PROCESS_BYTES + BUFFERS_BYTES + tokens * facts.heads * SCORES_BYTES,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tunesmith.recipes import exports, optimizers
+from tunesmith.recipes import exports, gguf_types, optimizers
+from tunesmith.recipes.exports.gguf import CONVERTED
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN, JobSpec
 
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
@@ -28,7 +29,6 @@ MAPPED_BYTES = 1 << 30  # of files that are counted as needed
 COMPARED_TOKENS = 320  # whose logits two models are compared by
 QUANTIZED_MERGE = 1.08  # of the base loaded anew for it, with what its adapter adds
 CONVERTED_SHARE = 0.9  # of weights outside of embeddings: freed piece by piece, some of the old is there still
-BITS = {"f16": 16.0, "bf16": 16.0, "f32": 32.0, "q8_0": 8.5}
 
 
 def sizes(
@@ -36,7 +36,14 @@ def sizes(
 ) -> dict[str, tuple[int, int]]:
     """Bytes (host, device) by stage."""
     found = {"fetch": (0, 0)} if facts.to_fetch else {}
-    found |= {"prepare": (PREPARE_BYTES, 0), "probe": load(spec, facts, place, parts)}
+    found["prepare"] = (PREPARE_BYTES, 0)
+    if spec.task == EXPORT:
+        return found | {"export": merged_anew(spec, facts, place), "verify": verify(spec, facts, rows, place)}
+    loading = load(spec, facts, place, parts)
+    if spec.task == EVALUATE:
+        host, device = evaluate(spec, facts, rows, place, parts)
+        return found | {"evaluate": (max(host, loading[0]), max(device, loading[1]))}
+    found["probe"] = loading
     found["train"] = train(spec, facts, place, parts)
     found["evaluate"] = evaluate(spec, facts, rows, place, parts)
     found["export"] = export(spec, facts, place, parts)
@@ -150,14 +157,21 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
     if not needs_merging(spec):
         return int(runtime + held), 0
     width, loaded = memory.stored_width(facts), memory.WIDTHS[memory.weights_dtype(spec, place)]
-    if spec.quantization != "none":  # loaded as it is stored; float16 is computed in float32
-        float16 = facts.stored is not None and "F16" in facts.stored.dtypes
-        base = facts.parameters * (width + 4 if float16 else QUANTIZED_MERGE * width)
-        return int(runtime + held + base + compared(facts) * 3.6 + memory.BITSANDBYTES_BYTES), 0
+    if spec.quantization != "none":
+        base, _ = merged_anew(spec, facts, place)
+        return int(base + held + compared(facts) * 3.6 + memory.BITSANDBYTES_BYTES), 0
     if width == loaded:
         return int(runtime + held), 0
     converted = max(embedded(facts), CONVERTED_SHARE * (facts.parameters - embedded(facts)))
     return int(runtime + held + width * converted), 0
+
+
+def merged_anew(spec: JobSpec, facts: ModelFacts, place: Place) -> tuple[int, int]:
+    """The base loaded as it is stored, float16 in float32, and an adapter merged into it."""
+    float16 = facts.stored is not None and "F16" in facts.stored.dtypes
+    width = memory.stored_width(facts)
+    base = facts.parameters * (width + 4 if float16 else QUANTIZED_MERGE * width) if needs_merging(spec) else 0
+    return int(place.runtime_bytes + EXPORTING_BYTES + base), 0
 
 
 def embedded(facts: ModelFacts) -> int:
@@ -187,12 +201,14 @@ def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
     stored = int(facts.parameters * memory.stored_width(facts))
     written = stored if needs_merging(spec) else 0
     for target in spec.exports:
-        _, variant = exports.find(target)
+        card, variant = exports.find(target)
         if target == "merged":
             written += stored
-        elif variant:
-            written += int(facts.parameters * BITS.get(variant, 16.0) / 8)
+        elif card.key == "gguf":
+            written += gguf_types.weight_bytes(variant, facts.parameters, facts.hidden_size)
         else:
             written += trained * 4
-    checkpoint = 2 * trained * 12
-    return {"fetch": facts.to_fetch, "train": checkpoint if spec.training.save_steps != 0 else 0, "export": written}
+    if any(exports.find(target)[1] not in ("", *CONVERTED) for target in spec.exports):
+        written += stored  # what they are quantized from
+    checkpoint = 2 * trained * 12 if spec.training.save_steps != 0 and spec.task == TRAIN else 0
+    return {"fetch": facts.to_fetch, "train": checkpoint, "export": written if spec.task != EVALUATE else 0}

@@ -68,16 +68,20 @@ def show(run: RunId, as_json: Json = False) -> None:
     from tunesmith.tui.cli import render
     from tunesmith.tui.cli.session import find_run, with_client
 
-    async def act(client: Client) -> JobView:
-        return await client.job(await find_run(client, run))
+    async def act(client: Client) -> tuple[JobView, list[JobView]]:
+        view = await client.job(await find_run(client, run))
+        return view, [one for one in await client.jobs() if one.of == view.id]
 
-    view = with_client(act)
+    view, later = with_client(act)
     if as_json:
         render.print_json(view)
         return
     render.out().print(render.job_text(view))
     if view.state == FINISHED:
         render.print_result(view)
+    for one in later:
+        made = ", ".join(artifact.key for artifact in one.artifacts)
+        render.out().print(f"run {one.id} ({one.task}, {one.state}) is of this run" + (f": {made}" if made else ""))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from tunesmith.tui.cli import (
     daemon,
     data,
     doctor,
+    export,
     jobs,
     models,
     plan,
@@ -36,6 +37,8 @@ app.command("run")(run.run)
 app.command("resume")(resume.resume)
 app.add_typer(jobs.app, name="jobs")
 app.command("chat")(chat.chat)
+app.command("export")(export.export)
+app.command("eval")(export.evaluate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(daemon.app, name="daemon")
 app.add_typer(data.app, name="data")

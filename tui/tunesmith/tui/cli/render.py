@@ -19,6 +19,7 @@ from tunesmith.daemon.api.report import Report
 from tunesmith.daemon.api.retention import PARTS, Cleaned, Sizes
 from tunesmith.daemon.api.view import QUEUED, JobView
 from tunesmith.recipes.planner.ways import NAMES
+from tunesmith.recipes.spec import EVALUATE
 from tunesmith.recipes.units import bytes_text, duration_text
 from tunesmith.tui import plain as texts
 from tunesmith.tui.cli.computing_text import computing, computing_lines
@@ -86,6 +87,8 @@ def summary(view: JobView) -> dict[str, Any]:
     return {
         "run": view.id,
         "name": view.name,
+        "task": view.task,
+        "of": view.of,
         "state": view.state,
         "stage": stage_now(view),
         "waiting": view.waiting if waiting_text(view) else None,
@@ -124,10 +127,28 @@ def result(view: JobView) -> dict[str, Any]:
         "gguf": artifact(view, "gguf:q8_0") or artifact(view, "gguf:f16"),
         "adapter": artifact(view, "adapter"),
         "merged": artifact(view, "merged"),
+        "exports": exported(view),
         "recipe": str(Path(view.folder) / "recipe.yaml"),
         "folder": view.folder,
         "computing": computing(view),
     }
+
+
+def exported(view: JobView) -> list[dict[str, Any]]:
+    """What was written, and how it was verified: None where nothing was compared."""
+    verified = {one.key: one for one in view.verified}
+    return [
+        {
+            "target": one.key,
+            "path": str(Path(view.folder) / one.path),
+            "bytes": one.bytes,
+            "passed": verified[one.key].passed if one.key in verified else None,
+            "kl_divergence": verified[one.key].kl_divergence if one.key in verified else None,
+            "perplexity": verified[one.key].perplexity if one.key in verified else None,
+            "correct": verified[one.key].correct if one.key in verified else None,
+        }
+        for one in view.artifacts
+    ]
 
 
 def correct(view: JobView, subject: str) -> int | None:
@@ -303,6 +324,8 @@ def print_result(view: JobView) -> None:
             f"(limit {verified.kl_limit:.2g}), the same first choice for {verified.top1_agreement:.1%} of "
             f"{verified.tokens_compared} tokens"
         )
+        if verified.why:
+            console.print(f"  {verified.why}. {verified.hint}", soft_wrap=True)
     for written in view.artifacts:
         console.print(
             f"{written.key}:  {Path(view.folder) / written.path}  ({bytes_text(written.bytes)})", soft_wrap=True
@@ -311,5 +334,7 @@ def print_result(view: JobView) -> None:
     if (early := view.stopped_early) is not None:
         console.print(f"training was stopped early, after step {early.step} of {early.total_steps}")
     console.print(f"run {view.id} {view.state} in {duration_text(run_seconds(view))}")
+    if view.task == EVALUATE:
+        return
     console.print(f"\nnext:  tunesmith chat {view.id}          talk to the tuned model (--base: the untuned one)")
     console.print("       tunesmith                 open the wizard")

@@ -16,6 +16,7 @@ from textual.widgets import Button, Static
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.spec import EXPORT
 from tunesmith.recipes.units import duration_text
 from tunesmith.tui.messages import OpenChat, OpenRun
 from tunesmith.tui.plain import one_line, plain
@@ -52,6 +53,7 @@ class ResultStep(VerticalScroll):
 
     view: reactive[JobView | None] = reactive(None)
     error: reactive[TunesmithError | None] = reactive(None)
+    later: reactive[tuple[JobView, ...]] = reactive(())  # jobs that exported this run again
 
     def __init__(self, clients: Clients, *, id: str | None = "step-result") -> None:
         super().__init__(id=id, classes="step")
@@ -86,11 +88,20 @@ class ResultStep(VerticalScroll):
         job_id = job if isinstance(job, int) else job.id
         if job_id != self.job_id:
             self.view = None
+            self.later = ()
         self.job_id, self.error = job_id, None
+        self.run_worker(self._look_for_later(job_id), group="later", exclusive=True)
         if isinstance(job, JobView):
             self.view = job
         if self.view is None or not self.view.ended_already:
             self.run_worker(follow(self._clients, job_id, self.post_message), group="follow", exclusive=True)
+
+    async def _look_for_later(self, job_id: int) -> None:
+        try:
+            jobs = await (await self._clients()).jobs()
+        except TunesmithError:  # following the job says so
+            return
+        self.later = tuple(one for one in jobs if one.of == job_id and one.task == EXPORT and one.artifacts)
 
     @on(JobUpdated)
     def _update(self, message: JobUpdated) -> None:
@@ -114,6 +125,9 @@ class ResultStep(VerticalScroll):
     async def watch_view(self) -> None:
         await self._draw()
 
+    async def watch_later(self) -> None:
+        await self._draw()
+
     async def watch_error(self) -> None:
         await self._draw()
 
@@ -130,10 +144,10 @@ class ResultStep(VerticalScroll):
         self.query_one("#kept-title").display = self.query_one("#general").display = bool(general)
         if view is None:
             return
-        chat = self.query_one("#chat", Button)
-        chat.disabled = not can_chat(view)
+        chat, possible = self.query_one("#chat", Button), can_chat(view, *self.later)
+        chat.disabled = not possible
         focused = self.screen.focused
-        if first and can_chat(view) and (focused is None or self in focused.ancestors):
+        if first and possible and (focused is None or self in focused.ancestors):
             chat.focus(scroll_visible=False)  # what was hidden lost it to whatever came next
         self.query_one(ScoreSummary).view = view
         self.query_one("#held-out", AnswerTable).answers = view.answers
@@ -141,6 +155,7 @@ class ResultStep(VerticalScroll):
         if general:
             table.set_name, table.answers = general[0].set_name, general
         self.query_one(ArtifactList).view = view
+        self.query_one(ArtifactList).later = self.later
         self.query_one("#result-command", Static).update(Content(command(view)))
         self.query_one("#result-more", Static).update(Content(more_command(view)))
         for part in self.query(".more"):
@@ -159,7 +174,7 @@ class ResultStep(VerticalScroll):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
             case "chat":
-                return self.view is not None and can_chat(self.view)
+                return self.view is not None and can_chat(self.view, *self.later)
             case "copy" | "offer" | "run" | "report":
                 return self.view is not None
         return True
@@ -205,8 +220,9 @@ class ResultStep(VerticalScroll):
         self.action_chat() if event.button.id == "chat" else self.action_copy()
 
 
-def can_chat(view: JobView) -> bool:
-    return view.state == FINISHED and any(a.key.startswith("gguf") for a in view.artifacts)
+def can_chat(view: JobView, *later: JobView) -> bool:
+    """Whether it, or a job that exported it again, has left a GGUF."""
+    return view.state == FINISHED and any(a.key.startswith("gguf:") for one in (view, *later) for a in one.artifacts)
 
 
 def head(view: JobView | None, error: TunesmithError | None) -> Content:

@@ -26,6 +26,7 @@ class ArtifactList(Widget):
     """
 
     view: reactive[JobView | None] = reactive(None, layout=True)
+    later: reactive[tuple[JobView, ...]] = reactive((), layout=True)  # jobs that exported the run again
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._lines(width))
@@ -36,14 +37,15 @@ class ArtifactList(Widget):
     def _lines(self, width: int) -> list[Content]:
         if self.view is None or width < 10:
             return []
-        if not self.view.artifacts:
+        found = [(one, artifact) for one in (self.view, *self.later) for artifact in one.artifacts]
+        if not found:
             return [Content.styled(t("result.no_artifacts"), "$foreground 60%")]
         lines: list[Content] = []
-        for artifact in self.view.artifacts:
+        for one, artifact in found:
             key = Content.styled(one_line(artifact.key), "bold $primary").truncate(KEY_CELLS, pad=True)
             digest = (f"sha256 {artifact.sha256[:HASH_CHARACTERS]}", "$foreground 60%")
             head = Content.assemble(key, f" {bytes_text(artifact.bytes):>9}  ", digest)
-            path = Content(one_line(str(PurePath(self.view.folder, artifact.path))))
+            path = Content(one_line(str(PurePath(one.folder, artifact.path))))
             lines += [head.truncate(width, ellipsis=True)]
             lines += [Content.assemble("  ", line) for line in path.fold(max(8, width - 2))]
         return lines

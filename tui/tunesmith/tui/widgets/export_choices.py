@@ -33,7 +33,7 @@ class ExportChoices(Vertical):
         from tunesmith.recipes.exports import cards
 
         for card in cards().values():
-            for variant in card.variants:
+            for variant in card.offered or card.variants:
                 target = f"{card.key}:{variant}" if variant else card.key
                 label = Content.assemble(target, (f"  {_blurb(card.key, card.blurb)}", "$foreground 60%"))
                 name = "export-" + target.replace(":", "-")

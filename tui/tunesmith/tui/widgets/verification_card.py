@@ -41,6 +41,10 @@ def _card(v: Verified) -> Content:
     ]
     if v.graded:
         lines.append(_line(t("result.correct"), f"{v.correct}/{v.graded}"))
+    if v.perplexity is not None and v.merged_perplexity is not None:
+        lines.append(_line(t("result.perplexity"), f"{v.perplexity:.2f} ({v.merged_perplexity:.2f})"))
+    if v.why:
+        lines.append(Content.styled(one_line(f"{v.why}. {v.hint}"), "$error"))
     return Content("\n").join(lines)
 
 

@@ -26,7 +26,7 @@ from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rows import Rendered, Sample
 from tunesmith.recipes.errors import DataError, ModelError
 from tunesmith.recipes.machine.cpu import granted_cores
-from tunesmith.recipes.spec import STARTER, SourceSpec
+from tunesmith.recipes.spec import EVALUATE, EXPORT, STARTER, TRAIN, SourceSpec
 
 AT_ONCE_BYTES = 16 * 2**20  # prepared in a few seconds, so training need not begin before
 MOST_STREAMS = 4  # sources that are prepared side by side; each needs a process with a tokenizer in it
@@ -43,9 +43,11 @@ class Prepared:
         self.scored: list[Rendered] = []  # whose loss is measured
         self.finished = False
         spec = context.spec
+        # Of what is evaluated on rows of its own nothing else is looked at.
+        given = () if spec.task == EVALUATE and spec.data.held_out is not None else spec.data.sources
         self.sources = [
             Source(name, source, spec.data, spec.method["kind"], spec.training.max_length)
-            for name, source in on_disk(context, "train", spec.data.sources)
+            for name, source in on_disk(context, "train", given)
         ]
         self.most_rows = sum(source.most_rows or source.bytes // UNKNOWN_ROW_BYTES for source in self.sources)
         known = all(source.most_rows is not None for source in self.sources)
@@ -81,8 +83,9 @@ class Prepared:
             streaming=self.streaming,
             held_out=self.drawn_below if self.streaming and self.splits else no_row,
         )
-        load.trainer()  # other processes prepare meanwhile
-        if not self.streaming:
+        if context.spec.task != EXPORT:
+            load.trainer()  # other processes prepare meanwhile
+        if not self.streaming or context.spec.task != TRAIN:  # held out is what was when the run streamed them
             self.finish()
             return
         for source in self.sources:
@@ -93,7 +96,8 @@ class Prepared:
     @property
     def longest(self) -> int:
         """Tokens of the longest sequence; while more are being prepared, max_length at least where that is set."""
-        longest = max(source.store.summary.longest for source in self.sources)
+        rows = [source.store.summary.longest for source in self.sources] or [len(row.ids) for row in self.scored]
+        longest = max(rows, default=1)
         return longest if self.finished else max(longest, self.context.spec.training.max_length or 0)
 
     def drawn_below(self, hashes: Array) -> Array:
@@ -126,11 +130,11 @@ class Prepared:
             self.hold_out()
         for number, source in enumerate(self.sources):
             account(self.context, source, number)
-        if not self.splits:
+        if not self.splits and self.sources:
             held_out.warn_of_overlap(self.context, self.questions, [source.store for source in self.sources])
         loaded.cache_clear()  # 50 MB that training does not need
         limited.end()
-        if not any(source.store.available for source in self.sources):
+        if self.sources and not any(source.store.available for source in self.sources):
             self.refuse()
 
     def hold_out(self) -> None:

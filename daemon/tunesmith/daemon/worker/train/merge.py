@@ -33,12 +33,7 @@ def run(context: Context) -> None:
         context.model = None
     else:
         merged = merged_into_whole(context)
-    merged = merged.to("cpu", load.stored_dtype(context.base))
-    merged.save_pretrained(str(context.merged))
-    context.tokenizer.save_pretrained(str(context.merged))
-    own = context.base / "generation_config.json"
-    if own.is_file():
-        shutil.copyfile(own, context.merged / own.name)
+    keep(context, merged)
 
 
 def merged_into_whole(context: Context) -> Any:
@@ -46,21 +41,36 @@ def merged_into_whole(context: Context) -> Any:
 
     Weights that were only dequantized would keep the errors of 4 bits for good.
     """
-    import torch
-    from peft import PeftModel
-
     texts = [*(text_of(row.conversation(), context.tokenizer) for row in context.prepared.questions), GENERAL_TEXT]
     chosen = passages([context.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts])
     trained = [merged_logits(context.model, ids) for ids in chosen]
     context.model = None
     context.check_cancelled()
-    # On the CPU, as the whole base may not fit where the quantized one did; few CPUs compute in float16.
-    kind = load.stored_dtype(context.base)
-    base = load.model(context.base, "cpu", torch.float32 if kind == torch.float16 else kind)
-    merged = PeftModel.from_pretrained(base, str(context.adapter)).merge_and_unload().eval()
+    merged = adapter_in_base(context)
     scores = compare(trained, (merged_logits(merged, ids) for ids in chosen), chosen)
     context.notice("info", told(context.spec.quantization, scores))
     return merged
+
+
+def adapter_in_base(context: Context) -> Any:
+    """The base loaded anew with the adapter in `context.adapter` merged into it."""
+    import torch
+    from peft import PeftModel
+
+    # On the CPU, as the whole base may not fit where the quantized one did; few CPUs compute in float16.
+    kind = load.stored_dtype(context.base)
+    base = load.model(context.base, "cpu", torch.float32 if kind == torch.float16 else kind)
+    return PeftModel.from_pretrained(base, str(context.adapter)).merge_and_unload().eval()
+
+
+def keep(context: Context, merged: Any) -> None:
+    """Write `merged` to `context.merged`, in the base's own dtype, with what belongs to it."""
+    merged = merged.to("cpu", load.stored_dtype(context.base))
+    merged.save_pretrained(str(context.merged))
+    context.tokenizer.save_pretrained(str(context.merged))
+    own = context.base / "generation_config.json"
+    if own.is_file():
+        shutil.copyfile(own, context.merged / own.name)
 
 
 def told(quantization: str, scores: Scores) -> str:

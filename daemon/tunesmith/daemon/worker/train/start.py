@@ -13,7 +13,9 @@ from tunesmith.daemon import publish
 from tunesmith.daemon.worker import trained
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.train import identity
+from tunesmith.recipes import again
 from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.spec import TRAIN
 from tunesmith.recipes.tuners import Tuner
 
 WEIGHTS = "adapter_model.safetensors"
@@ -22,10 +24,9 @@ MAY_DIFFER = {"dropout"}  # of a tuner's knobs: what is no part of the trained w
 
 def folder(context: Context, tuner: Tuner) -> Path | None:
     """The verified folder that the recipe names. Raises ModelError when it does not fit, MachineError when damaged."""
-    given = context.spec.training.start_from
-    if given is None:
+    start = again.weights(context.spec)
+    if start is None:
         return None
-    start = Path(given)
     expected = WEIGHTS if tuner.adapter else "config.json"
     if not (start / expected).is_file():
         what = "the adapter" if tuner.adapter else "the merged model"
@@ -44,7 +45,9 @@ def folder(context: Context, tuner: Tuner) -> Path | None:
             "Give model.source the base of that run, as it was then.",
             "other_base",
         )
-    context.notice("info", f"Training begins from {start}; the optimizer and the learning-rate schedule start anew.")
+    if context.spec.task == TRAIN:
+        told_of = "the optimizer and the learning-rate schedule start anew"
+        context.notice("info", f"Training begins from {start}; {told_of}.")
     return start
 
 

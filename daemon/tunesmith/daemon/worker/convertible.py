@@ -1,0 +1,41 @@
+"""Whether llama.cpp's converter knows a model, looked at before it is trained: by its own list, which is only read."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from tunesmith.recipes import exports
+from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.models import headers
+from tunesmith.recipes.spec import JobSpec
+
+LIST = "TEXT_MODEL_MAP"  # conversion/__init__.py: architectures of transformers, each with the module that converts it
+
+
+def refuse_unknown(spec: JobSpec, base: Path, vendor: Path) -> None:
+    """Raises ModelError when a GGUF is to be exported of a model that the converter does not know."""
+    targets = [target for target in spec.exports if exports.find(target)[0].converts]
+    if not targets:
+        return
+    named = headers.config_of(base).get("architectures") or []
+    known = architectures(vendor / "conversion" / "__init__.py")
+    if known and named and not any(name in known for name in named):
+        raise ModelError(
+            f"llama.cpp's converter does not know {' or '.join(map(str, named))}, so {targets[0]} cannot be exported",
+            f"Leave {' and '.join(targets)} out of `exports`; 'merged' works for every model.",
+            "not_convertible",
+        )
+
+
+@cache
+def architectures(path: Path) -> frozenset[str]:
+    """Empty where the list is not found: then the converter itself says it, later."""
+    if not path.is_file():
+        return frozenset()
+    for statement in ast.parse(path.read_text("utf-8")).body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict(keys=keys)) if name == LIST:
+                return frozenset(str(key.value) for key in keys if isinstance(key, ast.Constant))
+    return frozenset()

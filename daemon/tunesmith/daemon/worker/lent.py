@@ -1,0 +1,131 @@
+"""What an export's card is lent of the worker: folders, watched commands, and llama.cpp's quantizer with its matrix."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tunesmith.daemon.worker import importance, quantize
+from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.watched import run_watched
+from tunesmith.recipes.errors import DataError
+from tunesmith.recipes.exports import gguf
+from tunesmith.recipes.gguf_types import BLOCK
+from tunesmith.recipes.models import gguf_header
+
+MATRIX_TOKENS = 16_384  # 32 contexts of 512; with the starter's 7,586 the divergence of 4 bits falls by two fifths
+LEAST_TOKENS = 256  # below, most inputs are seen too rarely to say anything
+
+
+class Lent:
+    """`staged` is what is being written; `report` hears how many bytes of it are there, `note` what else goes on."""
+
+    def __init__(self, context: Context, report: Callable[[int], None], note: Callable[[str], None]) -> None:
+        self.adapter, self.merged, self.base, self.vendor = (
+            context.adapter, context.merged, context.base, context.vendor,
+        )  # fmt: skip
+        self.staged: Path | None = None
+        self.finished: set[Path] = set()  # what this attempt has published: an earlier one's may be of other weights
+        self._context = context
+        self._report = report
+        self._note = note
+
+    def run(self, command: list[str]) -> None:
+        run_watched(command, self._context.work, self._look)
+
+    def quantize(self, number: int, matrix: bool, staged: Path) -> None:
+        """The merged model as llama.cpp's type `number`. Raises DataError where the rows are too few for a matrix."""
+        source = self.converted()
+        kept = self.matrix(source) if matrix else None
+        self.run(quantize.command(source, staged, number, kept))
+        if told := fallbacks(staged):
+            self._context.notice("info", f"{self._context.exporting}: {told}")
+
+    def converted(self) -> Path:
+        """The merged model as a GGUF in which nothing is lost: converted once, or the export that is that already."""
+        kind = gguf.source(self.merged)
+        published = self._context.artifacts / gguf.CARD.file_name(kind)
+        if published in self.finished:
+            return published
+        path = self._context.work / f"converted-{kind}.gguf"
+        if not path.is_file():
+            self._note("converting")
+            writing = path.with_name(f"writing-{path.name}")
+            run_watched(gguf.command(self.vendor, self.merged, kind, writing), self._context.work, self._patiently)
+            writing.rename(path)
+        return path
+
+    def matrix(self, source: Path) -> Path:
+        """The importance matrix for the run's own rows: computed once. Raises DataError."""
+        path = self._context.work / "importance.npz"
+        if path.is_file():
+            return path
+        rows = calibration(self._context)
+        given, staged = path.with_name("importance-rows.npz"), path.with_name("importance-staged.npz")
+        np.savez(given, tokens=np.concatenate(rows), lengths=np.array([len(row) for row in rows]))
+        done = staged.with_name(staged.name + importance.DONE)
+
+        def look() -> None:
+            count = done.read_text("ascii") if done.is_file() else ""
+            self._note(f"importance matrix, row {count or 0} of {len(rows)}")
+            self._patiently()
+
+        run_watched(importance.command(source, given, staged), self._context.work, look)
+        staged.rename(path)
+        tokens = sum(len(row) for row in rows)
+        self._context.notice("info", f"The importance matrix was made of {tokens} tokens in {len(rows)} rows.")
+        return path
+
+    def _patiently(self) -> None:
+        self._context.check_cancelled()
+
+    def _look(self) -> None:
+        self._context.check_cancelled()
+        if self.staged is not None and self.staged.is_file():
+            self._report(self.staged.stat().st_size)
+
+
+def calibration(context: Context) -> list[np.ndarray]:
+    """Token ids of training rows, in the order of training, cut at LONGEST_ROW; MATRIX_TOKENS at most."""
+    feed = context.prepared.feed
+    rows: list[np.ndarray] = []
+    tokens = 0
+    for batch in feed.batches(0):
+        for place in batch:
+            ids = np.array(feed.sequence(*place)[0][: importance.LONGEST_ROW], np.int32)
+            rows.append(ids[: MATRIX_TOKENS - tokens])
+            tokens += len(rows[-1])
+            if tokens >= MATRIX_TOKENS:
+                return rows
+    if tokens < LEAST_TOKENS:
+        raise DataError(
+            f"The training rows have {tokens} tokens, too few for an importance matrix: {LEAST_TOKENS} are needed",
+            "Give more rows with `--data`, or leave the matrix out: `gguf:q4_k_m-plain`.",
+            "too_few_rows",
+        )
+    return rows
+
+
+def fallbacks(path: Path) -> str:
+    """How many tensors of a quantized file another type was taken for, as their rows do not fit its blocks."""
+    header = gguf_header.header(path)
+    shapes = {name: one.shape for name, one in header.tensors.items()}
+    taken: Counter[str] = Counter()
+    widths: set[int] = set()
+    for tensor in gguf_header.read(path):
+        shape = shapes[tensor.name]
+        if len(shape) > 1 and shape[0] % BLOCK and tensor.dtype not in ("F32", "F16", "BF16"):
+            taken[tensor.dtype] += 1
+            widths.add(shape[0])
+    matrices = sum(len(shape) > 1 for shape in shapes.values())
+    if not taken:
+        return ""
+    kinds = ", ".join(f"{count} as {kind}" for kind, count in taken.most_common())
+    rows = " and ".join(str(width) for width in sorted(widths))
+    return (
+        f"{sum(taken.values())} of {matrices} matrices have rows of {rows} weights, which blocks of {BLOCK} do not "
+        f"divide; they are kept in blocks of 32, {kinds}."
+    )

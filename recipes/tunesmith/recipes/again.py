@@ -1,0 +1,69 @@
+"""A finished run taken up again: the recipe of a job that exports what it made, or that evaluates it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.further import RECIPE
+from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN, JobSpec, complete, load
+
+NAME_CHARACTERS = 80
+
+
+def exporting(artifacts: Path, targets: tuple[str, ...], data: str | None = None) -> JobSpec:
+    """The recipe that writes `targets` of the run whose artifacts these are.
+
+    `data` stands for the run's rows where they are gone: exports are verified, and importance matrices made, with them.
+    Raises RecipeError, and ModelError where the run left nothing to export.
+    """
+    spec = of_run(artifacts, EXPORT)
+    rows = spec.data if data is None else msgspec.structs.replace(spec.data, train=data, held_out=None, map={})
+    return complete(msgspec.structs.replace(spec, exports=targets, data=rows))
+
+
+def evaluating(artifacts: Path, data: str | None = None) -> JobSpec:
+    """The recipe that evaluates the run whose artifacts these are, before and after, on `data` or its held-out rows."""
+    spec = of_run(artifacts, EVALUATE)
+    rows = spec.data if data is None else msgspec.structs.replace(spec.data, held_out=data)
+    return complete(msgspec.structs.replace(spec, data=rows))
+
+
+def of_run(artifacts: Path, task: str) -> JobSpec:
+    """The run's own recipe with another task; of what was itself exported again, that of the run behind it."""
+    spec = load(artifacts / RECIPE)
+    if spec.of is not None:
+        artifacts, name = Path(spec.of), load(Path(spec.of) / RECIPE).name
+    else:
+        name = spec.name
+    if not any(folder.is_dir() for folder in folders(artifacts)):
+        raise nothing_left(artifacts)
+    return msgspec.structs.replace(spec, task=task, of=str(artifacts), name=f"{task} {name}"[:NAME_CHARACTERS])
+
+
+def folders(artifacts: Path) -> tuple[Path, Path]:
+    """Where a run's adapter and merged model lie, if it exported them."""
+    from tunesmith.recipes import exports
+
+    adapter, merged = (artifacts / exports.find(target)[0].file_name("") for target in ("adapter", "merged"))
+    return adapter, merged
+
+
+def weights(spec: JobSpec) -> Path | None:
+    """What a job begins with: the weights of the run it is of, or those it trains on from; None for the base."""
+    from tunesmith.recipes import tuners
+
+    if spec.task == TRAIN or spec.of is None:
+        return None if spec.training.start_from is None else Path(spec.training.start_from)
+    adapter, merged = folders(Path(spec.of))
+    return adapter if tuners.cards()[spec.tuner["kind"]].adapter else merged
+
+
+def nothing_left(artifacts: Path) -> ModelError:
+    return ModelError(
+        f"The run exported neither its adapter nor its merged model, so nothing is left to begin with: {artifacts}",
+        "Run its recipe again with `adapter` or `merged` among its `exports`.",
+        "nothing_to_start_from",
+    )

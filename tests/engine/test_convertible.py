@@ -1,0 +1,45 @@
+"""Whether llama.cpp's converter knows a model is looked at before it is trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.worker import convertible
+from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.spec import JobSpec
+
+
+def model(folder: Path, *architectures: str) -> Path:
+    (folder / "config.json").write_text(json.dumps({"architectures": list(architectures), "model_type": "llama"}))
+    return folder
+
+
+def vendored(folder: Path) -> Path:
+    (folder / "conversion").mkdir()
+    text = 'raise SystemExit("it is read, not run")\nTEXT_MODEL_MAP: dict[str, str] = {"LlamaForCausalLM": "llama"}\n'
+    (folder / "conversion" / "__init__.py").write_text(text)
+    return folder
+
+
+def test_the_installed_converter_knows_the_usual_families() -> None:
+    known = convertible.architectures(Home.find().vendor / "conversion" / "__init__.py")
+    usual = ("Llama", "Qwen2", "Qwen3", "Gemma3", "Mistral", "Phi3", "Qwen3Moe")
+    assert {f"{name}ForCausalLM" for name in usual} <= known and len(known) > 100
+
+
+def test_a_gguf_of_an_unknown_architecture_is_refused_with_what_to_leave_out(tmp_path: Path) -> None:
+    spec = JobSpec(exports=("merged", "gguf:q4_k_m", "gguf-adapter"))
+    with pytest.raises(ModelError, match="does not know NewForCausalLM") as caught:
+        convertible.refuse_unknown(spec, model(tmp_path, "NewForCausalLM"), vendored(tmp_path))
+    assert caught.value.code == "not_convertible"
+    assert "Leave gguf:q4_k_m and gguf-adapter out of `exports`" in caught.value.hint
+
+
+def test_what_is_known_or_not_converted_goes_on(tmp_path: Path) -> None:
+    vendor = vendored(tmp_path)
+    convertible.refuse_unknown(JobSpec(exports=("gguf:f16",)), model(tmp_path, "LlamaForCausalLM"), vendor)
+    convertible.refuse_unknown(JobSpec(exports=("merged",)), model(tmp_path, "NewForCausalLM"), vendor)

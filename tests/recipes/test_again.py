@@ -1,0 +1,77 @@
+"""A finished run as a job that exports or evaluates it: its own recipe, with what it left to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.recipes import again
+from tunesmith.recipes.errors import ModelError, RecipeError
+from tunesmith.recipes.spec import STAGES_OF, TASKS, JobSpec, complete, to_yaml
+
+LORA, FULL = {"kind": "lora"}, {"kind": "full"}
+
+
+def run(folder: Path, *exported: str, tuner: dict[str, str] | None = None) -> Path:
+    artifacts = folder / "artifacts"
+    for name in exported:
+        (artifacts / name).mkdir(parents=True)
+    artifacts.mkdir(exist_ok=True)
+    exports = ("merged",) if tuner == FULL else ("adapter",)
+    spec = complete(JobSpec(name="mine", tuner=tuner or LORA, exports=exports))
+    (artifacts / "recipe.yaml").write_text(to_yaml(spec))
+    return artifacts
+
+
+def test_an_export_is_the_runs_recipe_with_other_targets(tmp_path: Path) -> None:
+    artifacts = run(tmp_path, "adapter")
+    spec = again.exporting(artifacts, ("gguf:q4_k_m", "gguf:q6_k"))
+    assert (spec.task, spec.of, spec.name) == ("export", str(artifacts), "export mine")
+    assert spec.exports == ("gguf:q4_k_m", "gguf:q6_k")
+    assert spec.tuner["kind"] == "lora" and spec.data.train == "starter"
+
+
+def test_rows_that_are_gone_can_be_replaced(tmp_path: Path) -> None:
+    artifacts = run(tmp_path, "adapter")
+    assert again.exporting(artifacts, ("gguf:q8_0",), "/new.jsonl").data.train == "/new.jsonl"
+    evaluation = again.evaluating(artifacts, "/questions.jsonl")
+    assert (evaluation.task, evaluation.data.held_out) == ("evaluate", "/questions.jsonl")
+
+
+def test_what_was_exported_again_is_of_the_run_behind_it(tmp_path: Path) -> None:
+    artifacts = run(tmp_path / "1", "merged")
+    later = tmp_path / "2"
+    later.mkdir()
+    (later / "recipe.yaml").write_text(to_yaml(again.exporting(artifacts, ("gguf:f16",))))
+    spec = again.exporting(later, ("gguf:q8_0",))
+    assert (spec.of, spec.name) == (str(artifacts), "export mine")
+
+
+def test_a_job_begins_with_the_adapter_or_where_every_weight_was_trained_with_the_model(tmp_path: Path) -> None:
+    small, whole = run(tmp_path / "a", "adapter", "merged"), run(tmp_path / "b", "merged", tuner=FULL)
+    assert again.weights(again.evaluating(small)) == small / "adapter"
+    assert again.weights(again.evaluating(whole)) == whole / "merged"
+    assert again.weights(JobSpec()) is None
+
+
+def test_a_run_that_left_nothing_says_what_to_export(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        again.exporting(run(tmp_path), ("gguf:f16",))
+    assert caught.value.code == "nothing_to_start_from" and "`adapter` or `merged`" in caught.value.hint
+
+
+def test_an_unknown_type_is_refused_before_anything_is_submitted(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="q4_k_x"):
+        again.exporting(run(tmp_path, "adapter"), ("gguf:q4_k_x",))
+
+
+@pytest.mark.parametrize(("task", "of"), [("export", None), ("evaluate", None), ("train", "/artifacts")])
+def test_a_task_and_a_run_go_together(task: str, of: str | None) -> None:
+    with pytest.raises(RecipeError, match="of is out of range"):
+        complete(JobSpec(task=task, of=of))
+
+
+def test_every_task_goes_through_stages_that_training_has_too() -> None:
+    assert set(STAGES_OF) == set(TASKS)
+    assert all(set(stages) <= set(STAGES_OF["train"]) for stages in STAGES_OF.values())

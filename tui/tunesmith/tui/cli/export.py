@@ -1,0 +1,169 @@
+"""`tunesmith export`: write more of what a finished run made, in another type or format, as a job of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.tui.cli.options import Force, Json
+
+if TYPE_CHECKING:
+    from tunesmith.daemon.api.view import JobView
+
+Finished = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's number, or `last`.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end; ctrl-c leaves, it goes on.")]
+
+
+def export(
+    run: Finished = "last",
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TARGETS", help="What to write: gguf:q4_k_m,gguf:q6_k. Without: a list."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="FILE", help="Rows to verify with, where those of the run are gone."),
+    ] = None,
+    wait: Wait = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Export a finished run again; each file is loaded and compared with the trained model.
+
+    Without --to it lists what can be written, with the size to expect and what suits a model of this size.
+    Exit code 0 means accepted; with --wait it means finished.
+
+    Example: tunesmith export last --to gguf:q4_k_m,gguf:q6_k --wait
+    """
+    from tunesmith.recipes.again import exporting
+    from tunesmith.tui.cli import render
+    from tunesmith.tui.cli.run import accompany, submit
+
+    before = trained_run(run)
+    artifacts = Path(before.folder) / "artifacts"
+    if to is None:
+        show_targets(before, as_json)
+        return
+    targets = tuple(dict.fromkeys(target.strip() for target in to.split(",") if target.strip()))
+    if not targets:
+        raise typer.BadParameter("--to names nothing: give for example --to gguf:q8_0")
+    view = submit(exporting(artifacts, targets, absolute(data)), force)
+    render.err().print(f"run {view.id} exports run {before.id}: {view.folder}")
+    accompany(view, wait, as_json)
+
+
+def evaluate(
+    run: Finished = "last",
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="FILE", help="Rows to evaluate on. Without: those the run held out."),
+    ] = None,
+    wait: Wait = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a finished run again, before and after: loss, perplexity and answers.
+
+    Rows with `answer` and `accept` are graded. Exit code 0 means accepted; with --wait it means finished.
+
+    Example: tunesmith eval last --data questions.jsonl --wait
+    """
+    from tunesmith.recipes.again import evaluating
+    from tunesmith.tui.cli import render
+    from tunesmith.tui.cli.run import accompany, submit
+
+    before = trained_run(run)
+    view = submit(evaluating(Path(before.folder) / "artifacts", absolute(data)), force)
+    render.err().print(f"run {view.id} evaluates run {before.id}: {view.folder}")
+    accompany(view, wait, as_json)
+
+
+def trained_run(run: str) -> JobView:
+    """The finished run that is meant; of one that only exported or evaluated, the run behind it. Raises JobError."""
+    from tunesmith.daemon.api.client import Client
+    from tunesmith.daemon.api.view import FINISHED
+    from tunesmith.recipes.errors import JobError
+    from tunesmith.recipes.spec import TRAIN
+    from tunesmith.tui.cli.session import find_run, with_client
+
+    async def act(client: Client) -> JobView:
+        view = await client.job(await find_run(client, run, finished=True))
+        return view if view.task == TRAIN or view.of is None else await client.job(view.of)
+
+    view = with_client(act)
+    # One whose verification failed has left all it exported.
+    if view.state != FINISHED and not view.artifacts:
+        raise JobError(
+            f"Run {view.id} is {view.state} and has exported nothing to begin with",
+            f"Let it finish first: `tunesmith resume {view.id}` goes on with one that was stopped.",
+            "not_finished",
+        )
+    return view
+
+
+def absolute(path: str | None) -> str | None:
+    from tunesmith.recipes.spec import STARTER
+
+    return path if path in (None, STARTER) else str(Path(path or "").expanduser().resolve())
+
+
+def show_targets(view: JobView, as_json: bool) -> None:
+    """Everything that can be written of this run, with its size."""
+    from tunesmith.tui.cli import render
+
+    found = possible(Path(view.folder))
+    if as_json:
+        render.print_json({"run": view.id, "targets": found})
+        return
+    from rich.table import Table
+
+    from tunesmith.recipes.units import bytes_text
+
+    table = Table("target", "size", "what it is", box=None)
+    for one in found:
+        size = "" if one["bytes"] is None else bytes_text(one["bytes"])
+        table.add_row(one["target"] + (" *" if one["recommended"] else ""), size, one["about"])
+    render.out().print(table)
+    print("\n* recommended for a model of this size")
+    print("gguf types up to q6_k use an importance matrix of the run's rows; gguf:q4_k_m-plain and so on leave it out")
+
+
+def possible(job: Path) -> list[dict[str, Any]]:
+    from tunesmith.recipes import exports, gguf_types, models, tuners
+    from tunesmith.recipes.again import folders
+    from tunesmith.recipes.further import RECIPE
+    from tunesmith.recipes.spec import load
+
+    adapter, merged = folders(job / "artifacts")
+    base = (job / "base.txt").read_text("utf-8").strip() if (job / "base.txt").is_file() else ""
+    facts = models.read(merged if merged.is_dir() else Path(base)) if merged.is_dir() or base else None
+    has_adapter = adapter.is_dir() and tuners.cards()[load(job / "artifacts" / RECIPE).tuner["kind"]].adapter
+    found = []
+    for card in exports.cards().values():
+        if card.of_adapter and not has_adapter:
+            continue
+        for variant in card.variants:
+            if variant.endswith(gguf_types.WITHOUT):
+                continue
+            of_type = card.key == "gguf" and facts is not None
+            size = gguf_types.weight_bytes(variant, facts.parameters, facts.hidden_size) if of_type and facts else None
+            best = of_type and facts is not None and variant == gguf_types.recommended(facts.parameters)
+            found.append({
+                "target": f"{card.key}:{variant}" if variant else card.key,
+                "bytes": size,
+                "recommended": bool(best),
+                "about": about(card, variant),
+            })  # fmt: skip
+    return found
+
+
+def about(card: Any, variant: str) -> str:
+    from tunesmith.recipes import gguf_types
+
+    if card.key != "gguf":
+        return str(card.blurb)
+    kind, matrix = gguf_types.named(variant)
+    needs = ", needs its importance matrix" if kind.needs_matrix else ", with importance matrix" if matrix else ""
+    return f"about {kind.bits:.3g} bits a weight{needs}"
