@@ -38,7 +38,7 @@ class CompareScreen(Screen[None]):
     DEFAULT_CSS = """
     CompareScreen #compare-title { height: 1; padding: 0 1; background: $panel; text-wrap: nowrap;
                                    text-overflow: ellipsis; }
-    CompareScreen VerticalScroll { padding: 1 2; scrollbar-size-vertical: 1; }
+    CompareScreen VerticalScroll { padding: 1 2; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     CompareScreen VerticalScroll > * { width: 1fr; height: auto; }
     CompareScreen OverlaidLosses { height: 12; }
     CompareScreen .title { text-style: bold; color: $primary; margin: 1 0 0 0; }

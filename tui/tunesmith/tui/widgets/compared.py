@@ -62,7 +62,7 @@ def figures(found: Sequence[Figure], titles: tuple[str, str], width: int) -> lis
 def _change(figure: Figure) -> Content:
     said = "" if figure.change is None else f"{figure.change:+.1%}"
     if not figure.verdict:
-        return Content.styled(said, FAINT)
+        return Content.styled(said if figure.change else "", FAINT)
     symbol, style = VERDICTS[figure.verdict]
     return Content.styled(f"{symbol} {said} {t(f'compare.{figure.verdict}')}", style)
 

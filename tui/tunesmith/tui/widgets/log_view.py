@@ -124,7 +124,11 @@ class LogView(Vertical):
     def _draw(self) -> None:
         if not self.is_mounted or not self.query("#log-lines"):
             return
-        self.lines.replace(self.lines.query_one(Static), self._shown())
+        static = self.lines.query_one(Static)
+        if self.wanted:  # what was found stays in view
+            static.update(self._shown())
+        else:
+            self.lines.replace(static, self._shown())
         count = self.query_one("#log-count", Static)
         if not self.wanted:
             count.update("")
