@@ -16,8 +16,6 @@ NOT_TEXT = ("DEFAULT_CSS", "CSS", "HORIZONTAL_BREAKPOINTS", "VERTICAL_BREAKPOINT
 ALLOWED = {
     ("widgets/model_catalogue.py", "tunesmith models pull "),  # commands are the same in every language
     ("screens/public_sets.py", "tunesmith data get "),
-    ("screens/result.py", "tunesmith run "),
-    ("screens/result.py", "tunesmith jobs more "),
     ("widgets/shape_question.py", "question=query answer=response"),  # what may be typed, in the names of columns
 }
 

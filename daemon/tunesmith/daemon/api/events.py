@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from tunesmith.daemon.api.outcomes import Answered as Answered
+from tunesmith.daemon.api.outcomes import ArtifactWritten as ArtifactWritten
+from tunesmith.daemon.api.outcomes import Sampled as Sampled
+from tunesmith.daemon.api.outcomes import Scored as Scored
+from tunesmith.daemon.api.outcomes import Verified as Verified
+from tunesmith.daemon.api.told import Told
 from tunesmith.recipes.planner.forecast import Forecast
 from tunesmith.recipes.planner.shrink import Change
 from tunesmith.recipes.spec import STAGES_OF, TRAIN
@@ -11,13 +17,7 @@ from tunesmith.recipes.spec import STAGES_OF, TRAIN
 STAGES = STAGES_OF[TRAIN]  # every stage there is
 
 
-class _Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
-    """`time` is seconds since the epoch, set by whoever emits."""
-
-    time: float
-
-
-class Queued(_Event, frozen=True, kw_only=True, tag="queued"):
+class Queued(Told, frozen=True, kw_only=True, tag="queued"):
     """It waits for its turn: submitted, or once more; `automatic` where the daemon itself queued it again.
 
     The first one says the recipe's `task`, and `of` which job's artifacts it begins with.
@@ -28,24 +28,24 @@ class Queued(_Event, frozen=True, kw_only=True, tag="queued"):
     of: int | None = None
 
 
-class Started(_Event, frozen=True, kw_only=True, tag="started"):
+class Started(Told, frozen=True, kw_only=True, tag="started"):
     """A worker process has the job; `attempt` is the fencing token, rising with every worker."""
 
     attempt: int
     pid: int
 
 
-class Adopted(_Event, frozen=True, kw_only=True, tag="adopted"):
+class Adopted(Told, frozen=True, kw_only=True, tag="adopted"):
     """A restarted daemon found the worker alive and follows it again."""
 
     pid: int
 
 
-class StageStarted(_Event, frozen=True, kw_only=True, tag="stage_started"):
+class StageStarted(Told, frozen=True, kw_only=True, tag="stage_started"):
     stage: str
 
 
-class StageProgress(_Event, frozen=True, kw_only=True, tag="stage_progress"):
+class StageProgress(Told, frozen=True, kw_only=True, tag="stage_progress"):
     """`done` of `total` in `unit` (bytes, rows, steps, tokens, files); `eta_s` None while unknown."""
 
     stage: str
@@ -56,7 +56,7 @@ class StageProgress(_Event, frozen=True, kw_only=True, tag="stage_progress"):
     note: str = ""
 
 
-class StageFinished(_Event, frozen=True, kw_only=True, tag="stage_finished"):
+class StageFinished(Told, frozen=True, kw_only=True, tag="stage_finished"):
     """`peak_bytes` is the most memory that was resident meanwhile; 0 where the system does not tell, and in older
     journals.
     """
@@ -66,7 +66,7 @@ class StageFinished(_Event, frozen=True, kw_only=True, tag="stage_finished"):
     peak_bytes: int = 0
 
 
-class BaseChosen(_Event, frozen=True, kw_only=True, tag="base_chosen"):
+class BaseChosen(Told, frozen=True, kw_only=True, tag="base_chosen"):
     """The very model that is trained: `source` as a recipe would say it, with its revision, and where it lies."""
 
     source: str
@@ -74,7 +74,7 @@ class BaseChosen(_Event, frozen=True, kw_only=True, tag="base_chosen"):
     bytes: int = 0
 
 
-class TrainStep(_Event, frozen=True, kw_only=True, tag="train_step"):
+class TrainStep(Told, frozen=True, kw_only=True, tag="train_step"):
     """One optimizer step. Tokens count without padding; `memory_bytes` is resident (CPU) or allocated (GPU).
 
     `padding_share` is the share of computed positions that were padding, `flops_per_second` the useful matrix work,
@@ -109,11 +109,11 @@ class PathTaken(msgspec.Struct, frozen=True):
     fastest: bool = True
 
 
-class PathsChosen(_Event, frozen=True, kw_only=True, tag="paths_chosen"):
+class PathsChosen(Told, frozen=True, kw_only=True, tag="paths_chosen"):
     paths: tuple[PathTaken, ...]
 
 
-class LimitMeasured(_Event, frozen=True, kw_only=True, tag="limit_measured"):
+class LimitMeasured(Told, frozen=True, kw_only=True, tag="limit_measured"):
     """The rate of large matrix products on this machine, now, in the dtype that trains."""
 
     device: str
@@ -121,7 +121,7 @@ class LimitMeasured(_Event, frozen=True, kw_only=True, tag="limit_measured"):
     flops_per_second: float
 
 
-class MemoryMeasured(_Event, frozen=True, kw_only=True, tag="memory_measured"):
+class MemoryMeasured(Told, frozen=True, kw_only=True, tag="memory_measured"):
     """Bytes by component at a step; `activations` are what backward keeps of one window, `other` all that remains.
 
     `peak` is of the whole process (CPU) or of the allocator (GPU).
@@ -137,7 +137,7 @@ class MemoryMeasured(_Event, frozen=True, kw_only=True, tag="memory_measured"):
     peak: int
 
 
-class CheckpointSaved(_Event, frozen=True, kw_only=True, tag="checkpoint_saved"):
+class CheckpointSaved(Told, frozen=True, kw_only=True, tag="checkpoint_saved"):
     """A run can be resumed exactly from here; `path` is relative to the job's folder."""
 
     step: int
@@ -146,7 +146,7 @@ class CheckpointSaved(_Event, frozen=True, kw_only=True, tag="checkpoint_saved")
     seconds: float
 
 
-class Resumed(_Event, frozen=True, kw_only=True, tag="resumed"):
+class Resumed(Told, frozen=True, kw_only=True, tag="resumed"):
     """This attempt goes on after `step` of an earlier one.
 
     `exact`: the result will be, to the bit, that of a run that was never stopped; else `reasons` say why not.
@@ -158,14 +158,14 @@ class Resumed(_Event, frozen=True, kw_only=True, tag="resumed"):
     reasons: tuple[str, ...] = ()
 
 
-class StoppedEarly(_Event, frozen=True, kw_only=True, tag="stopped_early"):
+class StoppedEarly(Told, frozen=True, kw_only=True, tag="stopped_early"):
     """A person ended training after `step` of `total_steps`; what was learned until then is evaluated and exported."""
 
     step: int
     total_steps: int
 
 
-class DataChecked(_Event, frozen=True, kw_only=True, tag="data_checked"):
+class DataChecked(Told, frozen=True, kw_only=True, tag="data_checked"):
     """Every row of a file accounted for: rows_read == rows_kept + rows_rejected, always."""
 
     file: str
@@ -178,87 +178,13 @@ class DataChecked(_Event, frozen=True, kw_only=True, tag="data_checked"):
     rejected: tuple[str, ...] = ()
 
 
-class Scored(_Event, frozen=True, kw_only=True, tag="scored"):
-    """Loss-based scores of `subject` (base or tuned); None where there were no rows to score."""
-
-    subject: str
-    held_out_loss: float | None = None
-    held_out_perplexity: float | None = None
-    general_perplexity: float | None = None
-
-
-class Answered(_Event, frozen=True, kw_only=True, tag="answered"):
-    """One greedy answer of `subject` (base, tuned, gguf); `correct` None where no rule grades it.
-
-    `stopped` says whether the model ended its turn itself before evaluation.max_new_tokens; None in older journals.
-    """
-
-    subject: str
-    row: int
-    question: str
-    answer: str
-    expected: str = ""
-    correct: bool | None = None
-    stopped: bool | None = None
-    set_name: str = "held_out"
-
-
-class Sampled(_Event, frozen=True, kw_only=True, tag="sampled"):
-    """One greedy answer of the model as it is after `step`, asked while training goes on; texts are cut to be short.
-
-    `stopped`: the model ended it itself, before it had the tokens or the time that a sample may take.
-    """
-
-    step: int
-    row: int
-    question: str
-    answer: str
-    expected: str = ""
-    correct: bool | None = None
-    stopped: bool = True
-
-
-class ArtifactWritten(_Event, frozen=True, kw_only=True, tag="artifact_written"):
-    """`key` is the recipe's export target (adapter, gguf:f16 ...); `path` is relative to the job's folder."""
-
-    key: str
-    path: str
-    bytes: int
-    sha256: str
-
-
-class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
-    """An exported artifact compared with the merged model; of one that failed `why`, and the `hint` what to try.
-
-    `perplexity` is of the compared texts, `merged_perplexity` what the merged model has there; None in older journals.
-    """
-
-    key: str
-    passed: bool
-    kl_divergence: float
-    top1_agreement: float
-    tokens_compared: int
-    prompt_equal: bool
-    token_ids_equal: bool
-    kl_limit: float
-    prompt: str = ""
-    merged_answer: str = ""
-    artifact_answer: str = ""
-    correct: int | None = None
-    graded: int | None = None
-    perplexity: float | None = None
-    merged_perplexity: float | None = None
-    why: str = ""
-    hint: str = ""
-
-
-class Forecasted(_Event, frozen=True, kw_only=True, tag="forecasted"):
+class Forecasted(Told, frozen=True, kw_only=True, tag="forecasted"):
     """What the run needs, as far as is known now: each one replaces the one before it."""
 
     forecast: Forecast
 
 
-class Waiting(_Event, frozen=True, kw_only=True, tag="waiting"):
+class Waiting(Told, frozen=True, kw_only=True, tag="waiting"):
     """The job is not started yet: `needed` bytes of `what` (device, host, disk), of which `free` are there."""
 
     what: str
@@ -266,13 +192,13 @@ class Waiting(_Event, frozen=True, kw_only=True, tag="waiting"):
     free: int
 
 
-class Shrunk(_Event, frozen=True, kw_only=True, tag="shrunk"):
+class Shrunk(Told, frozen=True, kw_only=True, tag="shrunk"):
     """After memory ran out automatic values were made smaller, once; `changes` says which."""
 
     changes: tuple[Change, ...]
 
 
-class Gauged(_Event, frozen=True, kw_only=True, tag="gauged"):
+class Gauged(Told, frozen=True, kw_only=True, tag="gauged"):
     """How the machine does while a job runs: on its stream and in its view, no part of its history.
 
     Shares are 0 to 1; None where nobody says. `device_` is of the GPU that trains.
@@ -289,60 +215,60 @@ class Gauged(_Event, frozen=True, kw_only=True, tag="gauged"):
     power_watts: float | None = None
 
 
-class Gap(_Event, frozen=True, kw_only=True, tag="gap", rename={"first": "from", "last": "to"}):
+class Gap(Told, frozen=True, kw_only=True, tag="gap", rename={"first": "from", "last": "to"}):
     """The stream leaves out the events `from` to `to`: its reader was too slow. No part of the history either."""
 
     first: int
     last: int
 
 
-class Notice(_Event, frozen=True, kw_only=True, tag="notice"):
+class Notice(Told, frozen=True, kw_only=True, tag="notice"):
     """A sentence for the person: level info, warning or error."""
 
     level: str
     text: str
 
 
-class Moved(_Event, frozen=True, kw_only=True, tag="moved"):
+class Moved(Told, frozen=True, kw_only=True, tag="moved"):
     """A person moved the job in the queue: lower places start first, and a job's place is its number until then."""
 
     place: float
 
 
-class Cleaned(_Event, frozen=True, kw_only=True, tag="cleaned"):
+class Cleaned(Told, frozen=True, kw_only=True, tag="cleaned"):
     """A person had files of a job that has ended removed: its work folders, checkpoints, journals or artifacts."""
 
     part: str
 
 
-class Stalled(_Event, frozen=True, kw_only=True, tag="stalled"):
+class Stalled(Told, frozen=True, kw_only=True, tag="stalled"):
     """The worker's process is there and has given no sign of life for `silent_s` seconds; `stopped` by a signal."""
 
     silent_s: float
     stopped: bool = False
 
 
-class Woke(_Event, frozen=True, kw_only=True, tag="woke"):
+class Woke(Told, frozen=True, kw_only=True, tag="woke"):
     """A worker that had stalled gives signs of life again."""
 
 
-class PauseRequested(_Event, frozen=True, kw_only=True, tag="pause_requested"):
+class PauseRequested(Told, frozen=True, kw_only=True, tag="pause_requested"):
     pass
 
 
-class FinishRequested(_Event, frozen=True, kw_only=True, tag="finish_requested"):
+class FinishRequested(Told, frozen=True, kw_only=True, tag="finish_requested"):
     """Stop and keep: training ends after this step, what was learned is evaluated and exported."""
 
 
-class CancelRequested(_Event, frozen=True, kw_only=True, tag="cancel_requested"):
+class CancelRequested(Told, frozen=True, kw_only=True, tag="cancel_requested"):
     pass
 
 
-class Finished(_Event, frozen=True, kw_only=True, tag="finished"):
+class Finished(Told, frozen=True, kw_only=True, tag="finished"):
     seconds: float
 
 
-class Failed(_Event, frozen=True, kw_only=True, tag="failed"):
+class Failed(Told, frozen=True, kw_only=True, tag="failed"):
     """The worker refused (typed error), or died without a word (code 'worker_died')."""
 
     code: str
@@ -351,15 +277,15 @@ class Failed(_Event, frozen=True, kw_only=True, tag="failed"):
     stage: str = ""
 
 
-class Cancelled(_Event, frozen=True, kw_only=True, tag="cancelled"):
+class Cancelled(Told, frozen=True, kw_only=True, tag="cancelled"):
     pass
 
 
-class Paused(_Event, frozen=True, kw_only=True, tag="paused"):
+class Paused(Told, frozen=True, kw_only=True, tag="paused"):
     """It has left the queue and its worker has ended, until a person resumes it."""
 
 
-class Interrupted(_Event, frozen=True, kw_only=True, tag="interrupted"):
+class Interrupted(Told, frozen=True, kw_only=True, tag="interrupted"):
     """The worker ended without a last word and not of its own doing.
 
     `reason` is reboot, worker_gone (while no daemon watched), never_began, terminated (told to end by a signal that was

@@ -11,7 +11,10 @@ from tunesmith.tui.cli.options import Json
 if TYPE_CHECKING:
     from tunesmith.daemon.api.settings import Settings
 
-app = typer.Typer(help="Look at what is settled for the wizard and all commands, and change it.")
+app = typer.Typer(
+    help="Look at what is settled for the wizard and all commands, and change it.",
+    epilog="Example: tunesmith settings show",
+)
 Key = Annotated[str, typer.Argument(metavar="KEY", help="language, theme, hub or offline.")]
 
 

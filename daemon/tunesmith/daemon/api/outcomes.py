@@ -1,0 +1,79 @@
+"""Events of what a run came to: scores, answers, artifacts and how they were verified."""
+
+from __future__ import annotations
+
+from tunesmith.daemon.api.told import Told
+
+
+class Scored(Told, frozen=True, kw_only=True, tag="scored"):
+    """Loss-based scores of `subject` (base or tuned); None where there were no rows to score."""
+
+    subject: str
+    held_out_loss: float | None = None
+    held_out_perplexity: float | None = None
+    general_perplexity: float | None = None
+
+
+class Answered(Told, frozen=True, kw_only=True, tag="answered"):
+    """One greedy answer of `subject` (base, tuned, gguf); `correct` None where no rule grades it.
+
+    `stopped` says whether the model ended its turn itself before evaluation.max_new_tokens; None in older journals.
+    """
+
+    subject: str
+    row: int
+    question: str
+    answer: str
+    expected: str = ""
+    correct: bool | None = None
+    stopped: bool | None = None
+    set_name: str = "held_out"
+
+
+class Sampled(Told, frozen=True, kw_only=True, tag="sampled"):
+    """One greedy answer of the model as it is after `step`, asked while training goes on; texts are cut to be short.
+
+    `stopped`: the model ended it itself, before it had the tokens or the time that a sample may take.
+    """
+
+    step: int
+    row: int
+    question: str
+    answer: str
+    expected: str = ""
+    correct: bool | None = None
+    stopped: bool = True
+
+
+class ArtifactWritten(Told, frozen=True, kw_only=True, tag="artifact_written"):
+    """`key` is the recipe's export target (adapter, gguf:f16 ...); `path` is relative to the job's folder."""
+
+    key: str
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Verified(Told, frozen=True, kw_only=True, tag="verified"):
+    """An exported artifact compared with the merged model; of one that failed `why`, and the `hint` what to try.
+
+    `perplexity` is of the compared texts, `merged_perplexity` what the merged model has there; None in older journals.
+    """
+
+    key: str
+    passed: bool
+    kl_divergence: float
+    top1_agreement: float
+    tokens_compared: int
+    prompt_equal: bool
+    token_ids_equal: bool
+    kl_limit: float
+    prompt: str = ""
+    merged_answer: str = ""
+    artifact_answer: str = ""
+    correct: int | None = None
+    graded: int | None = None
+    perplexity: float | None = None
+    merged_perplexity: float | None = None
+    why: str = ""
+    hint: str = ""
