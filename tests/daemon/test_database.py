@@ -61,11 +61,15 @@ os._exit(9)
 """
 
 
+def write_half(path: Path) -> None:
+    assert subprocess.run([sys.executable, "-c", HALF_DONE, str(path)]).returncode == 9
+    assert path.with_name(f"{path.name}-journal").stat().st_size > 0
+
+
 async def test_what_a_power_cut_left_half_done_before_the_log_was_on_is_undone(tmp_path: Path) -> None:
     home = Home(private_folder(tmp_path))
     first_schema(home.database)
-    assert subprocess.run([sys.executable, "-c", HALF_DONE, str(home.database)]).returncode == 9
-    assert home.database.with_name("jobs.sqlite3-journal").stat().st_size > 0
+    write_half(home.database)
     store = await Store.open(home)
     assert [(view.id, view.name, view.last_event) for view in store.jobs()] == [(1, "run", 1)]
     await store.close()

@@ -38,7 +38,7 @@ def opened(path: Path) -> sqlite3.Connection:
 def _examine(path: Path) -> None:
     """Read-only: what is refused has been left as it was, its write-ahead log too.
 
-    But for a power cut before the write-ahead log was switched on: what SQLite was in the middle of is undone by reading.
+    But for a power cut before the write-ahead log was on: what SQLite was in the middle of is undone by reading.
     """
     mode = "rw" if path.with_name(f"{path.name}-journal").exists() else "ro"
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)) as connection:
