@@ -110,7 +110,7 @@ SHOTS: Mapping[str, Shot] = {
     "own-data": Shot(("4",), own_data=True),
     "recipe": Shot(("5",)),
     "run": Shot(job=3),
-    "computing": Shot(("p",), job=3),
+    "computing": Shot(("w",), job=3),
     "failed": Shot(job=2),
     "result": Shot(("7",), job=1),
     "jobs": Shot(("j",), job=1),

@@ -114,5 +114,5 @@ def test_a_look_has_the_devices_that_the_doctor_saw_through_torch(tmp_path: Path
     measuring.keep(home, machine.detect(tmp_path), MEASURED)
     found = next(device for device in screen._detect(tmp_path).devices if device.kind == "xpu")
     assert found.name == SEEN.devices[0].name
-    assert screen._figure(found) == "12.0 GB", "what was free when it was measured is not what is free now"
+    assert screen.figure(found) == "12.0 GB", "what was free when it was measured is not what is free now"
     assert screen._used(found) is None, "so there is no bar"

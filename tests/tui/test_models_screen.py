@@ -85,7 +85,10 @@ async def test_a_model_comes_is_checked_and_goes(hub: FakeHub, tmp_path: Path) -
         assert row is not None and (row.name, row.hub, row.state) == (ID, "modelscope", "whole")
         assert f"{ID} is here" in str(screen.query_one(ModelProgress).render())
         await pilot.press("v")
-        await until(pilot, lambda: screen.chosen is not None and screen.chosen.state == "verified")
+        await until(
+            pilot,
+            lambda: screen.chosen is not None and screen.chosen.state == "verified" and screen.doing.now is None,
+        )
         weights = row.folder / "model.safetensors"
         weights.unlink()
         weights.write_bytes(safetensors(rows=4096, fill=b"\x00\x00"))

@@ -63,6 +63,12 @@ def state(app: TunesmithApp) -> str:
     return step.view.state if step is not None and step.view is not None else ""
 
 
+def steps(app: TunesmithApp) -> int:
+    """How many are shown to be done."""
+    step = run_of(app)
+    return step.view.step.step if step is not None and step.view is not None and step.view.step is not None else 0
+
+
 def link(app: TunesmithApp) -> str:
     """What is said of the link; empty while it holds."""
     step = run_of(app)
@@ -103,7 +109,7 @@ async def test_a_killed_daemon_is_started_again_and_the_run_is_shown_on(daemon: 
     await daemon.submit("steps=4000 step=0.02")
     app = TunesmithApp(daemon.home)
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: state(app) == "running")
+        await until(pilot, lambda: state(app) == "running" and steps(app))
         daemon.end(signal.SIGKILL)
         step = run_of(app)
         assert step is not None and step.view is not None and step.view.step is not None

@@ -32,9 +32,13 @@ class Served(NamedTuple):
     origin: str
 
     def wizards(self) -> list[psutil.Process]:
-        return [
-            child for child in psutil.Process(self.process.pid).children() if "tunesmith.tui.web" in child.cmdline()
-        ]
+        """Those that live."""
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # ZombieProcess is one: it ended just now
+                if "tunesmith.tui.web" in child.cmdline():
+                    found.append(child)
+        return found
 
     async def next_link(self) -> str:
         """As it is said on standard error once the last was used."""

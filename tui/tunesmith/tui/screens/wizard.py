@@ -110,10 +110,10 @@ class WizardScreen(Screen[None]):
         """The chosen card or the first field; a step without one takes the focus itself, so that its keys work."""
         for query in (".-chosen", "#go-on", "#start", "Input"):
             for widget in step.query(query):
-                if widget.focusable:
+                if takes_focus(widget):
                     widget.focus(scroll_visible=False)
                     return
-        inner = next((widget for widget in step.query("*") if widget.focusable), None)
+        inner = next((widget for widget in step.query("*") if takes_focus(widget)), None)
         if inner is not None:
             inner.focus(scroll_visible=False)
         else:
@@ -173,3 +173,8 @@ class WizardScreen(Screen[None]):
         """One step back; from the first step there is nowhere to go."""
         if (number := STEPS.index(self.current)) > 0:
             await self.open(STEPS[number - 1])
+
+
+def takes_focus(widget: Widget) -> bool:
+    """Whether it takes the focus and is seen: Textual gives it to what lies in a hidden part, too."""
+    return widget.focusable and all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget))
