@@ -11,7 +11,7 @@ import pytest
 from live import FakeClient, finished
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 from textual.widgets._select import SelectOverlay
 
 from tunesmith.daemon.api.home import Home
@@ -22,6 +22,7 @@ from tunesmith.tui.screens.help import HelpScreen, key_lines
 from tunesmith.tui.screens.jobs import JobsScreen
 from tunesmith.tui.texts import language, load, shown
 from tunesmith.tui.widgets.rail import STEPS, Rail
+from tunesmith.tui.widgets.row_table import RowTable
 
 CPU = Device("cpu", "CPU", 16_000_000_000, 10_000_000_000)
 MACHINE = Machine("Linux", "CPU", 2, (), 16_000_000_000, 10_000_000_000, (CPU,), 80_000_000_000)
@@ -137,7 +138,7 @@ async def test_a_job_is_opened_by_a_click_on_its_row(monkeypatch: pytest.MonkeyP
         await pilot.press("j")
         await pilot.pause(0.3)
         assert isinstance(wizard.screen, JobsScreen)
-        await pilot.click(DataTable, offset=(4, 2))
+        await pilot.click(RowTable, offset=(4, 1))
         await pilot.pause(0.3)
         assert wizard.frame.query_one(Rail).current == "result"
         assert "first" in str(wizard.frame.query_one("#result-head", Static).visual)

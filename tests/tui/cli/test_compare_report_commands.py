@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("fake_daemon")
 
 
 @pytest.fixture
-def two(tunesmith: Any, tmp_path: Path) -> None:
+def two(fake_daemon: Any, tunesmith: Any, tmp_path: Path) -> None:
     """Runs 1 and 2, which differ in their epochs and have finished."""
     for epochs in (1, 2):
         path = tmp_path / f"{epochs}.yaml"

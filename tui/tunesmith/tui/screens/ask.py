@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tunesmith.tui.widgets.key_bar import KeyBar
+from tunesmith.tui.widgets.key_bar import HELP, KeyBar
 
 
 class AskScreen(ModalScreen[str | None]):
@@ -20,7 +20,7 @@ class AskScreen(ModalScreen[str | None]):
     AskScreen Input { width: 1fr; height: 1; border: none; background: $panel; padding: 0 1; margin-bottom: 1; }
     AskScreen Input:focus { border: none; }
     """
-    BINDINGS = [Binding("escape", "leave", "keys.back")]
+    BINDINGS = [Binding("escape", "leave", "keys.back"), HELP]
 
     def __init__(self, title: str, hint: str, *, value: str = "", placeholder: str = "") -> None:
         super().__init__()

@@ -21,7 +21,7 @@ from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.reproduce import command, more_command
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.feed import subject_name
-from tunesmith.tui.widgets.key_bar import KeyBar
+from tunesmith.tui.widgets.key_bar import HELP, KeyBar
 
 ANSWERS_OFFERED = 50
 LINE_CHARACTERS = 300  # of a long answer in the list; all of it is copied
@@ -37,7 +37,7 @@ class Offer(msgspec.Struct, frozen=True):
 class CopyScreen(ModalScreen[None]):
     """Enter copies, through the terminal (OSC 52), and leaves."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,y", "leave", "keys.back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,y", "leave", "keys.back"), HELP]
 
     def __init__(self, offered: Sequence[Offer]) -> None:
         super().__init__()
