@@ -138,7 +138,8 @@ async def test_a_job_is_opened_by_a_click_on_its_row(monkeypatch: pytest.MonkeyP
         await pilot.press("j")
         await pilot.pause(0.3)
         assert isinstance(wizard.screen, JobsScreen)
-        await pilot.click(RowTable, offset=(4, 1))
+        await pilot.click(RowTable, offset=(4, 2))  # marks the row
+        await pilot.click(RowTable, offset=(4, 2))
         await pilot.pause(0.3)
         assert wizard.frame.query_one(Rail).current == "result"
         assert "first" in str(wizard.frame.query_one("#result-head", Static).visual)
