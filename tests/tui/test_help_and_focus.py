@@ -143,3 +143,16 @@ async def test_a_job_is_opened_by_a_click_on_its_row(monkeypatch: pytest.MonkeyP
         await pilot.pause(0.3)
         assert wizard.frame.query_one(Rail).current == "result"
         assert "first" in str(wizard.frame.query_one("#result-head", Static).visual)
+
+
+async def test_digits_open_steps_from_a_run_whose_log_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field in a part that is not shown would take every key that is pressed."""
+    wizard, client = app(), FakeClient(first=finished())
+    monkeypatch.setattr(wizard, "daemon", client.clients)
+    wizard.job_id = 1
+    async with wizard.run_test(size=(110, 36)) as pilot:
+        await pilot.press("6")
+        await pilot.pause(0.3)
+        await pilot.press("7")
+        await pilot.pause(0.3)
+        assert wizard.frame.query_one(Rail).current == "result"
