@@ -52,7 +52,7 @@ def test_the_help_says_how_to_get_it(home: Home) -> None:
 
 def test_commands_and_options_are_completed(home: Home) -> None:
     assert completed("tunesmith jo") == ["jobs"]
-    assert completed("tunesmith jobs re") == ["resume", "retry", "remove", "recover"]
+    assert completed("tunesmith jobs re") == ["resume", "retry", "remove", "recover", "report"]
     assert completed("tunesmith web --no") == ["--no-open"]
 
 

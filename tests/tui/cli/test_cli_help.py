@@ -42,18 +42,21 @@ def test_all_commands_of_the_issue_are_there() -> None:
     daemon = {("daemon", name) for name in ("start", "stop", "status", "install", "uninstall")}
     data = {("data", name) for name in ("check", "preview", "list", "get")}
     models = {("models", name) for name in ("search", "pull", "list", "show", "remove", "verify", "import")}
+    settings = {("settings", name) for name in ("show", "get", "set", "reset")}
     others = {
         ("quickstart",),
         ("run",),
         ("resume",),
         ("chat",),
+        ("export",),
+        ("eval",),
         ("doctor",),
         ("plan",),
         ("version",),
         ("web",),
         ("recipe", "schema"),
     }
-    assert set(commands()) == jobs | daemon | data | models | others
+    assert set(commands()) == jobs | daemon | data | models | settings | others
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
