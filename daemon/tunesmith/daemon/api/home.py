@@ -76,6 +76,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "daemon.lock"
 
     @property
+    def token(self) -> Path:
+        """The bearer token of what is served over TCP."""
+        return self.root / "serve-token"
+
+    @property
     def vendor(self) -> Path:
         """llama.cpp's converter and gguf-py, of the same version as the library, put there by install.sh."""
         return Path(sys.prefix) / "share" / "tunesmith" / "llama.cpp"

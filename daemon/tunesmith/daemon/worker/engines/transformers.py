@@ -160,9 +160,7 @@ class Transformers:
         logits = out.logits[0].float()
         if one.scored and one.done < one.prompt_tokens:
             for place in range(one.done, min(stop, one.prompt_tokens - 1)):
-                one.scores.append(
-                    self._scored(logits[place - one.done], one.ids[place + 1], one.asked.logprobs or 0)
-                )
+                one.scores.append(self._scored(logits[place - one.done], one.ids[place + 1], one.asked.logprobs or 0))
         one.done = stop
         if stop < len(one.ids):
             return None
@@ -259,7 +257,7 @@ def penalized(logits: Any, written: Sequence[int], asked: Sampling) -> Any:
 
     if not written:
         return logits
-    ids, counts = torch.tensor(written, device=logits.device).unique(return_counts=True)
+    ids, counts = torch.unique(torch.tensor(written, device=logits.device), return_counts=True)
     return logits.index_add(0, ids, -(counts * asked.frequency_penalty + asked.presence_penalty).to(logits.dtype))
 
 

@@ -15,7 +15,9 @@ from tunesmith.daemon.worker.serve.calls import CallForm
 class Answer:
     """`take` each token; `over` once it has ended. `form` is how calls are written, None where none are expected."""
 
-    def __init__(self, engine: Engine, asked: Generate, prompt: Prompt, form: CallForm | None, names: list[str]) -> None:
+    def __init__(
+        self, engine: Engine, asked: Generate, prompt: Prompt, form: CallForm | None, names: list[str]
+    ) -> None:
         self.asked, self.prompt = asked, prompt
         self.over = False
         self.echo_told = False

@@ -85,7 +85,8 @@ def _plain(message: Message) -> Message:
 
 def read(text: str, form: CallForm, names: Sequence[str]) -> list[tuple[str, str]]:
     """Name and arguments (JSON) of every call in `text`; empty where there is none that can be read."""
-    decoder, found, place = json.JSONDecoder(), [], text.find("{")
+    found: list[tuple[str, str]] = []
+    decoder, place = json.JSONDecoder(), text.find("{")
     while place >= 0 and len(found) < MOST:
         try:
             value, place = decoder.raw_decode(text, place)

@@ -22,7 +22,9 @@ def of_schema(schema: dict[str, Any]) -> str:
     try:
         text = str(json_schema_to_gbnf(json.dumps(schema or ANY_OBJECT)))
     except WRONG as error:
-        raise ModelError(f"This JSON schema cannot be followed: {error!r}"[:300], "Make it simpler.", "schema") from error
+        raise ModelError(
+            f"This JSON schema cannot be followed: {error!r}"[:300], "Make it simpler.", "schema"
+        ) from error
     if len(text) > LARGEST:
         raise ModelError("This JSON schema makes too large a grammar", "Make it simpler.", "schema")
     return text

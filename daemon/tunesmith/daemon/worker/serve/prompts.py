@@ -73,7 +73,9 @@ class Prompts:
     def _template(self) -> ChatTemplate:
         if self._engine.template is None:
             raise ModelError(
-                "The model carries no chat template", "Ask it for completions, or take an instruct model.", "no_template"
+                "The model carries no chat template",
+                "Ask it for completions, or take an instruct model.",
+                "no_template",
             )
         return self._engine.template
 

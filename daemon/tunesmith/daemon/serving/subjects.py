@@ -1,0 +1,111 @@
+"""What can be asked, by name: a run's models and adapters, and what a person serves beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tunesmith.daemon.api import model_facts
+from tunesmith.daemon.api.home import Home
+from tunesmith.recipes.errors import JobError, ModelError
+from tunesmith.recipes.models import source
+from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Starter
+from tunesmith.recipes.models.starter_file import starter_gguf
+
+RUN = re.compile(r"run-([1-9][0-9]{0,14})(?::([a-z0-9_]{1,40}))?")
+BASE, ADAPTER, MERGED = "base", "adapter", "merged"
+PREFERRED = ("q8_0", "f16")  # of a run's GGUFs: what it was compared with its base in
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """The model at `path`, with `adapter` on it where that is not "". `convert` is what `path` is made of at need.
+
+    `log` is where its process writes what the libraries print. `engine` is a card's key, or auto.
+    """
+
+    name: str
+    path: Path
+    log: Path
+    convert: str = ""
+    adapter: str = ""
+    engine: str = "auto"
+
+
+def run_name(job_id: int, variant: str = "") -> str:
+    return f"run-{job_id}" + (f":{variant}" if variant else "")
+
+
+def of_run(home: Home, job_id: int, variant: str = "") -> Subject:
+    """The model of a run; without a variant what it is chatted with. Raises JobError (code no_model)."""
+    folder = home.job(job_id)
+    artifacts, name = folder / "artifacts", run_name(job_id, variant)
+    log = folder / "chat.log"
+    if variant == BASE:
+        return Subject(name=name, path=folder / "base-q8_0.gguf", log=log, convert=_base(home, job_id))
+    if variant in ("", MERGED) or variant == ADAPTER:
+        if variant == "" and (file := _gguf(artifacts)) is not None:
+            return Subject(name=name, path=file, log=log)
+        if variant != ADAPTER and (artifacts / MERGED / "config.json").is_file():
+            return Subject(name=name, path=artifacts / MERGED, log=log)
+        if variant != MERGED and (artifacts / ADAPTER).is_dir():
+            base = Path(_base(home, job_id))
+            return Subject(name=name, path=base, log=log, adapter=str(artifacts / ADAPTER))
+    elif (file := artifacts / f"model-{variant}.gguf").is_file():
+        return Subject(name=name, path=file, log=log)
+    what = f"no {variant}" if variant else "no model"
+    raise JobError(
+        f"Job {job_id} has {what} yet", f"See how far it is with `tunesmith jobs show {job_id}`.", "no_model"
+    )
+
+
+def _gguf(artifacts: Path) -> Path | None:
+    files = sorted(artifacts.glob("model-*.gguf"))
+    by_name = {file.name: file for file in files}
+    wanted = [f"model-{variant}.gguf" for variant in PREFERRED]
+    return next((by_name[name] for name in wanted if name in by_name), files[0] if files else None)
+
+
+def _base(home: Home, job_id: int) -> str:
+    try:
+        return (home.job(job_id) / "base.txt").read_text("utf-8").strip()
+    except FileNotFoundError as error:
+        hint = f"See how far it is with `tunesmith jobs show {job_id}`."
+        raise JobError(f"Job {job_id} has not fetched its base model yet", hint, "no_model") from error
+
+
+def of_runs(home: Home, job_ids: Iterator[int]) -> Iterator[Subject]:
+    """The model of each run that has one."""
+    for job_id in job_ids:
+        try:
+            yield of_run(home, job_id)
+        except JobError:
+            continue
+
+
+def find(home: Home, text: str, hub: str) -> Subject:
+    """What a person means by RUN, GGUF or MODEL. Raises JobError, ModelError, RecipeError."""
+    if (run := RUN.fullmatch(text)) is not None:
+        return of_run(home, int(run[1]), run[2] or "")
+    log = home.root / "serve.log"
+    match asked := source.parse(text):
+        case Starter():
+            return Subject(name=text, path=starter_gguf(), log=log)
+        case GgufFile(path):
+            return Subject(name=Path(path).stem, path=_there(Path(path).expanduser()), log=log)
+        case Folder(path):
+            return Subject(name=Path(path).name, path=_there(Path(path).expanduser()), log=log)
+        case Named() | Repository():
+            if (here := model_facts.lies_here(home, asked, hub)) is None:
+                raise ModelError(
+                    f"{text} is not on this machine", f"Fetch it first: tunesmith models pull {text}", "model_missing"
+                )
+            return Subject(name=text, path=here, log=log)
+
+
+def _there(path: Path) -> Path:
+    if not path.is_absolute() or not path.exists():
+        raise ModelError(f"There is no model at {path}", "Give a .gguf file or a model folder.", "model_missing")
+    return path
