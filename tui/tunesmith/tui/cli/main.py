@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from tunesmith.tui.cli import chat, daemon, data, doctor, jobs, models, plan, quickstart, recipe, resume, run, version
+from tunesmith.tui.cli import (
+    chat,
+    daemon,
+    data,
+    doctor,
+    jobs,
+    models,
+    plan,
+    quickstart,
+    recipe,
+    resume,
+    run,
+    serve,
+    version,
+)
 
 app = typer.Typer(
     name="tunesmith",
@@ -21,6 +35,7 @@ app.command("run")(run.run)
 app.command("resume")(resume.resume)
 app.add_typer(jobs.app, name="jobs")
 app.command("chat")(chat.chat)
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(daemon.app, name="daemon")
 app.add_typer(data.app, name="data")
