@@ -95,6 +95,8 @@ async def meant(client: Client, text: str) -> str:
 
 def show(found: Serving) -> None:
     """What is served, and how to ask it."""
+    import json
+
     from tunesmith.tui.cli.render import print_plain
 
     if not found.models:
@@ -105,7 +107,7 @@ def show(found: Serving) -> None:
         print_plain(f"model      {model.name}  ({state})")
     print_plain(f"socket     {found.socket}")
     print(f"tcp        {found.url or 'not listening (--port)'}")
-    body = '{"model": "%s", "messages": [{"role": "user", "content": "Who are you?"}]}' % found.models[-1].name
+    body = json.dumps({"model": found.models[-1].name, "messages": [{"role": "user", "content": "Who are you?"}]})
     if found.url:
         print_plain(f"token      {found.token_file}")
         print_plain(f'\ncurl -H "Authorization: Bearer $(cat {found.token_file})" \\')

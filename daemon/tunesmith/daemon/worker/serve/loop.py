@@ -31,11 +31,13 @@ class Loop:
 
     def run(self) -> None:
         """Until there are no more requests, and those that came are answered."""
-        while True:
+        more = True
+        while more or self._waiting or self._writing:
             try:
-                self._listen()
+                if more:
+                    self._listen()
             except EOFError:
-                return
+                more = False
             self._begin()
             if self._writing:
                 self._step()
