@@ -1,4 +1,4 @@
-"""The process that answers from a GGUF: one answer or many at once, held to grammars, with tools, scores and vectors."""
+"""The process that answers from a GGUF: one answer or many at once, grammars, tools, scores and vectors."""
 
 from __future__ import annotations
 

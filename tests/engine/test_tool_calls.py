@@ -15,7 +15,8 @@ START = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}"
 END = "<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 TOOLS = "{% if tools %}{{ tools | tojson }}{% endif %}"
 HERMES = "{% for c in m.tool_calls or [] %}<tool_call>\n{{ c.function | tojson }}\n</tool_call>{% endfor %}"
-LLAMA = '{% for c in m.tool_calls or [] %}{"name": "{{ c.function.name }}", "parameters": {{ c.function.arguments | tojson }}}{% endfor %}'
+LLAMA = '{% for c in m.tool_calls or [] %}{"name": "{{ c.function.name }}", "parameters": '
+LLAMA += "{{ c.function.arguments | tojson }}}{% endfor %}"
 MISTRAL = (
     "{% if m.tool_calls %}[TOOL_CALLS][{% for c in m.tool_calls %}{{ c.function | tojson }}{% endfor %}]{% endif %}"
 )

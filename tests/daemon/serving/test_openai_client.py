@@ -169,8 +169,8 @@ async def test_a_client_that_goes_away_frees_its_place(daemon: DaemonProcess, fo
             b"true" if stream else b"false"
         )
         reader, writer = await asyncio.open_unix_connection(str(daemon.home.socket))
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: tunesmith\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
+        head = "POST /v1/chat/completions HTTP/1.1\r\nHost: tunesmith\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         if stream:
             await reader.readexactly(stop_after)
