@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import statistics
@@ -138,7 +139,7 @@ async def streams(client: httpx.AsyncClient, model: str) -> None:
         return [moment async for moment in pieces(client, model, f"{number}: tell a story.", STREAM_TOKENS)]
 
     found = await asyncio.gather(*map(one, range(STREAMS)))
-    gaps = [after - before for moments in found for before, after in zip(moments, moments[1:], strict=False)]
+    gaps = [after - before for moments in found for before, after in itertools.pairwise(moments)]
     ended_at = max(moments[-1] for moments in found)
     report(
         "streams", streams=len(found), tokens=sum(map(len, found)),

@@ -92,32 +92,12 @@ async def test_all_who_asked_hear_that_it_died(daemon: DaemonProcess) -> None:
     assert isinstance(last, ChatFailed) and last.code == "engine_died"
 
 
-async def test_at_most_four_models_are_kept(daemon: DaemonProcess) -> None:
-    folders = [await with_gguf(daemon) for _ in range(5)]
-    for number in range(1, 6):
-        assert [event async for event in daemon.client.chat(number, ask("hello"))]
-    alive = [psutil.pid_exists(pids(folder)[0]) for folder in folders]
-    assert alive == [False, True, True, True, True]
-
-
 async def test_a_model_that_does_not_fit_is_refused_in_a_sentence(daemon: DaemonProcess) -> None:
     await with_gguf(daemon)
     daemon.room(host_free_bytes=10_000_000)
     (failed,) = [event async for event in daemon.client.chat(1, ask("hello"))]
     assert isinstance(failed, ChatFailed) and failed.code == "engine_does_not_fit"
     assert "of memory, of which" in failed.message and failed.hint
-
-
-async def test_an_idle_one_is_ended_for_the_next_that_does_not_fit_beside_it(daemon: DaemonProcess) -> None:
-    folders = [await with_gguf(daemon) for _ in range(2)]
-    daemon.room(host_free_bytes=500_000_000)  # each takes 70 MB, and 300 are left for everything else
-    for number in (1, 2):
-        assert isinstance([event async for event in daemon.client.chat(number, ask("hello"))][-1], ChatDone)
-    daemon.room(host_free_bytes=430_000_000)
-    (await_third := await with_gguf(daemon)).touch()
-    assert isinstance([event async for event in daemon.client.chat(3, ask("hello"))][-1], ChatDone)
-    assert psutil.pid_exists(pids(await_third)[0])
-    assert not psutil.pid_exists(pids(folders[0])[0])
 
 
 async def test_an_idle_process_is_ended(tmp_path: Path) -> None:

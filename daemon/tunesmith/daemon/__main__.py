@@ -34,6 +34,7 @@ from tunesmith.daemon.server.connection import HEAD_LIMIT_BYTES, Connection, end
 from tunesmith.daemon.server.listen import listening
 from tunesmith.daemon.server.parts import Parts
 from tunesmith.daemon.server.tcp import STOP_PATIENCE_S, Server, Tcp
+from tunesmith.daemon.serving import memory
 from tunesmith.daemon.serving.engines import Engines
 from tunesmith.daemon.serving.served import Served
 from tunesmith.daemon.settings import Settings
@@ -80,7 +81,7 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     machine = look(chosen.room_module)
     supervisor = Supervisor(store, chosen, machine)
     restart = Restart(store, supervisor)
-    engines = Engines(home, chosen, machine)
+    engines = Engines(home, chosen, machine, lambda: memory.of_runs(store.living()))
     admission = Admission(store, machine, lambda: engines.unseen_bytes)
     scheduler = Scheduler(store, supervisor, admission, restart, chosen.admission_retry_s)
     controls = Controls(store, scheduler.wake)

@@ -240,7 +240,7 @@ async def test_four_models_at_most_and_the_oldest_goes(daemon: DaemonProcess, fo
 async def test_an_idle_model_gives_way_to_one_that_does_not_fit_beside_it(daemon: DaemonProcess, folder: Path) -> None:
     (folder / "other").mkdir()
     (folder / "other" / "one.gguf").write_bytes(b"GGUF")
-    daemon.room(host_free_bytes=440_000_000)  # each takes 70 MB, and 300 are left for everything else
+    daemon.room(host_free_bytes=400_000_000)  # each takes 70 MB, and 300 are left for everything else
     await daemon.client.serve(Serve(str(folder / "other" / "one.gguf")))
     (first,) = await until(folder, "engine-pids.txt")
     assert not psutil.pid_exists(int(first))

@@ -117,7 +117,7 @@ _OWN = (
         refusals=(
             UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS,
             Refusal(422, "model_missing", "the model is missing or cannot be loaded, or the port is taken"),
-            Refusal(500, "engine_died", "the process that answers ended"), DOES_NOT_FIT,
+            DOES_NOT_FIT,
         ),
     ),
     Endpoint("DELETE", "/v1/serve", serve.unserve, reply=Serving),

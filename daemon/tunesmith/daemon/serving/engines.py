@@ -50,12 +50,16 @@ class Held(msgspec.Struct):
 
 
 class Engines:
-    """`how` says for a model's path how it is served, where a person said so."""
+    """`how` says for a model's path how it is served, where a person said so.
 
-    def __init__(self, home: Home, settings: Settings, machine: Look) -> None:
+    `held_back`: bytes of the machine's memory that are promised to runs and do not show as taken yet.
+    """
+
+    def __init__(self, home: Home, settings: Settings, machine: Look, held_back: Callable[[], int] = lambda: 0) -> None:
         self._home = home
         self._settings = settings
         self._machine = machine
+        self._held_back = held_back
         self._held: dict[Path, Held] = {}
         self._starting = asyncio.Lock()
         self._asked = 0
@@ -154,7 +158,7 @@ class Engines:
 
     def _free_bytes(self) -> int:
         free = self._machine.now(self._home, "cpu").place.host_free_bytes
-        return free - memory.LEFT_BYTES - self.unseen_bytes
+        return free - memory.LEFT_BYTES - self.unseen_bytes - self._held_back()
 
     def _forget_dead(self) -> None:
         self._held = {path: held for path, held in self._held.items() if held.child.lives}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 import psutil
 
+from tunesmith.daemon.api.view import JobView
 from tunesmith.daemon.serving.subjects import Subject
 from tunesmith.recipes import models
 from tunesmith.recipes.errors import ModelError, TunesmithError
@@ -71,6 +73,12 @@ def unseen(need: Needed, pid: int) -> int:
     # Pages of files can be dropped, so the system calls them free; a model that is at work wants all of its own.
     own = found.rss - getattr(found, "shared", 0)
     return max(0, need.bytes - own)
+
+
+def of_runs(views: Iterable[JobView]) -> int:
+    """Bytes that runs at work will come to take, by their forecasts, and do not take yet."""
+    promised = [(view.forecast.host_bytes, view.pid) for view in views if view.forecast and view.pid]
+    return sum(unseen(Needed(bytes), pid) for bytes, pid in promised)
 
 
 def refusal(subject: Subject, need: int, free: int) -> ModelError:

@@ -17,7 +17,7 @@ from tunesmith.daemon.server.openai.told import CachedTokens, Usage
 from tunesmith.daemon.serving.engines import Engines, Question
 from tunesmith.daemon.serving.lines import Answer, Ended, Refused
 from tunesmith.daemon.serving.subjects import Subject
-from tunesmith.recipes.errors import DaemonError, JobError, MachineError, ModelError, TunesmithError
+from tunesmith.recipes.errors import DaemonError, ModelError, TunesmithError
 
 Event = tuple[int, Answer]
 Chunks = AsyncGenerator[object, None]
@@ -65,7 +65,7 @@ async def replied(making: Awaitable[object]) -> Response:
     """What was made as JSON, or why it was not."""
     try:
         return Response(msgspec.json.encode(await making), media_type="application/json")
-    except (ModelError, MachineError, JobError, DaemonError) as error:
+    except TunesmithError as error:
         return errors.reply(error)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from starlette.responses import Response
 
@@ -27,8 +29,9 @@ class OpenAIFailure(msgspec.Struct, frozen=True):
 STATUS_OF_CODE = {
     "model_not_found": 404, "unknown_job": 404, "no_model": 404, "model_missing": 404, "context_full": 400,
     "engine_died": 500, "engine": 500, "engine_start": 503, "engine_does_not_fit": 503, "invalid_api_key": 401,
-    "foreign_request": 403, "unknown_path": 404, "bad_method": 405,
+    "version_mismatch": 409, "foreign_request": 403, "unknown_path": 404, "bad_method": 405,
 }  # fmt: skip
+_FIELD = re.compile(r"unknown field `([^`]{1,100})`|at `\$\.([^`]{1,200})`")
 TYPE_OF_STATUS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -50,7 +53,16 @@ def status_of(error: TunesmithError) -> int:
 def said(error: TunesmithError, status: int) -> OpenAIFailure:
     kind = TYPE_OF_STATUS.get(status, "invalid_request_error" if status < 500 else "server_error")
     text = f"{error.message}. {error.hint}" if error.hint else error.message
-    return OpenAIFailure(OpenAIError(text[:MESSAGE_LIMIT], kind, error.code, getattr(error, "field", None)))
+    return OpenAIFailure(OpenAIError(text[:MESSAGE_LIMIT], kind, error.code, field_of(error)))
+
+
+def field_of(error: TunesmithError) -> str | None:
+    """The field that is wrong, where one is; msgspec says it in its sentence."""
+    if isinstance(error, WrongField):
+        return error.field
+    if not isinstance(error, BadRequest) or (found := _FIELD.search(error.message)) is None:
+        return None
+    return found[1] or found[2]
 
 
 def reply(error: TunesmithError) -> Response:

@@ -101,6 +101,9 @@ class Llama:
         self._adapter = ""
         self._clock = 0
         self._vocabulary = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        # Such a model keeps a state and no single tokens: there is no beginning of it to go on from.
+        model = self._model
+        self._stateful = llama_cpp.llama_model_is_recurrent(model) or llama_cpp.llama_model_is_hybrid(model)
         self.name = self._metadata("general.name") or path.stem
         self.template = self._template()
 
@@ -177,13 +180,15 @@ class Llama:
         slot, source, common = self._best(free, prompt)
         if not self._make_room(wanted, slot):
             return None
+        if len(source.tokens) < common:  # it had to go for the room
+            source, common = slot, 0
         sampler = self._sampler(prompt.sampling, prompt.grammar)
         self._lora(prompt.adapter)
         if source is not slot:
             self._forget(slot)
             self._c.llama_memory_seq_cp(self._memory, source.number, slot.number, 0, common)
         elif not self._c.llama_memory_seq_rm(self._memory, slot.number, common, -1):
-            self._forget(slot)  # a recurrent model keeps a state and no single tokens
+            self._forget(slot)
             common = 0
         writing = Writing(slot, prompt, sampler, wanted)
         writing.reused = writing.done = common
@@ -196,7 +201,7 @@ class Llama:
         """The slot to use, the one to take the beginning of the prompt from, and how many tokens that is."""
 
         def common(slot: Slot) -> int:
-            if slot.adapter != prompt.adapter or prompt.scored:
+            if slot.adapter != prompt.adapter or prompt.scored or self._stateful:
                 return 0
             most = min(len(slot.tokens), len(prompt.ids) - 1)  # the last is computed anew: its logits are wanted
             return next((i for i in range(most) if slot.tokens[i] != prompt.ids[i]), most)

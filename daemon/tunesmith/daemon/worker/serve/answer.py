@@ -67,7 +67,7 @@ class Answer:
         stops = [place for stop in self.asked.sampling.stop if (place := self._held.find(stop)) >= 0]
         if stops:
             self._held = self._held[: min(stops)]
-            yield from self._end("stop")
+            yield from self._end("stop", rest=False)
             return
         if self._opens():
             return
@@ -105,10 +105,11 @@ class Answer:
         self._said = self._said or bool(text.strip())
         return Piece(self.asked.id, text, scores)
 
-    def _end(self, reason: str) -> Iterator[lines.Answer]:
+    def _end(self, reason: str, rest: bool = True) -> Iterator[lines.Answer]:
+        """`rest`: a character that never became whole is told too; behind a stop nothing is."""
         self.over = True
-        if reason != "stop" or self._calling is not None:
-            self._held += self._reader.rest() if self._calling is None else ""
+        if rest and self._calling is None:
+            self._held += self._reader.rest()
         found: list[tuple[str, str]] = []
         if self._calling is not None and self._form is not None:
             found = calls.read(self._calling, self._form, self._names)
