@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -34,10 +33,7 @@ class Served:
         subject = msgspec.structs.replace(subject, name=name, engine=asked.engine)
         new = {name: subject}
         for key, path in asked.adapters.items():
-            if not Path(path).is_absolute() or not Path(path).exists():
-                raise ModelError(
-                    f"There is no adapter at {path}", "Give its folder, or its .gguf file.", "model_missing"
-                )
+            subjects.there(path, "adapter")
             new[key] = msgspec.structs.replace(subject, name=key, adapter=path)
         if len(self.subjects | new) > MOST or len(new) > ADAPTERS + 1:
             raise ModelError(f"At most {MOST} names are served", "Stop some: tunesmith serve --stop", "too_many_models")

@@ -94,9 +94,9 @@ def find(home: Home, text: str, hub: str) -> Subject:
         case Starter():
             return Subject(name=text, path=starter_gguf(), log=log)
         case GgufFile(path):
-            return Subject(name=Path(path).stem, path=_there(Path(path).expanduser()), log=log)
+            return Subject(name=Path(path).stem, path=there(path, "model"), log=log)
         case Folder(path):
-            return Subject(name=Path(path).name, path=_there(Path(path).expanduser()), log=log)
+            return Subject(name=Path(path).name, path=there(path, "model"), log=log)
         case Named() | Repository():
             if (here := model_facts.lies_here(home, asked, hub)) is None:
                 raise ModelError(
@@ -105,7 +105,14 @@ def find(home: Home, text: str, hub: str) -> Subject:
             return Subject(name=text, path=here, log=log)
 
 
-def _there(path: Path) -> Path:
-    if not path.is_absolute() or not path.exists():
-        raise ModelError(f"There is no model at {path}", "Give a .gguf file or a model folder.", "model_missing")
+def there(text: str, what: str) -> Path:
+    """Raises ModelError unless something lies at that absolute path."""
+    path = Path(text)
+    try:
+        found = path.is_absolute() and path.exists()
+    except OSError:  # longer than any path can be
+        found = False
+    if not found:
+        hint = "Give the absolute path of a .gguf file or of a folder."
+        raise ModelError(f"There is no {what} at {text[:300]}", hint, "model_missing")
     return path
