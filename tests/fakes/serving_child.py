@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +43,9 @@ def question(id: int, text: str, **more: Any) -> Generate:
 def said(*arguments: str | Path, lines: bytes = b"", timeout: float = 120) -> list[Line]:
     """All that such a process says to `lines`, a question by default, until it ends."""
     lines = lines or msgspec.json.encode(question(1, "Hello", max_tokens=1)) + b"\n"
-    done = subprocess.run([*COMMAND, *map(str, arguments)], input=lines, capture_output=True, timeout=timeout)
+    with tempfile.TemporaryDirectory() as home:
+        command, environment = [*COMMAND, *map(str, arguments)], os.environ | {"TUNESMITH_HOME": home}
+        done = subprocess.run(command, input=lines, capture_output=True, timeout=timeout, env=environment)
     return [msgspec.json.decode(line, type=Line) for line in done.stdout.splitlines()]
 
 
@@ -80,8 +84,13 @@ class Child:
 
 @contextmanager
 def child(*arguments: str | Path) -> Iterator[Child]:
-    command = [*COMMAND, *map(str, arguments)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    pipe, quiet, command = subprocess.PIPE, subprocess.DEVNULL, [*COMMAND, *map(str, arguments)]
+    with (
+        tempfile.TemporaryDirectory() as home,
+        subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=quiet, env=os.environ | {"TUNESMITH_HOME": home}
+        ) as process,
+    ):
         try:
             yield Child(process)
         finally:

@@ -75,6 +75,10 @@ class Home(msgspec.Struct, frozen=True):
     def lock(self) -> Path:
         return self.root / "daemon.lock"
 
+    def served_view(self, model: Path) -> Path:
+        """What the engine that serves the folder `model` is shown of it."""
+        return self.root / "cache" / "served" / hashlib.sha256(os.fsencode(model)).hexdigest()[:16]
+
     @property
     def token(self) -> Path:
         """The bearer token of what is served over TCP."""

@@ -107,12 +107,13 @@ class Tcp:
         """On `port`, or any free one for 0; nothing changes when it listens there already. Raises MachineError."""
         if self.port is not None and port in (0, self.port):
             return
+        wanted = token(self.token_file)
         listener = bound(port)
         await self.close()
         assert self.app is not None
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            TokenOnly(self.app(), self.port, token(self.token_file)), http=Connection, ws="none", lifespan="off",
+            TokenOnly(self.app(), self.port, wanted), http=Connection, ws="none", lifespan="off",
             log_config=None, access_log=False, server_header=False, h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
             timeout_graceful_shutdown=STOP_PATIENCE_S,
         )  # fmt: skip

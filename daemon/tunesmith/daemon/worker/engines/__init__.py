@@ -80,7 +80,7 @@ class Engine(Protocol):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """`context` tokens of a conversation at most, `slots` answers at once; `scratch` is an empty folder."""
+    """`context` tokens of a conversation at most, `slots` answers at once; `scratch` is a folder for it to make."""
 
     context: int
     slots: int

@@ -182,8 +182,8 @@ class Llama:
             return None
         if len(source.tokens) < common:  # it had to go for the room
             source, common = slot, 0
-        sampler = self._sampler(prompt.sampling, prompt.grammar)
         self._lora(prompt.adapter)
+        sampler = self._sampler(prompt.sampling, prompt.grammar)
         if source is not slot:
             self._forget(slot)
             self._c.llama_memory_seq_cp(self._memory, source.number, slot.number, 0, common)

@@ -6,6 +6,7 @@ answers that ended are kept for the next that begins as they did.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.errors import ModelError
 
 CHUNK = 512  # tokens of a prompt in one turn
+NOT_WHOLE = "\ufffd"  # what the bytes of a part of a character are decoded to
+LONGEST_CHARACTER = 8  # tokens; one that is not whole by then never will be
 KEPT = 4  # ended answers whose keys and values are kept
 WORTH_REUSING = 16  # tokens: copying the cache of another answer costs about that
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -44,18 +47,30 @@ class Writing:
 
 
 class TextReader:
-    """tokenizers' own stream knows when a character is whole."""
+    """Tokens from `start` on are decoded together, for some only mean something behind others; to `told` they are said."""
 
     def __init__(self, reference: Any, special: bool) -> None:
-        from tokenizers.decoders import DecodeStream
-
-        self._reference, self._stream = reference, DecodeStream(skip_special_tokens=not special)
+        self._reference, self._special = reference, special
+        self._ids: list[int] = []
+        self._start = self._told = 0
 
     def read(self, token: int) -> str:
-        return self._stream.step(self._reference, token) or ""
+        self._ids.append(token)
+        new = self._new()
+        if new.endswith(NOT_WHOLE) and len(self._ids) - self._told < LONGEST_CHARACTER:
+            return ""
+        self._start, self._told = self._told, len(self._ids)
+        return new
 
     def rest(self) -> str:
-        return ""
+        return self._new()
+
+    def _new(self) -> str:
+        before = self._decoded(self._ids[self._start : self._told])
+        return self._decoded(self._ids[self._start :])[len(before) :]
+
+    def _decoded(self, ids: list[int]) -> str:
+        return str(self._reference.decode(ids, skip_special_tokens=not self._special))
 
 
 class Transformers:
@@ -71,7 +86,7 @@ class Transformers:
         from tunesmith.recipes.models import vetted
         from tunesmith.recipes.spec import TrainingSpec
 
-        view = options.scratch / "model"
+        view = options.scratch
         vetted.view(folder, view, Home.find().models)
         self._torch = torch
         torch.set_num_threads(granted_cores())
@@ -87,6 +102,7 @@ class Transformers:
         self._ends = self._end_tokens()
         self._peft: Any = None
         self._adapters: dict[str, str] = {}
+        self._names = itertools.count()
         self._adapter = ""
         self._kept: list[Writing] = []
 
@@ -128,7 +144,10 @@ class Transformers:
         if kept is None:
             return Writing(prompt, DynamicCache(config=self._model.config), 0, generator)
         self._kept.remove(kept)
-        kept.cache.crop(common)
+        try:
+            kept.cache.crop(common)
+        except (ValueError, NotImplementedError):  # of a window that has moved on, or of a state
+            return Writing(prompt, DynamicCache(config=self._model.config), 0, generator)
         return Writing(prompt, kept.cache, common, generator)
 
     def _prefix(self, prompt: Prompt) -> tuple[Writing | None, int]:
@@ -199,7 +218,7 @@ class Transformers:
     def _known(self, path: str) -> str:
         """The name under which peft has the adapter; loaded when first asked for. Raises ModelError."""
         if path and path not in self._adapters:
-            name = f"adapter-{len(self._adapters)}"
+            name = f"adapter-{next(self._names)}"
             self._put_on(Path(path), name)
             self._adapters[path] = name
         return self._adapters.get(path, "")
@@ -216,14 +235,15 @@ class Transformers:
             else:
                 self._peft.add_adapter(name, config)
             weights = load_file(folder / ADAPTER_WEIGHTS, device=self._device)
-            result = set_peft_model_state_dict(self._peft, weights, adapter_name=name)
+            if set_peft_model_state_dict(self._peft, weights, adapter_name=name).unexpected_keys:
+                raise ValueError("it has weights that there is no place for")
         except (ValueError, RuntimeError, KeyError, OSError) as error:
+            if self._peft is not None and name in self._peft.peft_config:
+                self._peft.delete_adapter(name)
             why = str(error).strip().splitlines()[0][:300]
             raise ModelError(f"The adapter {folder} does not fit on this base: {why}", "Is it of this base?") from error
-        if result.unexpected_keys:
-            raise ModelError(f"The adapter {folder} has weights that this base has no place for", "Is it of this base?")
-        self._adapter = name  # adding switches to it, or keeps the one before: the next turn says which it wants
-        self._use("", force=True)
+        finally:
+            self._use("", force=True)  # adding switches to it: the next turn says which it wants
 
     def _use(self, path: str, force: bool = False) -> None:
         if self._peft is None or (path == self._adapter and not force):

@@ -11,12 +11,12 @@ import os
 import queue
 import signal
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
 import msgspec
 
+from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.serving import lines
 from tunesmith.daemon.serving.lines import Ready, Refused, Request
 from tunesmith.daemon.worker import engines
@@ -73,21 +73,20 @@ def main(arguments: list[str]) -> int:
         output.write(encoder.encode(line) + b"\n")
 
     try:
-        with tempfile.TemporaryDirectory(prefix="tunesmith-serve-") as scratch:
-            try:
-                engine = opened(given, Path(scratch))
-            except TunesmithError as error:
-                say(Refused(0, error.code, error.message, error.hint))
-                return 1
-            say(Ready(given.engine, engine.name, engine.context_tokens, engine.slots))
-            Loop(engine, Lines(say), say).run()
-            engine.close()
+        try:
+            engine = opened(given)
+        except TunesmithError as error:
+            say(Refused(0, error.code, error.message, error.hint))
+            return 1
+        say(Ready(given.engine, engine.name, engine.context_tokens, engine.slots))
+        Loop(engine, Lines(say), say).run()
+        engine.close()
     except BrokenPipeError:  # the reader is gone, and with it the reason to go on
         os._exit(0)
     return 0
 
 
-def opened(given: argparse.Namespace, scratch: Path) -> engines.Engine:
+def opened(given: argparse.Namespace) -> engines.Engine:
     """The loaded model, made from another first where need be. Raises TunesmithError."""
     path: Path = given.path
     if given.convert is not None and not base.whole(path):
@@ -97,7 +96,7 @@ def opened(given: argparse.Namespace, scratch: Path) -> engines.Engine:
     base.verify(path)
     card = engines.chosen(given.engine, path)
     given.engine = card.key
-    return card.open(path, engines.Options(given.context, given.slots, scratch))
+    return card.open(path, engines.Options(given.context, given.slots, Home.find().served_view(path)))
 
 
 if __name__ == "__main__":
