@@ -32,6 +32,7 @@ STATUS_OF_CODE = {
     "version_mismatch": 409, "foreign_request": 403, "unknown_path": 404, "bad_method": 405,
 }  # fmt: skip
 _FIELD = re.compile(r"unknown field `([^`]{1,100})`|at `\$\.([^`]{1,200})`")
+FIELDS_HINT = "docs/api.md lists every field with its bounds."
 TYPE_OF_STATUS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -52,8 +53,10 @@ def status_of(error: TunesmithError) -> int:
 
 def said(error: TunesmithError, status: int) -> OpenAIFailure:
     kind = TYPE_OF_STATUS.get(status, "invalid_request_error" if status < 500 else "server_error")
-    text = f"{error.message}. {error.hint}" if error.hint else error.message
-    return OpenAIFailure(OpenAIError(text[:MESSAGE_LIMIT], kind, error.code, field_of(error)))
+    field = field_of(error)
+    hint = FIELDS_HINT if field is not None and not isinstance(error, WrongField) else error.hint
+    text = f"{error.message}. {hint}" if hint else error.message
+    return OpenAIFailure(OpenAIError(text[:MESSAGE_LIMIT], kind, error.code, field))
 
 
 def field_of(error: TunesmithError) -> str | None:
