@@ -47,7 +47,7 @@ class Writing:
 
 
 class TextReader:
-    """Tokens from `start` on are decoded together: some mean something behind others alone. Up to `told` they are said."""
+    """Tokens from `start` on are decoded together: some mean something behind others alone. `told` of them are said."""
 
     def __init__(self, reference: Any, special: bool) -> None:
         self._reference, self._special = reference, special
