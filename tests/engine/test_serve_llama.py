@@ -23,7 +23,7 @@ TOOL: Any = {
     "function": {
         "name": "weather",
         "description": "The weather of a city",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        "parameters": {"type": "object", "properties": {"city": {"enum": ["Paris", "London"]}}, "required": ["city"]},
     },
 }
 
@@ -94,7 +94,7 @@ def test_an_answer_is_held_to_a_schema(starter: Child) -> None:
         "additionalProperties": False,
     }
     for temperature in (0.0, 1.5):
-        told = starter.ask("A colour and a count.", max_tokens=60, schema=schema, temperature=temperature, seed=3)
+        told = starter.ask("A colour and a count.", max_tokens=300, schema=schema, temperature=temperature, seed=3)
         assert ended(told).finish_reason == "stop"
         found = json.loads(text_of(told))
         assert found["colour"] in ("red", "blue") and isinstance(found["count"], int)
@@ -114,7 +114,7 @@ def test_a_tool_that_must_be_called_is(starter: Child) -> None:
     for choice in ("required", "weather"):
         told = starter.ask("How is the weather in Paris?", tools=(TOOL,), tool_choice=choice, max_tokens=60)
         (call,) = calls_of(told)
-        assert call.name == "weather" and isinstance(json.loads(call.arguments)["city"], str)
+        assert call.name == "weather" and json.loads(call.arguments)["city"] in ("Paris", "London")
         assert ended(told).finish_reason == "tool_calls" and text_of(told) == ""
     assert calls_of(starter.ask("Hello", tools=(TOOL,), tool_choice="none")) == []
 

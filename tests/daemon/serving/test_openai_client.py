@@ -123,6 +123,8 @@ async def test_texts_are_continued_and_embedded(client: openai.AsyncOpenAI) -> N
          "messages[0].content"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,x"}}]}]},
          "messages[0].content"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"maximum": 10**30}}}},
+         "response_format.json_schema.schema"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"), ({"messages": [{"role": "boss"}]}, "messages"),
     ],
 )  # fmt: skip

@@ -238,8 +238,6 @@ class Transformers:
             if set_peft_model_state_dict(self._peft, weights, adapter_name=name).unexpected_keys:
                 raise ValueError("it has weights that there is no place for")
         except (ValueError, RuntimeError, KeyError, OSError) as error:
-            if self._peft is not None and name in self._peft.peft_config:
-                self._peft.delete_adapter(name)
             why = str(error).strip().splitlines()[0][:300]
             raise ModelError(f"The adapter {folder} does not fit on this base: {why}", "Is it of this base?") from error
         finally:
