@@ -41,7 +41,6 @@ def test_a_run_is_admitted_to_what_models_leave() -> None:
 def test_a_file_is_forecast_with_its_cache_and_one_that_cannot_be_read_by_its_size(tmp_path: Path) -> None:
     file = starter_gguf()
     short, long = (memory.needed(subject(file), tokens) for tokens in (512, 4096))
-    assert file.stat().st_size == short.mapped < short.bytes < long.bytes < file.stat().st_size + GB
+    assert file.stat().st_size < short.bytes < long.bytes < file.stat().st_size + GB
     (tmp_path / "junk.gguf").write_bytes(b"GGUF" + bytes(1000))
-    junk = memory.needed(subject(tmp_path / "junk.gguf"), 4096)
-    assert junk.mapped == 1004 < junk.bytes
+    assert 1004 < memory.needed(subject(tmp_path / "junk.gguf"), 4096).bytes < GB

@@ -27,10 +27,9 @@ log = logging.getLogger("tunesmith.serving")
 
 
 class Needed(msgspec.Struct, frozen=True):
-    """Bytes. `mapped` of them are a file that the system maps: counted as free by it as long as it can drop them."""
+    """Of the machine's memory."""
 
     bytes: int
-    mapped: int = 0
 
 
 def needed(subject: Subject, context: int) -> Needed:
@@ -40,11 +39,10 @@ def needed(subject: Subject, context: int) -> Needed:
         facts = facts_of(subject)
     except (TunesmithError, OSError, ValueError, KeyError) as error:
         log.info("%s says nothing of its shape: %s", subject.path, error)
-        return Needed(size + inference.PROCESS_BYTES + inference.BUFFERS_BYTES, size)
+        return Needed(size + inference.PROCESS_BYTES + inference.BUFFERS_BYTES)
     if subject.path.suffix == ".gguf":
         found = inference.chat(facts, CONVERTED, context * CELLS)
-        file = size or found.file
-        return Needed(file + found.kv_cache + found.runtime, file)
+        return Needed((size or found.file) + found.kv_cache + found.runtime)
     weights = facts.parameters * WEIGHT_BYTES
     return Needed(weights + facts.kv_cache_bytes(context, WEIGHT_BYTES) * CELLS + RUNTIME_BYTES["cpu"])
 
