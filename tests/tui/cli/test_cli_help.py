@@ -47,6 +47,7 @@ def test_all_commands_of_the_issue_are_there() -> None:
         ("run",),
         ("resume",),
         ("chat",),
+        ("serve",),
         ("doctor",),
         ("plan",),
         ("version",),
