@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -45,6 +47,28 @@ async def test_an_older_one_is_brought_up_to_date_and_a_copy_kept(tmp_path: Path
         assert now.execute("PRAGMA user_version").fetchone() == (len(migrations.STEPS),)
         assert now.execute("PRAGMA application_id").fetchone() == (migrations.APPLICATION,)
     assert not list(tmp_path.glob(".*staged*"))
+
+
+# Ends as if the power went in the middle of a write, before the write-ahead log is on: pages are changed already.
+HALF_DONE = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN")
+connection.execute("UPDATE jobs SET name = 'half'")
+connection.executemany("INSERT INTO events VALUES (1, ?, ?)", ((number, bytes(4000)) for number in range(2, 200)))
+os._exit(9)
+"""
+
+
+async def test_what_a_power_cut_left_half_done_before_the_log_was_on_is_undone(tmp_path: Path) -> None:
+    home = Home(private_folder(tmp_path))
+    first_schema(home.database)
+    assert subprocess.run([sys.executable, "-c", HALF_DONE, str(home.database)]).returncode == 9
+    assert home.database.with_name("jobs.sqlite3-journal").stat().st_size > 0
+    store = await Store.open(home)
+    assert [(view.id, view.name, view.last_event) for view in store.jobs()] == [(1, "run", 1)]
+    await store.close()
 
 
 def test_the_copy_is_synced_before_the_schema_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,8 @@ class Job(msgspec.Struct, frozen=True):
 
 def jobs_of(database: Path) -> list[Job]:
     """What is in the database: nothing before it has its tables. Raises sqlite3.DatabaseError when it is damaged."""
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
+    undone = database.with_name(f"{database.name}-journal").exists()  # reading undoes what a power cut left half done
+    connection = sqlite3.connect(f"file:{database}?mode={'rw' if undone else 'ro'}", uri=True, timeout=10)
     try:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone():
             return []

@@ -13,7 +13,7 @@ from tunesmith.recipes.errors import DaemonError, MachineError, TunesmithError
 
 # FULL: with NORMAL a power cut takes acknowledged jobs along.
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 2000")
-COMPANIONS = ("", "-wal", "-shm")
+COMPANIONS = ("", "-wal", "-shm", "-journal")
 CODES_OF_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 
 
@@ -25,7 +25,7 @@ def opened(path: Path) -> sqlite3.Connection:
         if path.exists() and path.stat().st_size:
             _examine(path)
         else:
-            set_aside(path, ("-wal", "-shm"))  # of a database that is gone: they would be taken for the new one's
+            set_aside(path, COMPANIONS[1:])  # of a database that is gone: they would be taken for the new one's
         connection = sqlite3.connect(path, isolation_level=None)
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
@@ -36,8 +36,12 @@ def opened(path: Path) -> sqlite3.Connection:
 
 
 def _examine(path: Path) -> None:
-    """Read-only: what is refused has been left as it was, its write-ahead log too."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+    """Read-only: what is refused has been left as it was, its write-ahead log too.
+
+    But for a power cut before the write-ahead log was switched on: what SQLite was in the middle of is undone by reading.
+    """
+    mode = "rw" if path.with_name(f"{path.name}-journal").exists() else "ro"
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)) as connection:
         migrations.refuse_unknown(connection, path)
         wrong = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if wrong != "ok":
