@@ -112,6 +112,21 @@ def test_a_schema_that_cannot_be_followed_is_refused(starter: Child, schema: dic
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "array", "items": {"type": "integer"}, "maxItems": 10**9}, {"type": "string", "minLength": 10**7},
+        {"type": "string", "maxLength": 20_000}, {"type": "string", "pattern": "^(a|b{1,100000000})$"},
+    ],
+)  # fmt: skip
+def test_a_schema_that_counts_far_is_refused_and_the_engine_lives(starter: Child, value: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"value": value}}
+    assert refused(starter.ask("x", schema=schema)).code == "schema"
+    within = {"type": "object", "properties": {"value": {"type": "string", "maxLength": 900}}, "required": ["value"]}
+    assert ended(starter.ask("x", schema=within, max_tokens=4)).tokens == 4
+
+
+@pytest.mark.slow
 def test_a_tool_that_must_be_called_is(starter: Child) -> None:
     """The starter's template knows no tools, so the messages tell of them."""
     for choice in ("required", "weather"):

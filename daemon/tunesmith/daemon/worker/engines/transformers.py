@@ -145,8 +145,9 @@ class Transformers:
             return Writing(prompt, DynamicCache(config=self._model.config), 0, generator)
         self._kept.remove(kept)
         try:
-            kept.cache.crop(common)
-        except (ValueError, NotImplementedError):  # of a window that has moved on, or of a state
+            if common < kept.done:
+                kept.cache.crop(common - kept.done)  # a negative number is how many to forget
+        except (RuntimeError, ValueError, NotImplementedError):  # of a window that has moved on, or of a state
             return Writing(prompt, DynamicCache(config=self._model.config), 0, generator)
         return Writing(prompt, kept.cache, common, generator)
 

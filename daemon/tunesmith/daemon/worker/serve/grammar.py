@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.daemon.worker.serve.calls import CallForm
+from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.errors import ModelError
 
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
 LARGEST = 200_000  # characters of a grammar: what a schema of the size we take can become
+DEEPEST = 1000  # optional repetitions within each other: llama.cpp reads them on its stack
 WRONG = (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, RecursionError, re.error)
 
 
@@ -20,12 +22,15 @@ def of_schema(schema: dict[str, Any]) -> str:
     from llama_cpp.llama_grammar import json_schema_to_gbnf
 
     try:
-        text = str(json_schema_to_gbnf(json.dumps(schema or ANY_OBJECT)))
+        with bounds.section():  # a count in a schema is written out as often as it says
+            text = str(json_schema_to_gbnf(json.dumps(schema or ANY_OBJECT)))
+    except bounds.TOO_MUCH as error:
+        raise ModelError("This JSON schema takes too much time or memory", "Make it simpler.", "schema") from error
     except WRONG as error:
         raise ModelError(
             f"This JSON schema cannot be followed: {error!r}"[:300], "Make it simpler.", "schema"
         ) from error
-    if len(text) > LARGEST:
+    if len(text) > LARGEST or ")?" * DEEPEST in text:
         raise ModelError("This JSON schema makes too large a grammar", "Make it simpler.", "schema")
     return text
 
