@@ -9,13 +9,12 @@ from __future__ import annotations
 import codecs
 import ctypes
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunesmith.daemon.serving.lines import Sampling
 from tunesmith.daemon.worker.engines import Card, Options, Prompt, Token
+from tunesmith.daemon.worker.serve import llama_sampling
 from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rendering.chat_template import ChatTemplate
 from tunesmith.recipes.errors import ModelError
@@ -25,7 +24,6 @@ from tunesmith.recipes.models import gguf_header
 BATCH = 512  # tokens computed at once: a long prompt stands in nobody's way for longer
 SCORED = 64  # of them where each has its logits kept: 50,000 numbers of 4 bytes a token
 CELLS = 2  # contexts that fit at once; slots share them
-PENALTY_TOKENS = 64  # that repetition penalties look back on, as llama.cpp does by itself
 PIECE_BYTES = 256  # of a token's text; longer ones are asked for again
 WORTH_COPYING = 16  # tokens of another answer's prefix
 
@@ -183,7 +181,7 @@ class Llama:
         if len(source.tokens) < common:  # it had to go for the room
             source, common = slot, 0
         self._lora(prompt.adapter)
-        sampler = self._sampler(prompt.sampling, prompt.grammar)
+        sampler = llama_sampling.chain(self._vocab, prompt.sampling, prompt.grammar)
         if source is not slot:
             self._forget(slot)
             self._c.llama_memory_seq_cp(self._memory, source.number, slot.number, 0, common)
@@ -230,39 +228,6 @@ class Llama:
     def _forget(self, slot: Slot) -> None:
         self._c.llama_memory_seq_rm(self._memory, slot.number, -1, -1)
         slot.tokens = []
-
-    def _sampler(self, asked: Sampling, grammar: str) -> Any:
-        """In the order in which llama.cpp applies them. Raises ModelError for a grammar that it cannot read."""
-        c = self._c
-        chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
-
-        def add(one: Any) -> None:
-            c.llama_sampler_chain_add(chain, one)
-
-        if asked.frequency_penalty or asked.presence_penalty:
-            add(
-                c.llama_sampler_init_penalties(
-                    self._vocabulary, PENALTY_TOKENS, 1.0, asked.frequency_penalty, asked.presence_penalty
-                )
-            )
-        if grammar:
-            held = c.llama_sampler_init_grammar(self._vocab, grammar.encode(), b"root")
-            if not held:
-                c.llama_sampler_free(chain)
-                raise ModelError("llama.cpp cannot follow this JSON schema", "Make it simpler.", "schema")
-            add(held)
-        if asked.temperature == 0:
-            add(c.llama_sampler_init_greedy())
-            return chain
-        if asked.top_k:
-            add(c.llama_sampler_init_top_k(asked.top_k))
-        if asked.top_p < 1:
-            add(c.llama_sampler_init_top_p(asked.top_p, 1))
-        if asked.min_p:
-            add(c.llama_sampler_init_min_p(asked.min_p, 1))
-        add(c.llama_sampler_init_temp(asked.temperature))
-        add(c.llama_sampler_init_dist(secrets.randbits(32) if asked.seed is None else asked.seed & 0xFFFFFFFF))
-        return chain
 
     def step(self, writings: Sequence[Writing]) -> list[tuple[Writing, Token]]:
         """One batch: of every answer in it the next token, and of new ones the prompt, as far as there is room.
