@@ -145,7 +145,7 @@ async def _pictures(names: tuple[str, ...], languages: tuple[str, ...]) -> list[
         os.chdir(folder)
         _write_rows(Path(OWN_ROWS))
         daemon = DaemonProcess(
-            Path(folder) / "home", TUNESMITH_WORKER_MODULE="scripted_worker", TUNESMITH_CHAT_MODULE="scripted_chat"
+            Path(folder) / "home", TUNESMITH_WORKER_MODULE="scripted_worker", TUNESMITH_ENGINE_MODULE="scripted_chat"
         )
         await daemon.start()
         time.time = lambda: START + len(JOBS) * 45 * MINUTES + 62

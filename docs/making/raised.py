@@ -21,6 +21,7 @@ ROOTS = {"TunesmithError"}
 # Codes that are no constants where they are raised: (file, expression) with all that it can be; nothing where the error
 # of another place is handed on.
 HANDED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("chat.py", "code"): (),
     ("controls.py", "state"): ("cancelling", "pausing"),
     ("data_sets.py", "f'unknown_{what}'"): ("unknown_shape", "unknown_language", "unknown_topic"),
     ("supervisor.py", "code"): ("folder_missing", "worker_start"),

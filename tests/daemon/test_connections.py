@@ -105,8 +105,11 @@ async def test_our_own_user_is_answered(start: Start) -> None:
     assert (await asked(await start(), CLOSING)).startswith(b"HTTP/1.1 200")
 
 
-async def test_another_user_is_not_listened_to(start: Start) -> None:
-    assert await asked(await start(uid=os.getuid() + 1), CLOSING) == b""
+async def test_another_user_is_not_listened_to(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = await start()
+    other = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: other)
+    assert await asked(path, CLOSING) == b""
 
 
 async def test_one_connection_too_many_is_told_to_come_back(start: Start, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Chatting through the daemon: children are started, kept, stopped and bounded."""
+"""Chatting through the daemon: engines' processes are started, kept, stopped and bounded."""
 
 from __future__ import annotations
 
@@ -28,73 +28,92 @@ async def with_gguf(daemon: DaemonProcess) -> Path:
 
 
 def pids(folder: Path) -> list[int]:
-    return [int(line) for line in (folder / "chat-pids.txt").read_text().split()]
+    return [int(line) for line in (folder / "engine-pids.txt").read_text().split()]
 
 
-async def test_an_answer_streams_and_its_child_is_kept(daemon: DaemonProcess) -> None:
+async def until_stopped(folder: Path) -> None:
+    """Until the engine heard that an answer is wanted no more."""
+    for _ in range(200):
+        if (folder / "stopped.txt").exists():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the engine never heard of it")
+
+
+async def test_an_answer_streams_and_its_process_is_kept(daemon: DaemonProcess) -> None:
     folder = await with_gguf(daemon)
     for _ in range(2):
         events = [event async for event in daemon.client.chat(1, ask("who are you"))]
         assert events[:3] == [ChatDelta("who"), ChatDelta("are"), ChatDelta("you")]
-        assert isinstance(events[3], ChatDone) and events[3].model == "model-q8_0.gguf"
+        assert isinstance(events[3], ChatDone) and events[3].model == "model-q8_0"
     assert len(pids(folder)) == 1
 
 
-async def test_hanging_up_stops_the_generation(daemon: DaemonProcess) -> None:
+async def test_hanging_up_stops_the_generation_and_keeps_the_model(daemon: DaemonProcess) -> None:
     folder = await with_gguf(daemon)
     stream = daemon.client.chat(1, ask("go slowly"))
     await anext(stream)
     await stream.aclose()  # type: ignore[attr-defined]
-    for _ in range(100):
-        if not psutil.pid_exists(pids(folder)[0]):
-            break
-        await asyncio.sleep(0.02)
-    assert not psutil.pid_exists(pids(folder)[0])
+    await until_stopped(folder)
     assert isinstance([event async for event in daemon.client.chat(1, ask("again"))][-1], ChatDone)
+    assert len(pids(folder)) == 1
 
 
-async def test_whoever_waits_behind_one_that_hangs_up_still_gets_an_answer(daemon: DaemonProcess) -> None:
+async def test_questions_are_answered_beside_one_that_takes_long(daemon: DaemonProcess) -> None:
     await with_gguf(daemon)
     first = daemon.client.chat(1, ask("go slowly"))
     await anext(first)
 
-    async def second() -> list[ChatEvent]:
+    async def another() -> list[ChatEvent]:
         return [event async for event in daemon.client.chat(1, ask("me too"))]
 
-    waiting = asyncio.create_task(second())
-    await asyncio.sleep(0.2)
+    for answer in await asyncio.gather(*(another() for _ in range(6))):
+        assert isinstance(answer[-1], ChatDone)
     await first.aclose()  # type: ignore[attr-defined]
-    assert isinstance((await waiting)[-1], ChatDone)
 
 
-@pytest.mark.parametrize("how", ["crash", "linger"])
-async def test_a_child_that_dies_is_said_and_replaced(daemon: DaemonProcess, how: str) -> None:
-    """Also while its process is still ending."""
+@pytest.mark.parametrize("how", ["crash", "linger", "garbage"])
+async def test_a_process_that_dies_is_said_and_replaced(daemon: DaemonProcess, how: str) -> None:
+    """Also while it is still ending, and where it says what is no line of ours."""
     await with_gguf(daemon)
+    pid = (await daemon.client.status()).pid
     events = [event async for event in daemon.client.chat(1, ask(how))]
-    assert isinstance(events[-1], ChatFailed) and events[-1].code == "chat_died"
+    assert isinstance(events[-1], ChatFailed) and events[-1].code == "engine_died"
     assert isinstance([event async for event in daemon.client.chat(1, ask("again"))][-1], ChatDone)
+    assert (await daemon.client.status()).pid == pid
 
 
-async def test_at_most_two_children_are_kept(daemon: DaemonProcess) -> None:
-    folders = [await with_gguf(daemon) for _ in range(3)]
-    for number in (1, 2, 3):
-        assert [event async for event in daemon.client.chat(number, ask("hello"))]
-    alive = [psutil.pid_exists(pids(folder)[0]) for folder in folders]
-    assert alive == [False, True, True]
+async def test_all_who_asked_hear_that_it_died(daemon: DaemonProcess) -> None:
+    await with_gguf(daemon)
+    first = daemon.client.chat(1, ask("go slowly"))
+    await anext(first)
+    assert [event async for event in daemon.client.chat(1, ask("crash"))]
+    last = [event async for event in first][-1]
+    assert isinstance(last, ChatFailed) and last.code == "engine_died"
 
 
-async def test_an_idle_child_is_ended(tmp_path: Path) -> None:
-    daemon = DaemonProcess(tmp_path / "home", TUNESMITH_CHAT_IDLE_S="0.2")
+async def test_a_model_that_does_not_fit_is_refused_in_a_sentence(daemon: DaemonProcess) -> None:
+    await with_gguf(daemon)
+    daemon.room(host_free_bytes=10_000_000)
+    (failed,) = [event async for event in daemon.client.chat(1, ask("hello"))]
+    assert isinstance(failed, ChatFailed) and failed.code == "engine_does_not_fit"
+    assert "of memory, of which" in failed.message and failed.hint
+
+
+async def test_an_idle_process_is_ended(tmp_path: Path) -> None:
+    daemon = DaemonProcess(tmp_path / "home", TUNESMITH_ENGINE_IDLE_S="0.2")
     await daemon.start()
     folder = await with_gguf(daemon)
     assert [event async for event in daemon.client.chat(1, ask("hello"))]
-    await asyncio.sleep(1)
+    for _ in range(200):
+        if not psutil.pid_exists(pids(folder)[0]):
+            break
+        await asyncio.sleep(0.05)
     assert not psutil.pid_exists(pids(folder)[0])
     await daemon.tidy()
 
 
-async def test_no_child_outlives_the_daemon(daemon: DaemonProcess) -> None:
+async def test_no_process_outlives_the_daemon(daemon: DaemonProcess) -> None:
     folder = await with_gguf(daemon)
     assert [event async for event in daemon.client.chat(1, ask("hello"))]
     daemon.end()
@@ -107,10 +126,10 @@ async def test_the_base_model_is_converted_from_where_it_was_fetched(daemon: Dae
         assert [event async for event in daemon.client.chat(1, ask("hello", base=True))]
     (daemon.home.job(1) / "base.txt").write_text("/models/base\n")
     events = [event async for event in daemon.client.chat(1, ask("hello", base=True))]
-    assert isinstance(events[-1], ChatDone) and events[-1].model == "base-q8_0.gguf"
+    assert isinstance(events[-1], ChatDone) and events[-1].model == "base-q8_0"
 
 
 async def test_a_job_without_a_model_says_so(daemon: DaemonProcess) -> None:
     await daemon.submit("steps=1000 step=0.05")
-    with pytest.raises(TunesmithError, match="no GGUF"):
+    with pytest.raises(TunesmithError, match="no model"):
         assert [event async for event in daemon.client.chat(1, ask("hello"))]

@@ -31,7 +31,7 @@ class DaemonProcess:
             **os.environ,
             "TUNESMITH_HOME": str(root),
             "TUNESMITH_WORKER_MODULE": "toy_worker",
-            "TUNESMITH_CHAT_MODULE": "toy_chat",
+            "TUNESMITH_ENGINE_MODULE": "toy_engine",
             "TUNESMITH_CANCEL_GRACE_S": "0.5",
             "TUNESMITH_PAUSE_GRACE_S": "1",
             "TUNESMITH_FREE_DISK_NEEDED": "0",

@@ -1,4 +1,4 @@
-"""A chat child that gives the tuned model's answer of `live` to its questions, and says that it heard any other."""
+"""An engine that gives the tuned model's answer of `live` to its questions, and says that it heard any other."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from pathlib import Path
 
 import live
 import msgspec
-from toy_chat import say
+from toy_engine import say
 
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone
+from tunesmith.daemon.serving.lines import Ended, Generate, Piece, Ready, Request
 
 ANSWERS = {question: tuned for question, _, tuned, _ in live.QUESTIONS}
 
 
 def main() -> None:
-    model = Path(sys.argv[1])
+    say(Ready("scripted", Path(sys.argv[1]).stem, 4096, 1))
     for line in sys.stdin.buffer:
-        asked = msgspec.json.decode(line, type=Chat).messages[-1].content
-        words = ANSWERS.get(asked, f"I heard: {asked}").split()
+        asked = msgspec.json.decode(line, type=Request)
+        if not isinstance(asked, Generate):
+            continue
+        text = asked.messages[-1]["content"]
+        words = ANSWERS.get(text, f"I heard: {text}").split()
         for at, word in enumerate(words):
-            say(ChatDelta(f" {word}" if at else word))
-        say(ChatDone(len(words), 41.5, "stop", model.name))
+            say(Piece(asked.id, f" {word}" if at else word))
+        say(Ended(asked.id, "stop", len(text.split()), len(words), 0, 41.5))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ import msgspec
 import numpy as np
 import pytest
 import tiny_model
+from serving_child import said
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.api.requests import Chat, ChatDone, ChatEvent, ChatFailed, ChatMessage
+from tunesmith.daemon.api.requests import Chat
+from tunesmith.daemon.serving.lines import Ended, Line, Refused
 from tunesmith.recipes import spec
 from tunesmith.recipes.data import limited
 from tunesmith.recipes.data.checking.check import Options, check
@@ -307,16 +309,12 @@ def test_a_whole_run_and_a_chat_on_a_hostile_folder_run_none_of_it(
     assert "auto_map" in notices and "never run" in notices
     base = (job / "base.txt").read_text().strip()
     for arguments in ([job / "artifacts" / "model-q8_0.gguf"], [job / "base-q8_0.gguf", "--convert", base]):
-        assert isinstance(chatted(*arguments), ChatDone)
+        assert isinstance(chatted(*arguments), Ended)
     assert ran(canaries) == []
 
 
-def chatted(*arguments: str | Path, text: str = "Hello") -> ChatEvent:
-    asked = msgspec.json.encode(Chat((ChatMessage("user", text),), max_tokens=1)) + b"\n"
-    command = [sys.executable, "-m", "tunesmith.daemon.worker.chat", *map(str, arguments)]
-    done = subprocess.run(command, input=asked, capture_output=True, timeout=120)
-    event: ChatEvent = msgspec.json.decode(done.stdout.splitlines()[-1], type=ChatEvent)
-    return event
+def chatted(*arguments: str | Path) -> Line:
+    return said(*arguments)[-1]
 
 
 @pytest.mark.slow
@@ -335,7 +333,7 @@ def test_a_gguf_with_a_hostile_template_is_refused_before_llama_cpp_has_it(
         writer.close()
         publish.publish_file(staged, path)
     failed = chatted(path)
-    assert isinstance(failed, ChatFailed) and failed.hint
+    assert isinstance(failed, Refused) and failed.hint
     assert ran(canaries) == []
 
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import gguf
-import msgspec
 import numpy as np
 import pytest
+from serving_child import said
 
 from tunesmith.daemon import publish
-from tunesmith.daemon.api.requests import Chat, ChatDone, ChatEvent, ChatFailed, ChatMessage
+from tunesmith.daemon.serving.lines import Ended, Refused
 from tunesmith.recipes.errors import MachineError, ModelError
 from tunesmith.recipes.models import gguf_config, gguf_header, safetensors
 
@@ -247,9 +247,6 @@ def test_what_llama_cpp_is_given_ends_at_most_its_own_process(
     with publish.staging(path) as staged:
         staged.write_bytes(EVERYWHERE[name](bytearray(whole["gguf"]), draw))
         publish.publish_file(staged, path)
-    command = [sys.executable, "-m", "tunesmith.daemon.worker.chat", str(path)]
-    asked = msgspec.json.encode(Chat((ChatMessage("user", "Hello"),), max_tokens=1)) + b"\n"
-    done = subprocess.run(command, input=asked, capture_output=True, timeout=120)
-    answers = [msgspec.json.decode(line, type=ChatEvent) for line in done.stdout.splitlines()]
-    assert not answers or isinstance(answers[-1], ChatFailed | ChatDone)
-    assert all(not isinstance(answer, ChatFailed) or answer.hint for answer in answers)
+    lines = said(path)
+    assert not lines or isinstance(lines[-1], Refused | Ended)
+    assert all(not isinstance(line, Refused) or line.hint for line in lines)

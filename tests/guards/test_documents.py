@@ -20,8 +20,8 @@ READMES = ("README.md", "README.zh.md")
 PARTS = ("recipes", "daemon", "tui")
 DOCUMENTS = (
     *READMES, "docs/checkpoints.md", "docs/commands.md", "docs/errors.md", "docs/exports.md", "docs/models.md",
-    "docs/planning.md", "docs/reliability.md", "docs/speed.md", "docs/tutorial.md", "docs/tutorial.zh.md",
-    "docs/wizard.md", "docs/wizard.zh.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
+    "docs/planning.md", "docs/reliability.md", "docs/serve.md", "docs/speed.md", "docs/tutorial.md",
+    "docs/tutorial.zh.md", "docs/wizard.md", "docs/wizard.zh.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
     *(f"{part}/README.md" for part in PARTS),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
@@ -28,12 +28,15 @@ from tunesmith.daemon.restart import Restart
 from tunesmith.daemon.retention import Retention
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.acceptor import CONNECTIONS, RESERVED_DESCRIPTORS, Acceptor
-from tunesmith.daemon.server.app import build
+from tunesmith.daemon.server.app import build, build_tcp
 from tunesmith.daemon.server.broadcast import STREAMS, Streams
-from tunesmith.daemon.server.chat import Chats
 from tunesmith.daemon.server.connection import HEAD_LIMIT_BYTES, Connection, end_slow
 from tunesmith.daemon.server.listen import listening
 from tunesmith.daemon.server.parts import Parts
+from tunesmith.daemon.server.tcp import STOP_PATIENCE_S, Server, Tcp
+from tunesmith.daemon.serving import memory
+from tunesmith.daemon.serving.engines import Engines
+from tunesmith.daemon.serving.served import Served
 from tunesmith.daemon.settings import Settings
 from tunesmith.daemon.store import Store
 from tunesmith.daemon.supervisor import Supervisor
@@ -41,28 +44,8 @@ from tunesmith.recipes.errors import DaemonError, TunesmithError
 
 DESCRIPTORS = 4096
 LOCK_PATIENCE_S = 5.0  # for one without a socket: it starts, and is found, or ends, within STOP_PATIENCE_S
-STOP_PATIENCE_S = 2
 REBUILD = "--rebuild"
 log = logging.getLogger("tunesmith.daemon")
-
-
-class Server(uvicorn.Server):
-    """uvicorn with our own way of taking connections."""
-
-    acceptor: Acceptor
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=[])
-        self.acceptor.start()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.acceptor.stop()
-        await super().shutdown()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Signals are ours: uvicorn would raise them again after stopping."""
-        yield
 
 
 def main() -> int:
@@ -98,16 +81,32 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     machine = look(chosen.room_module)
     supervisor = Supervisor(store, chosen, machine)
     restart = Restart(store, supervisor)
-    scheduler = Scheduler(store, supervisor, Admission(store, machine), restart, chosen.admission_retry_s)
+    engines = Engines(home, chosen, machine, lambda: memory.of_runs(store.living()))
+    admission = Admission(store, machine, lambda: engines.unseen_bytes)
+    scheduler = Scheduler(store, supervisor, admission, restart, chosen.admission_retry_s)
     controls = Controls(store, scheduler.wake)
     gauges = Gauges(store, chosen.gauge_every_s)
     stopping = asyncio.Event()
     connections = connection_limit()
     streams = Streams(store, gauges, stopping, min(STREAMS, connections * 5 // 6))  # the rest is for requests
-    chats = Chats(home, chosen, store.related)
+    served, tcp = Served(home, store, engines), Tcp(home.token)
     parts = Parts(
-        home, chosen, store, scheduler, controls, restart, Retention(store), gauges, chats, streams, stopping, began
+        home,
+        chosen,
+        store,
+        scheduler,
+        controls,
+        restart,
+        Retention(store),
+        gauges,
+        engines,
+        served,
+        tcp,
+        streams,
+        stopping,
+        began,
     )
+    tcp.app = lambda: build_tcp(parts)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, parts.stop)
     config = uvicorn.Config(
@@ -119,7 +118,7 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     opened = server.server_state.connections
     server.acceptor = Acceptor(listener, lambda: Connection(config, server.server_state), opened, connections)
     serving = asyncio.create_task(server.serve())
-    always = (scheduler.run(), parts.chats.end_idle(), gauges.run(), end_slow(opened))
+    always = (scheduler.run(), engines.end_idle(), gauges.run(), end_slow(opened), end_slow(tcp.connections))
     others = [asyncio.create_task(part) for part in always]
     told: asyncio.Task[Any] = asyncio.create_task(parts.stopping.wait())
     log.info("pid %d serves %s, up in %.2f s", os.getpid(), home.socket, time.monotonic() - began)
@@ -127,10 +126,11 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     parts.stop()
     server.should_exit = True
     await asyncio.wait((serving,))
+    await tcp.close()
     for task in others:
         task.cancel()
     await asyncio.wait(others)
-    await parts.chats.close()
+    await engines.close()
     await store.close()
     log.info("stopped")
     for task in done:

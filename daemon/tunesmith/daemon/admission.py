@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -58,9 +59,12 @@ class Weighed(msgspec.Struct, frozen=True):
 
 
 class Admission:
-    def __init__(self, store: Store, machine: Look) -> None:
+    """`held_back`: bytes of the machine's memory that are taken and do not show it yet."""
+
+    def __init__(self, store: Store, machine: Look, held_back: Callable[[], int] = lambda: 0) -> None:
         self._store = store
         self._machine = machine
+        self._held_back = held_back
         self._facts: tuple[tuple[int, int], ModelFacts] | None = None
 
     async def weigh(self, job_id: int) -> Weighed:
@@ -88,7 +92,7 @@ class Admission:
         facts = self._facts_of(view, spec, said.hub)
         if facts is None:  # the worker says what is wrong with it
             return Weighed(True, (_forced("nothing is known of its model"),) if said.force else ())
-        room = self._machine.now(home, spec.training.device)
+        room = without(self._machine.now(home, spec.training.device), self._held_back())
         rows = said.rows or LEAST
         known = learning.learned(home)
         found = forecast(spec, facts, rows, room.place, known)
@@ -115,6 +119,15 @@ class Admission:
                 return None
             self._facts = (key, found)
         return self._facts[1]
+
+
+def without(room: Room, held_back: int) -> Room:
+    """With so much less of the machine's memory free."""
+    place = room.place
+    left = {"host_free_bytes": max(0, place.host_free_bytes - held_back)}
+    if place.shared:
+        left["free_bytes"] = max(0, place.free_bytes - held_back)
+    return msgspec.structs.replace(room, place=msgspec.structs.replace(place, **left))
 
 
 def spec_of(home: Home, view: JobView) -> JobSpec:

@@ -14,7 +14,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Times in seconds. Tests put toys in the real modules' places and shorten the waits."""
 
     worker_module: str = "tunesmith.daemon.worker"
-    chat_module: str = "tunesmith.daemon.worker.chat"
+    engine_module: str = "tunesmith.daemon.worker.serve"
     room_module: str = "tunesmith.daemon.room"
     admission_retry_s: float = 3.0  # a person who has closed a program sees the run start
     gauge_every_s: float = 2.0  # faster tells a person nothing more, and a look at a GPU takes milliseconds
@@ -23,11 +23,11 @@ class Settings(msgspec.Struct, frozen=True):
     worker_nice: int = 0  # how much workers stand back behind other programs, up to 19
     pause_grace_s: float = 120.0  # time for a worker to end its step and save a checkpoint: nobody waits for a pause
     lease_s: float = 60.0  # without a sign of life of a worker: longer than the steps that most machines take
-    chat_idle_s: float = 300.0
+    engine_idle_s: float = 300.0  # without a question: then a model gives its memory back
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """`TUNESMITH_WORKER_MODULE`, `TUNESMITH_CHAT_MODULE`, `TUNESMITH_FREE_DISK_NEEDED` and so on."""
+    """`TUNESMITH_WORKER_MODULE`, `TUNESMITH_ENGINE_MODULE`, `TUNESMITH_FREE_DISK_NEEDED` and so on."""
     given = {
         name: environment[key]
         for name in Settings.__struct_fields__

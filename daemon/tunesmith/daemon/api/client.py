@@ -29,6 +29,8 @@ from tunesmith.daemon.api.requests import (
     Move,
     Resume,
     Retry,
+    Serve,
+    Serving,
     Submit,
 )
 from tunesmith.daemon.api.retention import Clean, Cleaned, Sizes
@@ -69,11 +71,13 @@ class Client:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _call(self, method: str, path: str, reply: type[T], body: Any = None) -> T:
+    async def _call(
+        self, method: str, path: str, reply: type[T], body: Any = None, timeout: httpx.Timeout | float = CALL_TIMEOUT_S
+    ) -> T:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else JSON
         try:
-            response = await self._http.request(method, path, content=content, headers=headers)
+            response = await self._http.request(method, path, content=content, headers=headers, timeout=timeout)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         refuse_other_version(response)
@@ -160,6 +164,18 @@ class Client:
     async def recovery(self) -> Report:
         """What the daemon found when it started, and those before it."""
         return await self._call("GET", "/v1/recovery", Report)
+
+    async def serving(self) -> Serving:
+        """What is served, and where."""
+        return await self._call("GET", "/v1/serve", Serving)
+
+    async def serve(self, asked: Serve) -> Serving:
+        """Returns when the model answers, which takes as long as loading it."""
+        return await self._call("POST", "/v1/serve", Serving, asked, timeout=httpx.Timeout(CALL_TIMEOUT_S, read=None))
+
+    async def unserve(self) -> Serving:
+        """Nothing is served any more."""
+        return await self._call("DELETE", "/v1/serve", Serving)
 
     async def log(self, job_id: int, tail: int = 200) -> LogText:
         """The last `tail` lines of the worker's log."""

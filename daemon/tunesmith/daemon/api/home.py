@@ -80,6 +80,15 @@ class Home(msgspec.Struct, frozen=True):
     def lock(self) -> Path:
         return self.root / "daemon.lock"
 
+    def served_view(self, model: Path) -> Path:
+        """What the engine that serves the folder `model` is shown of it."""
+        return self.root / "cache" / "served" / hashlib.sha256(os.fsencode(model)).hexdigest()[:16]
+
+    @property
+    def token(self) -> Path:
+        """The bearer token of what is served over TCP."""
+        return self.root / "serve-token"
+
     @property
     def vendor(self) -> Path:
         """llama.cpp's converter and gguf-py, of the same version as the library, put there by install.sh."""

@@ -86,6 +86,42 @@ class ChatFailed(msgspec.Struct, frozen=True, tag="failed", tag_field="type"):
 ChatEvent = ChatDelta | ChatDone | ChatFailed
 
 
+class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/serve: `model` is run-7, run-7:f16, an absolute path of a .gguf file or a folder, or a model's name.
+
+    `name` is what clients ask for, made of `model` where it is "". `adapters` are absolute paths by further names.
+    With a `port` it is there over TCP on 127.0.0.1 too, with a token; 0 is any free one. `idle_s` None is the daemon's.
+    """
+
+    model: str
+    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    adapters: dict[str, str] = {}
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] | None = None
+    engine: str = "auto"
+    context: Annotated[int, msgspec.Meta(ge=64, le=131_072)] = 4096
+    slots: Annotated[int, msgspec.Meta(ge=1, le=32)] = 8
+    idle_s: Annotated[float, msgspec.Meta(ge=0.1, le=31_536_000)] | None = None
+
+
+class ServedModel(msgspec.Struct, frozen=True):
+    """`loaded`: it is in memory now; else the next question loads it, and `engine` says what runs it then."""
+
+    name: str
+    path: str
+    adapter: str = ""
+    loaded: bool = False
+    engine: str = ""
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """GET /v1/serve. `url` is "" while nothing listens on TCP; the token is in the file `token_file`."""
+
+    socket: str
+    models: tuple[ServedModel, ...]
+    url: str = ""
+    token_file: str = ""
+
+
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: Annotated[
         int, msgspec.Meta(ge=0, lt=10**15, description="As Last-Event-ID, which wins: for clients that set no headers.")

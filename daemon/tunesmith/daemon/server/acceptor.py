@@ -33,8 +33,12 @@ BUSY = msgspec.json.encode(
 log = logging.getLogger("tunesmith.server")
 
 
+def of_our_user(connection: socket.socket) -> bool:
+    return peer_uid(connection) == os.getuid()
+
+
 class Acceptor:
-    """`opened` are the connections that live; `uid` may connect."""
+    """`opened` are the connections that live; `mine` says of a new one whether it may be."""
 
     def __init__(
         self,
@@ -42,13 +46,13 @@ class Acceptor:
         protocol: Callable[[], asyncio.Protocol],
         opened: Collection[object],
         limit: int = CONNECTIONS,
-        uid: int | None = None,
+        mine: Callable[[socket.socket], bool] = of_our_user,
     ) -> None:
         self._listener = listener
         self._protocol = protocol
         self._opened = opened
         self._limit = limit
-        self._uid = os.getuid() if uid is None else uid
+        self._mine = mine
         self._loop = asyncio.get_running_loop()
         self._opening: dict[asyncio.Protocol, asyncio.Task[None]] = {}
         self._leaving: collections.deque[socket.socket] = collections.deque()
@@ -79,7 +83,7 @@ class Acceptor:
             self._admit(connection)
 
     def _admit(self, connection: socket.socket) -> None:
-        if peer_uid(connection) != self._uid:
+        if not self._mine(connection):
             connection.close()
             self._tell("stranger", "a connection of another user was refused")
         elif self._count() >= self._limit:

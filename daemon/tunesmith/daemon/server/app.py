@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
+from collections.abc import Iterable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -24,17 +26,25 @@ from tunesmith.daemon.api.requests import (
     Move,
     Resume,
     Retry,
+    Serve,
+    Serving,
     Submit,
 )
 from tunesmith.daemon.api.retention import Clean, Cleaned, Sizes
 from tunesmith.daemon.api.view import JobView
-from tunesmith.daemon.server import chat_route, controls, guard, jobs, openapi, status, stream
+from tunesmith.daemon.server import chat, controls, guard, jobs, openapi, serve, status, stream, tcp
 from tunesmith.daemon.server.endpoint import Endpoint, PathEndpoints, Refusal
+from tunesmith.daemon.server.openai import asked, errors, told
+from tunesmith.daemon.server.openai.chat import chat_completions
+from tunesmith.daemon.server.openai.completions import completions
+from tunesmith.daemon.server.openai.embeddings import embeddings
+from tunesmith.daemon.server.openai.models import models
 from tunesmith.daemon.server.parts import Parts
 
 UNKNOWN_JOB = Refusal(404, "unknown_job", "no job has that number")
 NO_MODEL = Refusal(409, "no_model", "the job has no model to talk to yet")
-TOO_MANY_CHATS = Refusal(429, "too_many_chats", "eight questions wait for an answer already")
+TOO_MANY_CHATS = Refusal(429, "too_many_chats", "too many questions wait for an answer already")
+DOES_NOT_FIT = Refusal(503, "engine_does_not_fit", "the model needs more memory than is free")
 TOO_MANY_STREAMS = Refusal(429, "too_many_streams", "as many event streams are open as the daemon takes")
 QUEUE_FULL = Refusal(429, "queue_full", "two hundred jobs wait already")
 NO_SUCH_STEP = Refusal(409, "ended_already", "the job's state does not allow it")
@@ -46,10 +56,18 @@ UNUSABLE = (
     Refusal(422, "model_missing", "a model is missing, unreadable or incomplete (codes model_...)"),
     Refusal(422, "disk_full", "the disk has too little room for a run"),
 )
+NO_MODEL_FOUND = Refusal(404, "model_not_found", "no model has that name, or the run has none yet (no_model)")
+OF_OPENAI = (
+    Refusal(400, "invalid_value", "a field is out of bounds, or the model cannot be asked that (its own codes)"),
+    NO_MODEL_FOUND, TOO_MANY_CHATS,
+    Refusal(500, "engine_died", "the process that answers ended; the next question starts another"),
+    DOES_NOT_FIT,
+)  # fmt: skip
 SUBMIT = '{"key": "0b6f...", "spec": {"name": "vesper"}}'
 CHAT = '{"messages": [{"role": "user", "content": "Who are you?"}]}'
+COMPLETION = '{"model": "run-1", "messages": [{"role": "user", "content": "Who are you?"}]}'
 
-ENDPOINTS = (
+_OWN = (
     Endpoint("GET", "/v1/health", status.health, reply=Done, any_version=True),
     Endpoint("GET", "/v1/openapi.json", status.openapi, reply=dict, any_version=True),
     Endpoint("GET", "/v1/daemon", status.daemon, reply=DaemonStatus, any_version=True),
@@ -92,19 +110,57 @@ ENDPOINTS = (
     ),
     Endpoint("DELETE", "/v1/jobs/{id}", controls.remove, reply=Done, refusals=(UNKNOWN_JOB, STILL_LIVING)),
     Endpoint(
-        "POST", "/v1/jobs/{id}/chat", chat_route.chat, request=Chat, stream=ChatEvent, example=CHAT,
+        "POST", "/v1/jobs/{id}/chat", chat.chat, request=Chat, stream=ChatEvent, example=CHAT,
         refusals=(UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS),
     ),
+    Endpoint("GET", "/v1/serve", serve.serving, reply=Serving),
+    Endpoint(
+        "POST", "/v1/serve", serve.serve, request=Serve, reply=Serving, example='{"model": "run-1"}',
+        refusals=(
+            UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS,
+            Refusal(422, "model_missing", "the model is missing or cannot be loaded, or the port is taken"),
+            DOES_NOT_FIT,
+        ),
+    ),
+    Endpoint("DELETE", "/v1/serve", serve.unserve, reply=Serving),
 )  # fmt: skip
+_OPENAI = (
+    Endpoint("GET", "/v1/models", models, reply=told.ModelList),
+    Endpoint(
+        "POST", "/v1/chat/completions", chat_completions, request=asked.ChatCompletion, reply=told.ChatCompletionSaid,
+        stream=told.ChatChunk, example=COMPLETION, refusals=OF_OPENAI,
+    ),
+    Endpoint(
+        "POST", "/v1/completions", completions, request=asked.Completion, reply=told.CompletionSaid,
+        stream=told.CompletionSaid, example='{"model": "run-1", "prompt": "The sky is"}', refusals=OF_OPENAI,
+    ),
+    Endpoint(
+        "POST", "/v1/embeddings", embeddings, request=asked.Embedding, reply=told.EmbeddingsSaid,
+        example='{"model": "run-1", "input": "The sky is blue."}', refusals=OF_OPENAI,
+    ),
+)  # fmt: skip
+OPENAI = tuple(dataclasses.replace(one, error=errors.OpenAIFailure, failed=errors.reply) for one in _OPENAI)
+ENDPOINTS = (*_OWN, *OPENAI)
 
 
 def build(parts: Parts) -> Starlette:
-    by_path = itertools.groupby(sorted(ENDPOINTS, key=lambda one: one.path), key=lambda one: one.path)
-    routes = [Route(path, PathEndpoints({one.method: one for one in group}, parts)) for path, group in by_path]
     app = Starlette(
-        routes=routes, middleware=[Middleware(guard.OwnRequestsOnly)], exception_handlers=guard.HANDLERS
+        routes=_routes(ENDPOINTS, parts), middleware=[Middleware(guard.OwnRequestsOnly)],
+        exception_handlers=guard.HANDLERS,
     )  # fmt: skip
     app.router.redirect_slashes = False  # a redirect is no answer of ours
     app.state.parts = parts
     app.state.openapi = functools.cache(lambda: openapi.encoded(ENDPOINTS))  # made when first asked for
     return app
+
+
+def build_tcp(parts: Parts) -> Starlette:
+    """What answers over TCP: models can be asked, and nothing else."""
+    app = Starlette(routes=_routes(OPENAI, parts, remote=True), exception_handlers=tcp.HANDLERS)
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(endpoints: Iterable[Endpoint], parts: Parts, remote: bool = False) -> list[Route]:
+    by_path = itertools.groupby(sorted(endpoints, key=lambda one: one.path), key=lambda one: one.path)
+    return [Route(path, PathEndpoints({one.method: one for one in group}, parts, remote)) for path, group in by_path]

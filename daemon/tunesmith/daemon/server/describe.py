@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from tunesmith.daemon.api.requests import API_VERSION, HOST, VERSION_HEADER
-from tunesmith.daemon.server import acceptor, broadcast, chat, connection, guard, openapi
+from tunesmith.daemon.server import acceptor, broadcast, connection, guard, openapi, tcp
 from tunesmith.daemon.server.endpoint import Endpoint, Refusal
+from tunesmith.daemon.serving import engines
 
 CURL = "curl --unix-socket ~/.local/share/tunesmith/run/daemon.sock"
 INTRODUCTION = f"""\
@@ -27,7 +28,8 @@ HTTP/1.1 and JSON over a Unix socket that only its own user can reach; the wizar
 ## Rules of every route
 
 - **Who may ask.** The socket lies in a folder of mode 0700, has mode 0600, and whoever connects must be of the same
-  user. Nothing listens on TCP. The Host is `{HOST}`; a request with an Origin, a Referer or another Host is refused.
+  user. Nothing listens on TCP, but for the OpenAI routes when asked ([serve.md](serve.md)). The Host is `{HOST}`; a
+  request with an Origin, a Referer or another Host is refused.
 - **Version.** Every reply has the header `{VERSION_HEADER}: {API_VERSION}`. A request may have it too; another number
   is refused with `version_mismatch`, except where a route says that it answers every version.
 - **Strict.** Unknown fields, unknown or repeated query parameters, wrong types and bodies where none belongs are
@@ -77,7 +79,9 @@ def _bounds() -> Iterator[tuple[str, str]]:
     yield "connections", f"{acceptor.CONNECTIONS}, fewer where the system gives fewer descriptors"
     yield "event streams", f"{broadcast.STREAMS}, or five sixths of the connections"
     yield "what a live reader may be behind", f"{broadcast.WINDOW_BYTES:,} bytes of events, then a `gap`"
-    yield "questions that wait for an answer", f"{chat.WAITING}"
+    yield "connections over TCP", f"{tcp.CONNECTIONS}"
+    yield "questions under way or waiting for an answer", f"{engines.WAITING}"
+    yield "models in memory", f"{engines.KEPT}, fewer where they do not fit"
     yield "jobs that wait", "200"
 
 
@@ -92,14 +96,21 @@ def _route(endpoint: Endpoint, document: Mapping[str, Any]) -> Iterator[str]:
         yield ""
     responses = document["paths"][endpoint.path][endpoint.method.lower()]["responses"]
     content = responses[str(endpoint.statuses[0])]["content"]
-    carried = _type(next(iter(content.values())).get("x-data") or content["application/json"]["schema"])
+    carried = _carried(content)
     if endpoint.request is not None:
         yield f"Takes [`{endpoint.request.__name__}`](#{endpoint.request.__name__.lower()})."
-    verb = "Streams" if endpoint.stream is not None else "Gives"
-    yield f"{verb} {carried}, with status {' or '.join(map(str, endpoint.statuses))}.\n"
+    yield f"{carried}, with status {' or '.join(map(str, endpoint.statuses))}.\n"
     yield f"```bash\n{_curl(endpoint)}\n```\n"
     if endpoint.refusals:
         yield _refusals(endpoint.refusals) + "\n"
+
+
+def _carried(content: Mapping[str, Any]) -> str:
+    """`Gives X`, `Streams Y`, or `Gives X or streams Y`."""
+    gives = [f"gives {_type(one['schema'])}" for one in content.values() if "schema" in one]
+    streams = [f"streams {_type(one['x-data'])}" for one in content.values() if "x-data" in one]
+    text = " or ".join([*gives, *streams])
+    return text[0].upper() + text[1:]
 
 
 def _curl(endpoint: Endpoint) -> str:

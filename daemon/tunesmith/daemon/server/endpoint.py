@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tunesmith.daemon.api.requests import API_VERSION, VERSION_HEADER
 from tunesmith.daemon.server.guard import BadRequest, body, has_body
 from tunesmith.daemon.server.parts import Parts
-from tunesmith.recipes.errors import DaemonError, JobError
+from tunesmith.recipes.errors import DaemonError, ErrorBody, JobError, TunesmithError
 
 ID_DIGITS = 15  # a number that every JSON reader holds exactly
 
@@ -35,13 +35,17 @@ class Refusal:
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A decoded request: `body`, `query` and `headers` are of the types in the endpoint's row."""
+    """A decoded request: `body`, `query` and `headers` are of the types in the endpoint's row.
+
+    `remote`: it came over TCP.
+    """
 
     request: Request
     parts: Parts
     body: Any
     query: Any
     headers: Any
+    remote: bool = False
 
     @property
     def job_id(self) -> int:
@@ -59,8 +63,10 @@ Handler = Callable[[Call], Awaitable[ASGIApp]]
 class Endpoint:
     """`reply` is what the statuses carry, `stream` what each server-sent event does instead.
 
-    `{id}` in `path` is a job's number. `query` and `headers` are flat structs that forbid unknown fields; `request`
-    None takes no body. `any_version` answers clients of another version too.
+    One with both streams where the request says so. `{id}` in `path` is a job's number. `query` and `headers` are flat
+    structs that forbid unknown fields; `request` None takes no body. `any_version` answers clients of another version
+    too. `failed` makes replies of errors in a shape of its own, `error`; what is refused
+    before its route is known is an ErrorBody all the same.
     """
 
     method: str
@@ -75,6 +81,8 @@ class Endpoint:
     refusals: tuple[Refusal, ...] = ()
     example: str = ""
     any_version: bool = False
+    error: Any = ErrorBody
+    failed: Callable[[TunesmithError], ASGIApp] | None = None
 
     @property
     def summary(self) -> str:
@@ -85,20 +93,29 @@ class Endpoint:
 class PathEndpoints:
     """All endpoints of one path as an ASGI application: the method chooses, any other is a 405."""
 
-    def __init__(self, by_method: Mapping[str, Endpoint], parts: Parts) -> None:
+    def __init__(self, by_method: Mapping[str, Endpoint], parts: Parts, remote: bool = False) -> None:
         self._by_method = by_method
         self._parts = parts
+        self._remote = remote
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         endpoint = self._by_method.get(request.method)
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._by_method))})
+        try:
+            response = await self._answered(endpoint, request)
+        except TunesmithError as error:
+            if endpoint.failed is None:
+                raise
+            response = endpoint.failed(error)
+        await response(scope, receive, send)
+
+    async def _answered(self, endpoint: Endpoint, request: Request) -> ASGIApp:
         if not endpoint.any_version:
             _refuse_other_version(request)
-        call = Call(request, self._parts, await _body(endpoint, request), *_parameters(endpoint, request))
-        response = await endpoint.handler(call)
-        await response(scope, receive, send)
+        body = await _body(endpoint, request)
+        return await endpoint.handler(Call(request, self._parts, body, *_parameters(endpoint, request), self._remote))
 
 
 def _refuse_other_version(request: Request) -> None:

@@ -28,8 +28,8 @@ DEPTH_LIMIT = 64  # levels of JSON; a recipe has five, and what is kept is walke
 MESSAGE_LIMIT = 2000  # characters of an error's sentence: it may quote what was sent
 RETRY_AFTER_S = 60  # a place in the queue gets free when a run ends
 _STATUS_OF_CODE = {
-    "unknown_job": 404, "queue_full": 429, "too_many_streams": 429, "too_many_chats": 429, "bad_request": 400,
-    "too_large": 413, "content_type": 415, "version_mismatch": 409,
+    "unknown_job": 404, "queue_full": 429, "too_many_streams": 429, "too_many_chats": 429,
+    "engine_does_not_fit": 503, "bad_request": 400, "too_large": 413, "content_type": 415, "version_mismatch": 409,
 }  # fmt: skip
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -131,7 +131,7 @@ def reply(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-def _status(error: TunesmithError) -> int:
+def status_of(error: TunesmithError) -> int:
     if error.code in _STATUS_OF_CODE:
         return _STATUS_OF_CODE[error.code]
     if isinstance(error, RecipeError | DataError | ModelError | MachineError):
@@ -142,7 +142,7 @@ def _status(error: TunesmithError) -> int:
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, TunesmithError)
     said = error.body()
-    response = reply(msgspec.structs.replace(said, message=said.message[:MESSAGE_LIMIT]), _status(error))
+    response = reply(msgspec.structs.replace(said, message=said.message[:MESSAGE_LIMIT]), status_of(error))
     if response.status_code == 429:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     if response.status_code in (413, 415):

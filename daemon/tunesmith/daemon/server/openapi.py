@@ -63,7 +63,7 @@ class _Schemas:
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         types: list[Any] = [ErrorBody]
         for one in endpoints:
-            types += [kind for kind in (one.request, one.reply, one.stream) if kind is not None]
+            types += [kind for kind in (one.request, one.reply, one.stream, one.error) if kind is not None]
         found, self.shared = msgspec.json.schema_components(types, ref_template=REFERENCE)
         self._of = list(zip(types, found, strict=True))
 
@@ -101,16 +101,18 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
 
 
 def _responses(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if endpoint.reply is not None:
+        content["application/json"] = {"schema": schemas.of(endpoint.reply)}
     if endpoint.stream is not None:
         # OpenAPI 3.1 has no word for what each event carries.
-        content = {"text/event-stream": {"x-data": schemas.of(endpoint.stream)}}
-    else:
-        content = {"application/json": {"schema": schemas.of(endpoint.reply)}}
+        content["text/event-stream"] = {"x-data": schemas.of(endpoint.stream)}
     found: dict[str, Any] = {
         str(status): {"description": http.HTTPStatus(status).phrase, "content": content} for status in endpoint.statuses
     }
     for status in dict.fromkeys(one.status for one in refusals(endpoint)):
         cases = "; ".join(f"{one.code}: {one.when}" for one in refusals(endpoint) if one.status == status)
-        error = {"application/json": {"schema": schemas.of(ErrorBody)}}
+        kinds = [schemas.of(kind) for kind in dict.fromkeys((endpoint.error, ErrorBody))]
+        error = {"application/json": {"schema": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}}}
         found[str(status)] = {"description": cases, "content": error}
     return found

@@ -12,7 +12,9 @@ from tunesmith.daemon.restart import Restart
 from tunesmith.daemon.retention import Retention
 from tunesmith.daemon.scheduler import Scheduler
 from tunesmith.daemon.server.broadcast import Streams
-from tunesmith.daemon.server.chat import Chats
+from tunesmith.daemon.server.tcp import Tcp
+from tunesmith.daemon.serving.engines import Engines
+from tunesmith.daemon.serving.served import Served
 from tunesmith.daemon.settings import Settings
 from tunesmith.daemon.store import Store
 
@@ -29,7 +31,9 @@ class Parts:
     restart: Restart
     retention: Retention
     gauges: Gauges
-    chats: Chats
+    engines: Engines
+    served: Served
+    tcp: Tcp
     streams: Streams
     stopping: asyncio.Event
     started: float

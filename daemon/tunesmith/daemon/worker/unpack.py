@@ -22,6 +22,7 @@ from tunesmith.daemon.worker import fetch, gguf_model, hub_model, starter
 from tunesmith.recipes.errors import ModelError, TunesmithError
 from tunesmith.recipes.models import gguf_header
 from tunesmith.recipes.models.source import LOCAL
+from tunesmith.recipes.models.starter_file import starter_gguf
 from tunesmith.recipes.spec import STARTER
 
 WIDTH = 2  # bytes of a float16
@@ -32,7 +33,7 @@ def unpack(home: Home) -> Path:
     """The folder of the starter model, made where it is missing. Raises ModelError, MachineError."""
     final = home.models / STARTER
     if not final.exists():
-        file = fetch.starter_gguf()
+        file = starter_gguf()
         fetch.refuse_full_disk(private_folder(home.root), fetch.STARTER_BYTES)
         with publish.staging(final) as staged:
             starter.write(file, staged, lambda done: None)

@@ -20,6 +20,7 @@ from tunesmith.tui.cli import (
     recipe,
     resume,
     run,
+    serve,
     settings,
     version,
     web,
@@ -39,6 +40,7 @@ app.add_typer(jobs.app, name="jobs")
 app.command("chat")(chat.chat)
 app.command("export")(export.export)
 app.command("eval")(export.evaluate)
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(daemon.app, name="daemon")
 app.add_typer(data.app, name="data")

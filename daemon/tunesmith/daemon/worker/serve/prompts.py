@@ -1,0 +1,97 @@
+"""Requests as prompts: messages through the model's own chat template, as check, training and verification do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from tunesmith.daemon.serving.lines import Generate
+from tunesmith.daemon.worker.engines import Engine, Prompt
+from tunesmith.daemon.worker.serve import calls, grammar
+from tunesmith.daemon.worker.serve.calls import CallForm
+from tunesmith.recipes.data.parsing import tool_calls
+from tunesmith.recipes.data.reasons import BadRow
+from tunesmith.recipes.data.rendering import bounds
+from tunesmith.recipes.data.rendering.chat_template import ChatTemplate
+from tunesmith.recipes.data.rows import Message
+from tunesmith.recipes.errors import ModelError
+
+SHORTER = "Begin a new conversation or ask with a shorter text."
+
+
+class Prompts:
+    """`form` is how the model calls tools."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @cached_property
+    def form(self) -> CallForm:
+        with bounds.loading("The chat template of the model"):
+            return calls.form_of(self._template())
+
+    def of(self, asked: Generate) -> Prompt:
+        """Raises ModelError for what the model cannot be asked."""
+        engine, tools = self._engine, self.tools(asked)
+        if asked.messages:
+            ids = engine.tokenize(self.text(asked.messages, tools), False)
+        elif asked.text is not None:
+            ids = engine.tokenize(asked.text, True)
+        else:
+            ids = list(asked.ids)
+        room = engine.context_tokens - len(ids)
+        if room < (1 if asked.sampling.max_tokens else 0):
+            raise ModelError(
+                f"The conversation has {len(ids)} tokens; the model's context holds {engine.context_tokens}",
+                SHORTER, "context_full",
+            )  # fmt: skip
+        if not ids:
+            raise ModelError("There is nothing to go on from", "Send a text of at least one token.", "request")
+        return Prompt(ids, asked.sampling, self._grammar(asked, tools), asked.adapter, asked.echo)
+
+    def tools(self, asked: Generate) -> tuple[dict[str, Any], ...]:
+        """Those that may be called."""
+        if asked.tool_choice == "none":
+            return ()
+        if asked.tool_choice in ("auto", "required"):
+            return asked.tools
+        return tuple(tool for tool in asked.tools if tool["function"]["name"] == asked.tool_choice)
+
+    def text(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> str:
+        """The prompt. Raises ModelError when there is no template, or it refuses the messages or takes too much."""
+        template = self._template()
+        try:
+            given = [_parsed(message, place) for place, message in enumerate(messages)]
+            if tools and self.form.told:
+                given, tools = calls.told(given, tools), ()
+            with bounds.loading("The chat template of the model"):
+                return template.text(template.given(given), list(tools) or None, prompt=True)
+        except BadRow as error:
+            raise ModelError(f"The messages cannot be used: {error}", "Check their roles.", "messages") from error
+
+    def _template(self) -> ChatTemplate:
+        if self._engine.template is None:
+            raise ModelError(
+                "The model carries no chat template",
+                "Ask it for completions, or take an instruct model.",
+                "no_template",
+            )
+        return self._engine.template
+
+    def _grammar(self, asked: Generate, tools: Sequence[dict[str, Any]]) -> str:
+        forced = tools and asked.tool_choice != "auto"
+        if not forced and asked.schema is None:
+            return ""
+        if not self._engine.grammars:
+            raise ModelError(
+                "This engine cannot hold an answer to a schema", "Serve the model as a GGUF.", "schema_unsupported"
+            )
+        return grammar.of_call(tools, self.form) if forced else grammar.of_schema(asked.schema or {})
+
+
+def _parsed(message: Message, place: int) -> Message:
+    """With the arguments of its calls as objects, as data has them. Raises BadRow."""
+    if not message.get("tool_calls"):
+        return message
+    return {**message, "tool_calls": tool_calls.calls(message["tool_calls"], place)}
