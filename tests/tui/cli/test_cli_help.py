@@ -48,12 +48,9 @@ def test_all_commands_of_the_issue_are_there() -> None:
         ("run",),
         ("resume",),
         ("chat",),
-<<<<<<< HEAD
         ("export",),
         ("eval",),
-=======
         ("serve",),
->>>>>>> integrate-serve
         ("doctor",),
         ("plan",),
         ("version",),
