@@ -330,6 +330,7 @@ async def test_an_error_of_a_daemon_keeps_its_next_step(tmp_path: Path) -> None:
     async with app.run_test(size=SIZES[0]) as pilot:
         screen = JobsScreen(client.clients)
         await app.push_screen(screen)
+        await pilot.pause(0.3)  # the first answer of the daemon has come: the next would take the error away
         screen.error = TunesmithError("[/foo]", "[@click=app.quit]do this[/]")
         await pilot.pause(0.05)
         assert "[@click=app.quit]do this[/]" in drawn(app)

@@ -148,8 +148,8 @@ def test_exports_suit_the_size_and_what_the_converter_can() -> None:
     assert plan.spec.exports == ("adapter", "merged", "gguf:q8_0")
     assert said(plan)["exports"][1] == "exports"
     large = planned(SEVEN).plan("balanced")
-    assert large.spec.exports == ("adapter", "merged", "gguf:q8_0")
-    assert said(large)["exports"][1] == "exports_no_variant", "q4_k_m would suit, and it says so"
+    assert large.spec.exports == ("adapter", "merged", "gguf:q4_k_m")
+    assert said(large)["exports"][1] == "exports"
     assert [rules().gguf_of(count * 10**9) for count in (0, 1, 7)] == ["q8_0", "q5_k_m", "q4_k_m"]
 
 
