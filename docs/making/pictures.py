@@ -27,6 +27,7 @@ from textual.widgets import Input
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.listing import JobLine, Lines
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.machine import Device, Machine
 from tunesmith.tui import texts
@@ -69,10 +70,22 @@ class Still(Client):
     async def jobs(self) -> list[JobView]:
         return [still(view) for view in await super().jobs()]
 
+    async def lines(self, after: str = "") -> Lines:
+        found = await super().lines(after)
+        return msgspec.structs.replace(found, lines=tuple(still_line(line) for line in found.lines))
+
     async def events(self, job_id: int, after: int = 0, gaps: bool = False) -> AsyncIterator[e.Numbered]:
         async for numbered in super().events(job_id, after, gaps):
             if not isinstance(numbered.event, e.Gauged):
                 yield numbered
+
+
+def still_line(line: JobLine) -> JobLine:
+    began = START + line.id * 45 * MINUTES
+    return msgspec.structs.replace(
+        line, name=line.name.partition(" ")[0], created=began, started=began + 1,
+        ended=began + 139.0 if line.ended_already else None,
+    )  # fmt: skip
 
 
 def still(view: JobView) -> JobView:

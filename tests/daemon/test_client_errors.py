@@ -61,3 +61,12 @@ def test_an_answer_that_is_no_error_body_is_still_an_error() -> None:
     error = error_of(502, b"<html>")
     assert isinstance(error, TunesmithError)
     assert "502" in error.message
+
+
+async def test_a_client_that_was_closed_meanwhile_says_that_the_daemon_does_not_answer(tmp_path: Path) -> None:
+    client = Client(tmp_path / "d.sock")
+    await client.close()
+    assert not await client.healthy()
+    with pytest.raises(DaemonError) as caught:
+        await client.jobs()
+    assert caught.value.code == "unreachable" and caught.value.hint

@@ -101,7 +101,7 @@ async def test_two_wizards_agree(daemon: DaemonProcess) -> None:
         await (await one.daemon()).cancel(1)
         await until(here, lambda: state(one) == "cancelled")
         await until(there, lambda: state(other) == "cancelled")
-        assert one.frame.query_one(Rail).working is None
+        await until(here, lambda: one.frame.query_one(Rail).working is None)
         await until(there, lambda: other.frame.query_one(Rail).working is None)
 
 

@@ -77,7 +77,7 @@ class Client:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else JSON
         try:
-            response = await self._http.request(method, path, content=content, headers=headers, timeout=timeout)
+            response = await self._open().request(method, path, content=content, headers=headers, timeout=timeout)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         refuse_other_version(response)
@@ -89,6 +89,12 @@ class Client:
             text = f"The daemon answered {path} in a way this version does not know: {error}"
             raise DaemonError(text, OTHER_VERSION_HINT, code="version_mismatch") from error
 
+    def _open(self) -> httpx.AsyncClient:
+        """Raises httpx.ConnectError once it was closed, which the wizard does to one whose daemon has ended."""
+        if self._http.is_closed:
+            raise httpx.ConnectError("the client was closed")
+        return self._http
+
     def _unreachable(self, error: Exception) -> DaemonError:
         return DaemonError(
             f"The daemon does not answer at {self.socket} ({type(error).__name__})", RESTART_HINT, code="unreachable"
@@ -97,7 +103,7 @@ class Client:
     async def healthy(self) -> bool:
         """Whether a daemon answers on the socket right now."""
         try:
-            return (await self._http.get("/v1/health", timeout=2.0)).status_code == 200
+            return (await self._open().get("/v1/health", timeout=2.0)).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -195,7 +201,7 @@ class Client:
                 timeout = httpx.Timeout(CALL_TIMEOUT_S, read=STREAM_SILENCE_S)
                 headers = {"Last-Event-ID": str(after)}
                 path = f"/v1/jobs/{job_id}/events"
-                async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=timeout) as source:
+                async with aconnect_sse(self._open(), "GET", path, headers=headers, timeout=timeout) as source:
                     refuse_other_version(source.response)
                     if source.response.is_error:
                         raise error_of(source.response.status_code, await source.response.aread())
@@ -248,7 +254,7 @@ class Client:
         content = msgspec.json.encode(request)
         try:
             async with aconnect_sse(
-                self._http, "POST", f"/v1/jobs/{job_id}/chat", content=content, headers=JSON, timeout=timeout
+                self._open(), "POST", f"/v1/jobs/{job_id}/chat", content=content, headers=JSON, timeout=timeout
             ) as source:
                 refuse_other_version(source.response)
                 if source.response.is_error:
