@@ -15,6 +15,7 @@ from textual.widgets import Static
 from tunesmith.tui import watch
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.screens.run import RunStep
+from tunesmith.tui.screens.wizard import WizardScreen
 from tunesmith.tui.widgets.rail import Rail
 from tunesmith.tui.widgets.step_parts import Trouble
 
@@ -55,7 +56,9 @@ async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
 
 
 def run_of(app: TunesmithApp) -> RunStep | None:
-    return next(iter(app.frame.query(RunStep)), None)
+    """None before the wizard is there, and until its run step is opened."""
+    frames = [screen for screen in app.screen_stack if isinstance(screen, WizardScreen)]
+    return next(iter(frames[0].query(RunStep)), None) if frames else None
 
 
 def state(app: TunesmithApp) -> str:
