@@ -292,6 +292,15 @@ async def test_a_chosen_card_is_kept(tmp_path: Path) -> None:
         ]
 
 
+async def test_the_arrows_lead_from_card_to_card(tmp_path: Path) -> None:
+    app = wizard(tmp_path)
+    async with app.run_test() as pilot:
+        await pilot.press("3", "down", "down", "down", "up", "enter")
+        assert [card.key for card in app.frame.query("#step-model ChoiceCard").results(ChoiceCard) if card.chosen] == [
+            "own"
+        ]
+
+
 async def test_a_job_left_running_is_shown_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tunesmith.daemon.api import find
 

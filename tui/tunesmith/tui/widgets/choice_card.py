@@ -1,4 +1,4 @@
-"""A card that is one of several choices: enter, space or a click picks it."""
+"""A card that is one of several choices: the arrows lead from one to the next; enter, space or a click picks it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from textual.widgets import Static
 class ChoiceCard(Static, can_focus=True):
     """`title` and `detail` beside a mark; `coming` says that it cannot be picked yet."""
 
-    BINDINGS = [Binding("enter,space", "pick", "keys.pick")]
+    BINDINGS = [
+        Binding("enter,space", "pick", "keys.pick"),
+        Binding("up", "beside(-1)", show=False),
+        Binding("down", "beside(1)", show=False),
+    ]
     chosen = reactive(False)
 
     class Picked(Message):
@@ -48,3 +52,10 @@ class ChoiceCard(Static, can_focus=True):
 
     def action_pick(self) -> None:
         self.post_message(self.Picked(self))
+
+    def action_beside(self, step: int) -> None:
+        """The card above or below has the focus, where there is one."""
+        cards = [card for card in self.screen.query(ChoiceCard) if card.focusable]
+        place = cards.index(self) + step
+        if 0 <= place < len(cards):
+            cards[place].focus()
