@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -27,12 +27,14 @@ from tunesmith.recipes.errors import DaemonError
 
 STARTS = 50
 NOBODY = 65534
-# Connects as another user again and again, until its standard input closes; says how often it tried and got in.
+# Connects as another user again and again, until its standard input closes: a dot for each try, as far as somebody
+# reads them; at the end how often it tried, got in and was answered.
 HAMMER = """
 import os, select, socket, sys
 os.setgroups([]); os.setgid(%(uid)d); os.setuid(%(uid)d)
 tried = got_in = heard = 0
-print("ready", flush=True)
+os.write(1, b"ready\\n")
+os.set_blocking(1, False)
 while not select.select([sys.stdin], [], [], 0)[0]:
     tried += 1
     one = socket.socket(socket.AF_UNIX)
@@ -45,26 +47,54 @@ while not select.select([sys.stdin], [], [], 0)[0]:
     except OSError:
         pass
     one.close()
-print(tried, got_in, heard)
+    try:
+        os.write(1, b".")
+    except BlockingIOError:
+        pass
+os.set_blocking(1, True)
+os.write(1, f"\\n{tried} {got_in} {heard}".encode())
 """
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user to try it")
 
 
+class Hammer:
+    """Another user who tries to connect meanwhile; `tried`, `got_in` and `heard` are known afterwards."""
+
+    tried = got_in = heard = 0
+
+    def __init__(self, said: int) -> None:
+        self._said = said
+
+    def until_tried(self) -> None:
+        """Until one more try has begun and ended: of the next two that end, the second did."""
+        os.set_blocking(self._said, False)
+        with suppress(BlockingIOError):
+            while os.read(self._said, 65536):
+                pass
+        os.set_blocking(self._said, True)
+        dots = 0
+        while dots < 2:
+            dots += len(os.read(self._said, 65536))
+
+
 @contextmanager
-def hammering(path: Path) -> Iterator[list[int]]:
-    """Another user tries to connect to `path` meanwhile; afterwards [tries, connections, replies]."""
-    found: list[int] = []
+def hammering(path: Path) -> Iterator[Hammer]:
     # From a folder anybody may be in: the interpreter looks at where it starts.
     process = subprocess.Popen(
         [sys.executable, "-S", "-c", HAMMER % {"uid": NOBODY}, str(path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", bufsize=0,
     )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None
+    hammer = Hammer(process.stdout.fileno())
     try:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        yield found
+        assert process.stdout.readline() == b"ready\n"
+        yield hammer
     finally:  # or it would hammer on beside all that follows
-        said, _ = process.communicate(timeout=30)
-    found += [int(word) for word in said.split()]
+        process.stdin.close()
+        os.set_blocking(process.stdout.fileno(), True)
+        said = process.stdout.read()
+        process.wait(30)
+    hammer.tried, hammer.got_in, hammer.heard = (int(word) for word in said.split(b"\n")[-1].split())
 
 
 @pytest.fixture
@@ -88,15 +118,15 @@ def test_another_user_cannot_connect_at_any_moment_of_fifty_starts(street: Path)
     folder = street / "home" / "run"
     folder.mkdir(parents=True)
     open_to_all(street, folder / "d.sock")
-    with hammering(folder / "d.sock") as found:
+    with hammering(folder / "d.sock") as hammer:
         for _ in range(STARTS):
             folder.chmod(0o755)  # as left by whoever made it first
             with listening(folder / "d.sock") as listener:
                 listener.listen(8)
                 with socket.socket(socket.AF_UNIX) as ours:
                     ours.connect(str(folder / "d.sock"))
-    tried, got_in, _ = found
-    assert tried > STARTS and got_in == 0
+                    hammer.until_tried()
+    assert hammer.tried > STARTS and hammer.got_in == 0
 
 
 @as_root
@@ -104,24 +134,25 @@ async def test_a_starting_daemon_lets_no_other_user_in(street: Path) -> None:
     daemon = DaemonProcess(street / "home")
     daemon.home.socket.parent.mkdir(parents=True)
     open_to_all(street, daemon.home.socket)
-    with hammering(daemon.home.socket) as found:
+    with hammering(daemon.home.socket) as hammer:
         for _ in range(3):
             await daemon.start()
             assert await daemon.client.healthy()
             daemon.end()
-    assert found[0] > 10 and found[1] == 0
+    assert hammer.tried > 10 and hammer.got_in == 0
     await daemon.tidy()
 
 
 @as_root
 def test_a_socket_has_its_mode_from_the_first_moment_on(street: Path) -> None:
     """Where the folder would let others in: the umask alone keeps them out."""
-    with hammering(street / "d.sock") as found:
+    with hammering(street / "d.sock") as hammer:
         for _ in range(STARTS * 10):
             with bound(street / "d.sock") as listener:
                 listener.listen(8)
+                hammer.until_tried()
                 (street / "d.sock").unlink()
-    assert found[0] > STARTS and found[1] == 0
+    assert hammer.tried > STARTS and hammer.got_in == 0
 
 
 def test_nobody_ever_sees_a_wider_mode(tmp_path: Path) -> None:
@@ -156,15 +187,14 @@ async def test_a_user_for_whom_folder_and_mode_are_no_obstacle_is_still_not_hear
     daemon = DaemonProcess(street / "home")
     await daemon.start()
     open_to_all(street, daemon.home.socket)
-    with hammering(daemon.home.socket) as found:
+    with hammering(daemon.home.socket) as hammer:
         daemon.home.socket.chmod(0o666)
         until = time.monotonic() + 30
         while not daemon.home.log.read_text().count("another user"):
             assert await daemon.client.healthy() and time.monotonic() < until
         for _ in range(20):
             assert await daemon.client.healthy()
-    tried, got_in, heard = found
-    assert tried >= got_in > 0 and heard == 0
+    assert hammer.tried >= hammer.got_in > 0 and hammer.heard == 0
     assert daemon.home.log.read_text().count("another user") <= 2  # no flood
     await daemon.tidy()
 
