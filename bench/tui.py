@@ -37,7 +37,7 @@ CHART = "each step"  # of its legend
 DOWN, PAGE_DOWN = "\x1b[B", "\x1b[6~"
 # (key, what only its answer draws): there from the run with its chart, and back to it.
 THERE_AND_BACK = (
-    ("w", "Speed", "w", CHART), ("?", "Keys", ESCAPE, CHART), ("2", "Choose a method", "6", CHART),
+    ("w", "Speed", "w", CHART), ("?", "Keys", "?", CHART), ("2", "Choose a method", "6", CHART),
 )  # fmt: skip
 Figures = Iterator[tuple[str, float, str, float]]
 

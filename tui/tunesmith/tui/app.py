@@ -13,6 +13,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -21,6 +22,7 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import fault_log, texts
 from tunesmith.tui.draft import Draft
 from tunesmith.tui.harmless_lines import HarmlessLines
+from tunesmith.tui.idle_collection import LOOK_EVERY_S, IdleCollection
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun, StartRun
 from tunesmith.tui.plain import plain
 from tunesmith.tui.planning import Planning
@@ -84,6 +86,18 @@ class TunesmithApp(App[None]):
         self._harmless = HarmlessLines()
         self._beside: Screen[None] | None = None
         self._model_work: ModelWork | None = None
+        self.collection: IdleCollection | None = None
+
+    async def on_event(self, event: Event) -> None:
+        if self.collection is not None and isinstance(event, InputEvent):
+            self.collection.touched()
+        await super().on_event(event)
+
+    def collect_when_idle(self) -> None:
+        """For who has the process to itself."""
+        self.collection = IdleCollection()
+        self.call_after_refresh(self.collection.begin)
+        self.set_interval(LOOK_EVERY_S, self.collection.look)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._harmless]
@@ -376,5 +390,6 @@ def run(home: Home | None = None, draft: Draft | None = None) -> bool:
     preferences = Preferences(home, os.environ)
     texts.use(preferences.language)
     app = TunesmithApp(home, draft, preferences=preferences)
+    app.call_later(app.collect_when_idle)
     app.run()
     return not app.return_code

@@ -75,6 +75,9 @@ def wizard(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         typer.echo(context.get_help(), nl=False)
         return
+    import gc
+
+    gc.disable()  # importing makes no garbage; the wizard itself collects when it is idle
     from tunesmith.tui.app import run as open_wizard
 
     if not open_wizard():
