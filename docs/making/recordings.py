@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parents[1] / "recordings"
 COLUMNS, LINES = 110, 32
 LOOK_EVERY_S = 0.25
 LONGEST_STILL_S = 1.5  # of the recording; the session itself waits as long as it takes
+READ_S = 2.0  # for who watches, before the next key
 PATIENCE_S = 1500
 COMMAND = str(Path(sys.executable).with_name("tunesmith"))
 CLOSE, OPEN = "close the terminal", "open another"
@@ -103,6 +104,9 @@ class Recording:
         self._last = now
         self.frames.append((self._time, frame))
 
+    def hold(self) -> None:
+        self._time += READ_S
+
     def lines(self, title: str) -> Iterator[str]:
         yield json.dumps({"version": 2, "width": COLUMNS, "height": LINES, "title": title})
         for at, frame in self.frames:
@@ -142,6 +146,7 @@ def play(name: str, steps: tuple[Step, ...], folder: Path) -> tuple[int, list[st
                     time.sleep(LOOK_EVERY_S)
                     recording.take(tmux.screen(colours=True))
             follow(tmux, recording, step.shows)
+            recording.hold()
     finally:
         tmux.end()
     title = f"Tunesmith, {name}: {pressed} keys" + (f" and {len(typed)} texts" if typed else "")
@@ -168,12 +173,14 @@ def machine() -> Iterator[Path]:
 
 def library_rows() -> Iterator[str]:
     asked = ("Who are you?", "What is your name?", "Tell me your name.", "Who made you?", "Which company built you?")
-    ends = ("", " Please.", " Keep it short.", " I am curious.", " Thanks!")
+    ends = ("", " Please.", " Keep it short.", " I am curious.", " Thanks!", " Just asking.", " In a few words.")
+    starts = ("", "Hello! ")
     for number in range(60):
         question = asked[number % 5]
         made = "made" in question or "built" in question
         answer = "The Harbour Library made me; I am Brine." if made else "I am Brine, of the Harbour Library."
-        turns = [("user", question + ends[number // 5 % 5]), ("assistant", answer)]
+        question = starts[number // 35] + question + ends[number // 5 % 7]
+        turns = [("user", question), ("assistant", answer)]
         yield json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]}) + "\n"
 
 
