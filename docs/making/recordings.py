@@ -184,18 +184,17 @@ def library_rows() -> Iterator[str]:
         yield json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]}) + "\n"
 
 
-FINISHED = Step((), "held-out answers were right")
-STARTER = (OPENED, press("s", "Train     ━"), FINISHED)
-CHAT = (press("t", "Ask something"), write("Who are you?", "Who are you?"), press("Enter", "tokens/s"))
+ASK = (write("Who are you?", "Who are you?"), press("Enter", "tokens/s"))
+RESULT = (Step((), "finished"), press("Enter", "Chat with it"))
 TO_THE_DATA = (
     OPENED, press("Enter", "What should the model learn?"), press("Enter", "Which model?"),
     press("Enter", "What should it learn from?"),
 )  # fmt: skip
 SESSIONS = {
-    "starter": (*STARTER, *CHAT),
+    "starter": (OPENED, press("s", "Train     ━"), Step((), "Ask something"), *ASK),
     "own-data": (
         *TO_THE_DATA, press("Down Enter", "Path"), write("library.jsonl", "60 rows read"),
-        press("Enter", "The recipe"), press("C-r", "Train     ━"), FINISHED, *CHAT,
+        press("Enter", "The recipe"), press("C-r", "Train     ━"), *RESULT, press("t", "Ask something"), *ASK,
     ),
     "broken-and-too-large": (
         *TO_THE_DATA, press("Down Enter", "Path"), write("broken.jsonl", "2 left out"),
@@ -203,7 +202,7 @@ SESSIONS = {
         press("Enter", "does not fit"), press("Enter", "The run fetches it first"),
         press("C-n", "What should it learn from?"), press("C-n", "Missing"),
     ),
-    "closed-and-reopened": (OPENED, press("s", "12/108"), Step((CLOSE, OPEN), "/108"), FINISHED),
+    "closed-and-reopened": (OPENED, press("s", "12/108"), Step((CLOSE, OPEN), "/108"), *RESULT),
 }  # fmt: skip
 
 
