@@ -185,7 +185,7 @@ def library_rows() -> Iterator[str]:
 
 
 ASK = (write("Who are you?", "Who are you?"), press("Enter", "tokens/s"))
-RESULT = (Step((), "finished"), press("Enter", "Chat with it"))
+RESULT = (Step((), "✓ finished"), press("Enter", "Chat with it"))
 TO_THE_DATA = (
     OPENED, press("Enter", "What should the model learn?"), press("Enter", "Which model?"),
     press("Enter", "What should it learn from?"),
