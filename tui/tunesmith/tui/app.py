@@ -338,10 +338,11 @@ class TunesmithApp(App[None]):
     def action_picture(self) -> None:
         """Save what is on screen as an SVG file, and say where it is."""
         from tunesmith.tui.kept_files import free_path
+        from tunesmith.tui.picture import svg
 
         try:
             path = free_path(self.home.root, "tunesmith-screen", ".svg")
-            path.write_text(self.export_screenshot(title=self.title), "utf-8")
+            path.write_text(svg(self, self.title), "utf-8")
         except OSError as error:
             self.notify(t("copy.picture_failed", error=error), severity="error", markup=False)
         else:
