@@ -20,6 +20,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import fault_log, texts
 from tunesmith.tui.draft import Draft
+from tunesmith.tui.explained import sentences, told
 from tunesmith.tui.harmless_lines import HarmlessLines
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun, StartRun
 from tunesmith.tui.plain import plain
@@ -118,8 +119,9 @@ class TunesmithApp(App[None]):
             self.register_theme(theme)
         self.theme = self.preferences.theme
         if (error := self.preferences.error) is not None:
-            hint = f"{error.hint} {t('settings.offline_meanwhile')}"
-            self.call_after_refresh(lambda: self.frame.query_one("#trouble", Trouble).show(error.message, hint))
+            message, hint = told(error)
+            hint = f"{hint}\n{t('settings.offline_meanwhile')}"
+            self.call_after_refresh(lambda: self.frame.query_one("#trouble", Trouble).show(message, hint))
         if self.live:
             self.call_after_refresh(self.find_running_job)
 
@@ -146,7 +148,7 @@ class TunesmithApp(App[None]):
             self.client = client
             alive = [view for view in await client.jobs() if not view.ended_already]
         except TunesmithError as error:
-            self.frame.query_one("#trouble", Trouble).show(error.message, error.hint)
+            self.frame.query_one("#trouble", Trouble).show(*told(error))
             return
         if alive and self.frame.current == "machine":
             # Jobs come newest first; the one at work is the oldest that has not ended.
@@ -186,7 +188,7 @@ class TunesmithApp(App[None]):
             client = await self.daemon()
             view = await client.submit(self.planning.submission(draft, spec, force=force))
         except TunesmithError as error:
-            trouble.show(error.message, error.hint)
+            trouble.show(*told(error))
             return
         draft.submitted()
         trouble.clear()
@@ -297,7 +299,7 @@ class TunesmithApp(App[None]):
         try:
             self.preferences.change(key, value)
         except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="warning", markup=False)
+            self.notify(sentences(error), severity="warning", markup=False)
 
     def action_help(self) -> None:
         from tunesmith.tui.screens.help import HelpScreen

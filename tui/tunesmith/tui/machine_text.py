@@ -9,6 +9,7 @@ from textual.content import Content
 
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import bytes_text, duration_text, flops_text
+from tunesmith.tui.explained import told
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import shown, t
 
@@ -85,8 +86,9 @@ def daemon(status: DaemonStatus | None, now: float) -> Content:
 
 
 def trouble(error: TunesmithError) -> Content:
-    hint = ("\n", ("→ ", "$secondary bold"), plain(error.hint)) if error.hint else ()
-    return Content.assemble(("! ", "$warning bold"), plain(error.message), *hint)
+    message, way_on = told(error)
+    hint = ("\n", ("→ ", "$secondary bold"), plain(way_on)) if way_on else ()
+    return Content.assemble(("! ", "$warning bold"), plain(message), *hint)
 
 
 def name_of(key: str) -> str:

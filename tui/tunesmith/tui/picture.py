@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 TEXT = re.compile(r'(<text [^>]*textLength=")([\d.]+)("[^>]*>)([^<]*)(?=</text>)')
 
 
-def svg(app: App[object], title: str) -> str:
+def svg(app: App[Any], title: str) -> str:
     return TEXT.sub(_with_room, app.export_screenshot(title=title))
 
 

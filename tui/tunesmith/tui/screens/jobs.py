@@ -29,6 +29,7 @@ from tunesmith.daemon.api.view import (
 )
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import duration_text
+from tunesmith.tui.explained import sentences
 from tunesmith.tui.job_text import waiting_short
 from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.plain import one_line, plain
@@ -159,7 +160,7 @@ class JobsScreen(Screen[None]):
         note, table = self.query_one("#jobs-note", Static), self.query_one("#jobs", RowTable)
         note.display = self.error is not None or not table.rows
         if self.error is not None:
-            note.update(Content.assemble(("! ", "$warning bold"), plain(f"{self.error.message}\n{self.error.hint}")))
+            note.update(Content.assemble(("! ", "$warning bold"), plain(sentences(self.error))))
         elif self._known is None:
             note.update(t("jobs.loading"))
         else:
@@ -248,7 +249,7 @@ class JobsScreen(Screen[None]):
         try:
             view = await ask(await self._clients())
         except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+            self.notify(sentences(error), severity="error", markup=False)
             view = None
         self._refresh()
         return view

@@ -34,7 +34,7 @@ def data(ask: Asker, draft: Draft, planning: Planning) -> None:
             if checked(ask, draft, planning):
                 return
         except TunesmithError as error:
-            ask.say(f"{t('spoken.error')} {error.message}", error.hint)
+            ask.fault(error)
 
 
 def name_it(ask: Asker, draft: Draft) -> None:
