@@ -90,8 +90,6 @@ def _curves(view: JobView) -> Iterator[Block]:
         return
     yield Heading(t("report.curves"))
     steps = view.step.total_steps if view.step is not None else 0
-    if view.losses[0][0] > 1:
-        yield Paragraph(t("report.last_steps", count=len(view.losses)), "!")
     for name, svg in (
         ("loss", curves.loss(view.losses, view.held_out_losses(), steps)),
         ("rate", curves.rate(view.learning_rates, steps)),

@@ -205,7 +205,8 @@ class DataStep(Vertical):
         self.go_on_when_read = False
         if trouble:
             self._show(None)  # that no row fits is no news then
-            self.query_one("#data-trouble", Trouble).show(t("data.which_column"), t("data.which_column_hint"))
+            hint = t("data.which_column_hint" if choices else "data.type_column_hint")
+            self.query_one("#data-trouble", Trouble).show(t("data.which_column"), hint)
         return True
 
     @work(exclusive=True, group="data-columns")
@@ -236,6 +237,7 @@ class DataStep(Vertical):
     def _show(self, found: data_check.Found | None) -> None:
         report = self.query_one(DataReport)
         report.typed_path = shlex.quote(self.draft.data_file.strip())
+        report.starter = self.draft.model == GIVEN
         report.report, report.reading = None if found is None else found.report, False
         self.query_one(RowPreview).rows = () if found is None else found.preview
 

@@ -43,6 +43,8 @@ from tunesmith.tui.widgets.row_filter import RowFilter
 from tunesmith.tui.widgets.row_table import Column, RowTable
 
 REFRESH_S = 1.0
+HOUR_S = 3600
+LONG_S = 99.5 * HOUR_S  # from here on in days and hours: the column has eight cells
 NAME_CELLS = 18
 BAR_CELLS = 10
 STATES_OF_ACTIONS = {
@@ -323,7 +325,11 @@ def created(job: JobLine) -> Content:
 
 
 def took(job: JobLine) -> Content:
-    return Content(duration_text((job.ended or time.time()) - job.started) if job.started else "—")
+    if not job.started:
+        return Content("—")
+    seconds = (job.ended or time.time()) - job.started
+    days, hours = divmod(round(seconds) // HOUR_S, 24)
+    return Content(duration_text(seconds) if seconds < LONG_S else t("jobs.days", days=days, hours=hours))
 
 
 def progress(job: JobLine) -> Content:
