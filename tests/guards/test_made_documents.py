@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,21 @@ def test_every_language_explains_the_same_codes_in_whole_sentences_with_the_same
         for code in english
     }
     assert [code for code, (here, there) in commands.items() if here != there] == []
+
+
+def warning_codes() -> Iterator[str]:
+    """Of every warning about a machine that the sources make; all have one."""
+    for path in (DOCS.parent / "recipes").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Warning":
+                yield ast.literal_eval(node.args[2])
+
+
+@pytest.mark.parametrize("language", [language for language in texts.LANGUAGES if language != "en"])
+def test_every_warning_about_a_machine_is_told_in_every_language(language: str) -> None:
+    codes = set(warning_codes())
+    assert len(codes) >= 20
+    assert set(explained.warnings(language)) ^ codes == set()
 
 
 def test_a_code_is_found_however_it_is_given() -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
+import msgspec
 import pytest
 from live import START, Alone, FakeClient, failed
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.requests import ChatFailed
 from tunesmith.recipes.errors import DataError, ErrorBody, JobError
+from tunesmith.recipes.machine import Device, Holder, Warning
+from tunesmith.recipes.nvidia import faults, limits
+from tunesmith.recipes.nvidia.nvml import OUR_RUN
+from tunesmith.recipes.nvidia.visible import Shown
+from tunesmith.recipes.torch_build import TorchBuild
 from tunesmith.tui import explained, texts
 from tunesmith.tui.explained import SAID, sentences, told
 from tunesmith.tui.screens.jobs import JobsScreen
@@ -75,3 +83,39 @@ def test_the_spoken_wizard_explains_it_too() -> None:
     said: list[str] = []
     Asker(lambda: "", said.append).fault(FULL)
     assert said[0].endswith("磁盘空间不够。") and said[-1].startswith("原文：")
+
+
+def warnings_of_a_gpu() -> list[Warning]:
+    """As the sources make them, with all that they name."""
+    import pynvml
+
+    hot = Device("cuda", "NVIDIA H200", 100, 20, note="sm_52", index=3, slowed_by_heat=True, temperature_c=91,
+                 capability=(5, 2), runtime="12.2", driver="535")  # fmt: skip
+    torches = (TorchBuild("2.13", None), TorchBuild("2.13", "13.0"))
+    made = [found for torch in torches if (found := limits.unusable(hot, torch)) is not None]
+    made += [found for found in (limits.unusable(msgspec.structs.replace(hot, runtime="13.1"), torches[1]),) if found]
+    made += limits.limits(hot)
+    for users in ((Holder(77, "python", 60),), (Holder(78, OUR_RUN, 60),)):
+        made += limits.limits(msgspec.structs.replace(hot, used_by=users, slowed_by_heat=False))
+    for error in (pynvml.NVMLError_GpuIsLost, pynvml.NVMLError_ResetRequired, pynvml.NVMLError_NoPermission):
+        made.append(faults.gone(3, error()))
+    made += [faults.gone(3, "broken"), faults.silent("broken"), faults.no_instance(3)]
+    made.append(faults.hidden("7", Shown((), "no device 7"), 2))
+    return made
+
+
+def test_a_warning_is_told_with_all_of_its_values() -> None:
+    texts.use("zh")
+    made = warnings_of_a_gpu()
+    assert len({warning.code for warning in made}) >= 12
+    for warning in made:
+        text, fix = explained.warned(warning)
+        assert text != warning.text and "{" not in text + fix
+        assert set(re.findall(r"GPU \d+|\d+ B", text)) <= set(re.findall(r"GPU \d+|\d+ B", warning.text))
+    texts.use("en")
+    assert [explained.warned(warning) for warning in made] == [(warning.text, warning.fix) for warning in made]
+
+
+def test_a_warning_without_a_code_stays_as_it_is() -> None:
+    texts.use("zh")
+    assert explained.warned(Warning("Odd", "Even")) == ("Odd", "Even")

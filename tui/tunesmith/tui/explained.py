@@ -1,17 +1,21 @@
-"""Errors in the person's language: what the code means and what to do next, then the words as they came."""
+"""Errors and warnings in the person's language: what the code means, what to do next, and the words as they came."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tunesmith.tui import texts
 from tunesmith.tui.texts import t
 
+if TYPE_CHECKING:
+    from tunesmith.recipes.machine import Warning
+
 FOLDER = texts.FOLDER / "explained"
 SOURCE = "en"  # what daemon and recipes speak
+WARNINGS = "warnings"  # the part of a file that is no errors
 SAID = ""  # the code of an error whose words are the wizard's own: there is nothing to explain
 
 
@@ -27,11 +31,31 @@ class Coded(Protocol):
 
 
 @cache
-def load(language: str) -> Mapping[str, tuple[str, str]]:
-    """What each code means and what to do next; empty for a language in which nobody has written that yet."""
+def _parts(language: str) -> Mapping[str, Mapping[str, tuple[str, str]]]:
+    """Empty for a language in which nobody has written that yet."""
     path = FOLDER / f"{language}.toml"
-    parts = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
-    return {code: (meaning, way_on) for part in parts.values() for code, (meaning, way_on) in part.items()}
+    return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+@cache
+def load(language: str) -> Mapping[str, tuple[str, str]]:
+    """What each error code means and what to do next."""
+    parts = _parts(language)
+    return {code: (said[0], said[1]) for part in parts if part != WARNINGS for code, said in parts[part].items()}
+
+
+def warnings(language: str) -> Mapping[str, tuple[str, str]]:
+    """What limits a machine, and the way out, by code; the values stand in braces."""
+    return _parts(language).get(WARNINGS, {})
+
+
+def warned(warning: Warning) -> tuple[str, str]:
+    """What limits the machine, and the way out."""
+    said = warnings(texts.language()).get(warning.code)
+    if said is None:
+        return warning.text, warning.fix
+    values = dict(warning.values)
+    return said[0].format(**values), said[1].format(**values)
 
 
 def told(error: Coded) -> tuple[str, str]:

@@ -19,7 +19,7 @@ HELP = Binding("question_mark,ctrl+g", "app.help", "keys.help", key_display="?")
 
 
 class KeyBar(Footer):
-    """Textual's footer with whole keys only; descriptions of bindings that are text keys (`keys.back`) are translated."""
+    """Textual's footer with whole keys only; descriptions that are text keys (`keys.back`) are translated."""
 
     _shown: tuple[FooterKeyText, ...] = ()
 
