@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
@@ -54,14 +55,14 @@ def warned(warning: Warning) -> tuple[str, str]:
     said = warnings(texts.language()).get(warning.code)
     if said is None:
         return warning.text, warning.fix
-    values = dict(warning.values)
-    return said[0].format(**values), said[1].format(**values)
+    values = defaultdict(lambda: "…", warning.values)  # a machine's file may be of another version
+    return said[0].format_map(values), said[1].format_map(values)
 
 
 def told(error: Coded) -> tuple[str, str]:
     """What happened and what to do next. The words as they came have the values, so they always follow."""
-    known = load(texts.language()).get(error.code)
-    if texts.language() == SOURCE or known is None:
+    known = None if texts.language() == SOURCE else load(texts.language()).get(error.code)
+    if known is None:
         return error.message, error.hint
     meaning, way_on = known
     original = f"{error.message.rstrip('.')}. {error.hint}".strip()

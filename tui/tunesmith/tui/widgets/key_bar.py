@@ -56,7 +56,8 @@ class KeyBar(Footer):
         return tuple(self._fitting(keys))
 
     def on_resize(self) -> None:
-        self.bindings_changed(self.screen)
+        if self._bindings_ready:
+            self.bindings_changed(self.screen)
 
     def _fitting(self, keys: list[FooterKeyText]) -> Iterator[FooterKeyText]:
         """Whole keys only, as many as there is room for; the help, which has all of them, always."""
