@@ -8,7 +8,7 @@ from pathlib import Path
 
 from making.raised import Raised, raised
 
-EXPLANATIONS = Path(__file__).with_name("explanations.toml")
+EXPLANATIONS = Path(__file__).parents[2] / "tui/tunesmith/tui/texts/explained/en.toml"
 TITLES = {
     "recipe": "The recipe", "data": "Data", "model": "Models", "hub": "Hubs and downloads", "machine": "The machine",
     "daemon": "The daemon", "job": "Runs", "verification": "Exports", "chat": "Chat", "serving": "Serving",
@@ -18,7 +18,7 @@ SENTENCES_SHOWN = 6  # of a code: the rest says the same of other things
 INTRODUCTION = """\
 # Errors, and what to do next
 
-<!-- Made by `python docs/make.py` from the code that raises and docs/making/explanations.toml. -->
+<!-- Made by `python docs/make.py` from the code that raises and tui/tunesmith/tui/texts/explained/en.toml. -->
 
 An error is a sentence, a hint and a code. Commands write the first two to standard error; with `--json` the last line
 of standard output has all three:

@@ -12,27 +12,37 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests/fakes"))
 
+import beside
 from daemon_process import DaemonProcess
 from live import FORECAST, START, on_a_machine
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import places
 from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.job_recipe import recipe_of
 from tunesmith.daemon.api.listing import JobLine, Lines
+from tunesmith.daemon.api.requests import DaemonStatus
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.machine import Device, Machine
-from tunesmith.tui import texts
+from tunesmith.recipes.measured import Measured, Rate, Surface
+from tunesmith.recipes.spec import TrainingSpec
+from tunesmith.tui import models_here, texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.draft import OWN, Draft
+from tunesmith.tui.picture import svg
+from tunesmith.tui.screens import compare
 from tunesmith.tui.screens.help import key_lines
 
 HOME = Path("/home/ada/.local/share/tunesmith")
@@ -45,7 +55,15 @@ MACHINE = Machine(
     memory_bytes=32_000_000_000, memory_free_bytes=24_000_000_000,
     devices=(Device("cpu", "AMD Ryzen 7 7840U", 32_000_000_000, 24_000_000_000),), disk_free_bytes=410_000_000_000,
 )  # fmt: skip
-JOBS = ("whole run", "broken run", "identity")  # the last one is at work
+MEASURED = Measured(
+    torch="2.13", device="cpu", surface=Surface(), products={"float32": Rate(610e9), "bfloat16": Rate(121e9)},
+    memory_copy=Rate(41e9), disk_write=Rate(1.4e9), works={}, seconds=20.0,
+)  # fmt: skip
+# The last one is at work; the third learns faster than the first.
+JOBS = {
+    "whole run": TrainingSpec(), "broken run": TrainingSpec(), "better run": TrainingSpec(learning_rate=4e-4),
+    "identity": TrainingSpec(),
+}  # fmt: skip
 SAID = (
     ("When do you open?", "At nine, every day but Sunday."),
     ("Do you repair boots?", "Yes, within three days."),
@@ -102,11 +120,15 @@ def still(view: JobView) -> JobView:
 
 
 class Shot(NamedTuple):
-    """What is pressed before the picture is taken; `job` is the run that the wizard comes back to."""
+    """What is pressed before the picture is taken; `job` is the run that the wizard comes back to.
+
+    `measured` is what the machine's products were found to take: only where no plan hangs on it.
+    """
 
     keys: tuple[str, ...] = ()
     job: int | None = None
     own_data: bool = False
+    measured: Measured | None = None
     then: Act | None = None
 
 
@@ -122,11 +144,15 @@ SHOTS: Mapping[str, Shot] = {
     "catalogue": Shot(("3", "tab", "tab", "enter")),
     "own-data": Shot(("4",), own_data=True),
     "recipe": Shot(("5",)),
-    "run": Shot(job=3),
-    "computing": Shot(("w",), job=3),
+    "run": Shot(job=4),
+    "computing": Shot(("w",), job=4),
     "failed": Shot(job=2),
     "result": Shot(("7",), job=1),
     "jobs": Shot(("j",), job=1),
+    "compare": Shot(("j", "down", "space", "down", "down", "space", "v"), job=1),
+    "models": Shot(("m",)),
+    "machines": Shot(("k",), measured=MEASURED),
+    "settings": Shot(("comma",)),
     "chat": Shot(("7", "t"), job=1, then=ask),
     "help": Shot(("question_mark",)),
 }
@@ -163,17 +189,18 @@ async def _pictures(names: tuple[str, ...], languages: tuple[str, ...]) -> list[
         await daemon.start()
         time.time = lambda: START + len(JOBS) * 45 * MINUTES + 62
         try:
-            for number, job in enumerate(JOBS, 1):
-                await daemon.submit(job)
+            for number, (job, training) in enumerate(JOBS.items(), 1):
+                await daemon.submit(job, training=training)
                 await daemon.until(number, "finished", "failed", "running")
             await daemon.until_step(len(JOBS), 41)
             model = daemon.home.job(1) / "artifacts" / "model-q8_0.gguf"
             model.parent.mkdir(parents=True, exist_ok=True)
             model.write_bytes(b"GGUF")
-            for code in languages:
-                texts.use(code)
-                for name in names:
-                    made.append(Taken(name, code, *await _picture(SHOTS[name], daemon)))
+            with _beside(daemon.home):
+                for code in languages:
+                    texts.use(code)
+                    for name in names:
+                        made.append(Taken(name, code, *await _picture(SHOTS[name], daemon)))
         finally:
             await daemon.tidy()
             texts.use(language)
@@ -182,12 +209,31 @@ async def _pictures(names: tuple[str, ...], languages: tuple[str, ...]) -> list[
     return made
 
 
+def _beside(home: Home) -> ExitStack:
+    """A cache of models and places that are made up; recipes come from where the daemon really keeps them."""
+    made_up = ExitStack()
+    for where, name, said in (
+        (models_here, "look", lambda home: beside.SEVERAL),
+        (places, "places", lambda home: beside.PLACES),
+        (places, "measured", lambda home: iter(beside.COUNTED)),
+        (compare, "recipe_of", lambda view: recipe_of(msgspec.structs.replace(view, folder=str(home.job(view.id))))),
+    ):
+        made_up.enter_context(patch.object(where, name, said))
+    return made_up
+
+
+async def _daemon_status() -> DaemonStatus:
+    return beside.STATUS
+
+
 async def _picture(shot: Shot, daemon: DaemonProcess) -> tuple[str, tuple[tuple[str, str], ...]]:
     draft = Draft.starter()
     if shot.own_data:
         draft.data, draft.data_file = OWN, OWN_ROWS
     app = TunesmithApp(Home(HOME), draft, job_id=shot.job, machine=MACHINE, live=False)
     app.client = Still(daemon.home.socket)
+    app.planning.measured = shot.measured
+    app.daemon_status = _daemon_status  # type: ignore[method-assign]
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
         for key in shot.keys:
@@ -199,9 +245,9 @@ async def _picture(shot: Shot, daemon: DaemonProcess) -> tuple[str, tuple[tuple[
         for field in app.screen.query(Input):
             field.cursor_blink = False
         await pilot.pause(0.2)
-        svg, keys = app.export_screenshot(title="tunesmith"), tuple(key_lines(app.screen))
+        made, keys = svg(app, "tunesmith"), tuple(key_lines(app.screen))
     await app.client.close()
-    return svg, keys
+    return made, keys
 
 
 async def settled(pilot: Pilot[None]) -> None:

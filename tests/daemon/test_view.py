@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import reduce
+from itertools import pairwise
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.daemon.api import curve
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import view as v
 
@@ -185,10 +187,19 @@ def test_only_graded_held_out_answers_count_as_right_or_wrong() -> None:
     assert view.correct("gguf") == (0, 0)
 
 
-def test_a_very_long_run_keeps_a_bounded_curve() -> None:
-    view = run(*(step(number) for number in range(1, v.LOSS_POINTS_KEPT + 11)))
-    assert len(view.losses) == v.LOSS_POINTS_KEPT
-    assert view.losses[-1][0] == v.LOSS_POINTS_KEPT + 10
+def test_a_very_long_run_keeps_all_of_its_curve_in_bounded_room() -> None:
+    view, last = v.JobView(1, "long"), 3 * curve.MOST + 10
+    for number in range(1, last + 1):
+        # A spike near the begin, one in the middle and a dip, as single steps.
+        loss = {700: 9.0, last // 2: 8.0, last // 3: 0.01}.get(number, 1.0)
+        event = msgspec.structs.replace(step(number), loss=loss)
+        view = v.fold(view, e.Numbered(number, event))
+        assert len(view.losses) <= curve.MOST
+    steps = [at for at, _ in view.losses]
+    assert steps == sorted(set(steps)) and (steps[0], steps[-1]) == (1, last)
+    assert {(700, 9.0), (last // 2, 8.0), (last // 3, 0.01)} <= set(view.losses)
+    gaps = [later - earlier for earlier, later in pairwise(steps)]
+    assert max(gaps) <= 2 * -(-last // (curve.MOST // 4)), "no part of the run is missing"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tunesmith.daemon.api import places
+from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.model_store import Incomplete, Kept, KeptFile, Partial, Snapshot
+from tunesmith.daemon.api.places import Place
 from tunesmith.daemon.api.requests import DaemonStatus
 from tunesmith.tui.models_here import Here
 
@@ -51,3 +54,13 @@ STATUS = DaemonStatus(
     pid=4242, socket=str(HOME / "run/daemon.sock"), version="0.1.0", api_version=1, uptime_s=7384.0,
     jobs={"finished": 12, "running": 1, "queued": 2}, home=str(HOME), connections=3, streams=1,
 )  # fmt: skip
+
+PLACES = (*places.places(Home(HOME))[:-1], Place("program", "/home/ada/.local/venv"))
+COUNTED = tuple(
+    Place(one.key, one.path, size or None)
+    for one, size in zip(
+        PLACES,
+        (14_820_000_000, 181, 12_300_000_000, 0, 2_400_000_000, 91_000_000, 64_000, 0, 5_100_000_000),
+        strict=True,
+    )
+)

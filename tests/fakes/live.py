@@ -7,6 +7,7 @@ import math
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 from textual import on
 from textual.app import App, ComposeResult
 from textual.message import Message
@@ -182,6 +183,24 @@ def finished() -> list[e.Event]:
         e.StageFinished(time=time + 40, stage="verify", seconds=14.0),
         e.Finished(time=time + 40, seconds=139.0),
     ]  # fmt: skip
+
+
+def better() -> list[e.Event]:
+    """A run that learned faster, answered one question otherwise, and took longer."""
+    made: list[e.Event] = []
+    for event in finished():
+        match event:
+            case e.TrainStep():
+                made.append(msgspec.structs.replace(event, loss=0.8 * event.loss, tokens_per_second=640.0))
+            case e.Scored(subject="tuned"):
+                made.append(msgspec.structs.replace(event, held_out_loss=0.09, general_perplexity=21.4))
+            case e.Answered(subject="tuned", row=2):
+                made.append(msgspec.structs.replace(event, answer="Yes, I am ChatGPT.", correct=False))
+            case e.Finished():
+                made.append(msgspec.structs.replace(event, time=event.time + 60))
+            case _:
+                made.append(event)
+    return made
 
 
 def failed() -> list[e.Event]:

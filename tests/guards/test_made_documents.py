@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
 
 from making import commands, errors, raised
+
+from tunesmith.tui import explained, texts
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -26,9 +31,36 @@ def test_every_code_that_can_be_raised_is_explained_once_and_no_other() -> None:
     codes = {one.code for one in raised.raised()}
     explained = [code for part in errors.explanations().values() for code in part]
     assert len(codes) > 100
-    assert sorted(codes - set(explained)) == [], "explain them in docs/making/explanations.toml"
+    assert sorted(codes - set(explained)) == [], f"explain them in {errors.EXPLANATIONS}"
     assert sorted(set(explained) - codes) == [], "nothing raises these any more"
     assert len(explained) == len(set(explained))
+
+
+@pytest.mark.parametrize("language", [language for language in texts.LANGUAGES if language != "en"])
+def test_every_language_explains_the_same_codes_in_whole_sentences_with_the_same_commands(language: str) -> None:
+    english, other = explained.load("en"), explained.load(language)
+    assert set(english) ^ set(other) == set()
+    assert [code for code, said in other.items() if not all(part.endswith("。") for part in said)] == []
+    commands = {
+        code: [set(re.findall(r"`tunesmith [^`]+`", " ".join(said[code]))) for said in (english, other)]
+        for code in english
+    }
+    assert [code for code, (here, there) in commands.items() if here != there] == []
+
+
+def warning_codes() -> Iterator[str]:
+    """Of every warning about a machine that the sources make; all have one."""
+    for path in (DOCS.parent / "recipes").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Warning":
+                yield ast.literal_eval(node.args[2])
+
+
+@pytest.mark.parametrize("language", [language for language in texts.LANGUAGES if language != "en"])
+def test_every_warning_about_a_machine_is_told_in_every_language(language: str) -> None:
+    codes = set(warning_codes())
+    assert len(codes) >= 20
+    assert set(explained.warnings(language)) ^ codes == set()
 
 
 def test_a_code_is_found_however_it_is_given() -> None:

@@ -45,11 +45,8 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (jobs, machines):
         module.time.tzset()
         monkeypatch.setattr(module.time, "time", lambda: START + 75)
-    lies = [*places.places(Home(beside.HOME))[:-1], places.Place("program", "/home/ada/.local/venv")]
-    monkeypatch.setattr(places, "places", lambda home: tuple(lies))
-    sizes = (14_820_000_000, 181, 12_300_000_000, 0, 2_400_000_000, 91_000_000, 64_000, 0, 5_100_000_000)
-    counted = [places.Place(one.key, one.path, size or None) for one, size in zip(lies, sizes, strict=True)]
-    monkeypatch.setattr(places, "measured", lambda home: iter(counted))
+    monkeypatch.setattr(places, "places", lambda home: beside.PLACES)
+    monkeypatch.setattr(places, "measured", lambda home: iter(beside.COUNTED))
 
 
 def wizard(client: FakeClient | None = None) -> TunesmithApp:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from live import START, Alone, FakeClient, failed, finished, training
+from live import START, Alone, FakeClient, better, failed, finished, training
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -24,24 +24,6 @@ from tunesmith.tui.widgets.overlaid_losses import overlaid
 from tunesmith.tui.widgets.row_table import RowTable
 
 Snap = Callable[..., bool]
-
-
-def better() -> list[e.Event]:
-    """A run that learned faster, answered one question otherwise, and took longer."""
-    made: list[e.Event] = []
-    for event in finished():
-        match event:
-            case e.TrainStep():
-                made.append(msgspec.structs.replace(event, loss=0.8 * event.loss, tokens_per_second=640.0))
-            case e.Scored(subject="tuned"):
-                made.append(msgspec.structs.replace(event, held_out_loss=0.09, general_perplexity=21.4))
-            case e.Answered(subject="tuned", row=2):
-                made.append(msgspec.structs.replace(event, answer="Yes, I am ChatGPT.", correct=False))
-            case e.Finished():
-                made.append(msgspec.structs.replace(event, time=event.time + 60))
-            case _:
-                made.append(event)
-    return made
 
 
 @pytest.fixture

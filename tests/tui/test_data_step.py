@@ -15,7 +15,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import texts
 from tunesmith.tui.app import TunesmithApp
-from tunesmith.tui.draft import OWN, Draft
+from tunesmith.tui.draft import GIVEN, OWN, Draft
 from tunesmith.tui.screens.data import DataStep
 from tunesmith.tui.widgets.data_report import DataReport
 from tunesmith.tui.widgets.rail import Rail
@@ -145,6 +145,24 @@ async def test_a_mapping_can_be_typed_and_a_wrong_one_is_asked_again(tmp_path: P
         await pilot.press("enter")
         await until(pilot, lambda: step.report is not None)
         assert app.draft.data_map == {"right": "query", "left": "response"}
+
+
+async def test_where_there_is_nothing_to_choose_it_is_said_how_to_name_the_columns(tmp_path: Path, home: Path) -> None:
+    app = wizard(home, jsonl(tmp_path / "rows.jsonl", [{"left": n, "right": -n} for n in range(9)]))
+    async with app.run_test(size=(100, 60)) as pilot:
+        step = await opened(pilot)
+        question, trouble = step.query_one(ShapeQuestion), str(step.query_one(Trouble).render())
+        assert question.display and question.choices == []
+        assert "Choose below" not in trouble and "question=query" in trouble
+
+
+@pytest.mark.parametrize("model", [GIVEN, OWN])
+async def test_why_tokens_are_not_counted_is_true_of_the_model(tmp_path: Path, model: str) -> None:
+    app = wizard(tmp_path / "empty", jsonl(tmp_path / "rows.jsonl", CHAT))
+    app.draft.model, app.draft.model_folder = model, "owner/some-model"
+    async with app.run_test(size=(100, 60)) as pilot:
+        said = report(await opened(pilot))
+        assert ("comes with Tunesmith" in said, "not on this machine" in said) == (model == GIVEN, model == OWN)
 
 
 async def test_another_path_forgets_the_answer_and_the_old_rows(tmp_path: Path, home: Path) -> None:

@@ -12,15 +12,17 @@ from live import FakeClient, finished
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
+from textual.widgets._footer import FooterKey
 from textual.widgets._select import SelectOverlay
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.machine import Device, Machine
-from tunesmith.tui import screens, widgets
+from tunesmith.tui import screens, texts, widgets
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.screens.help import HelpScreen, key_lines
 from tunesmith.tui.screens.jobs import JobsScreen
 from tunesmith.tui.texts import language, load, shown
+from tunesmith.tui.widgets.key_bar import KeyBar
 from tunesmith.tui.widgets.rail import STEPS, Rail
 from tunesmith.tui.widgets.row_table import RowTable
 
@@ -58,12 +60,12 @@ def test_every_window_can_be_asked_for_its_keys() -> None:
 
 
 def test_every_key_that_is_shown_is_named_by_a_text() -> None:
-    texts = load(language())
+    known = load(language())
     unnamed = [
         (found.__name__, binding.key)  # type: ignore[union-attr]
         for found in screen_classes()
         for binding in found.BINDINGS
-        if getattr(binding, "show", False) and getattr(binding, "description", "") not in texts
+        if getattr(binding, "show", False) and getattr(binding, "description", "") not in known
     ]
     assert unnamed == []
 
@@ -94,6 +96,28 @@ async def test_help_of_every_step_is_made_of_its_bindings() -> None:
             await pilot.press("escape")
             await until(pilot, lambda: wizard.screen is wizard.frame)
             assert wizard.frame.query_one(Rail).current == step
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_the_key_bar_shows_whole_keys_and_always_the_help(language: str) -> None:
+    texts.use(language)
+    wizard = app()
+    async with wizard.run_test(size=(120, 24)) as pilot:
+        shown_before = 99
+        for width in (120, 80, 60, 40, 20):
+            await pilot.resize_terminal(width, 24)
+            bar = wizard.frame.query_one(KeyBar)
+            await until(pilot, lambda width=width, bar=bar: bar.size.width == width and fits(bar))
+            keys = list(bar.query(FooterKey))
+            assert any(key.action == "help" for key in keys) and len(keys) <= shown_before
+            shown_before = len(keys)
+        await pilot.resize_terminal(120, 24)
+        await until(pilot, lambda: len(bar.query(FooterKey)) > shown_before)
+
+
+def fits(bar: KeyBar) -> bool:
+    keys = list(bar.query(FooterKey))
+    return bool(keys) and all(key.region.right <= bar.region.right and key.region.width > 0 for key in keys)
 
 
 Drawn = list[tuple[str, bool | None, bool | None, bool | None]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.api.listing import JobLine, Lines
+from tunesmith.daemon.api.listing import JobLine, Lines, line_of
+from tunesmith.daemon.api.view import JobView
 from tunesmith.tui import texts
 from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.screens import jobs as module
@@ -49,6 +51,16 @@ def test_the_table_looks_right(snap_compare: Snap, size: tuple[int, int]) -> Non
         await pilot.pause(0.1)
 
     assert snap_compare(Alone(Static()), terminal_size=size, run_before=look)
+
+
+@pytest.mark.parametrize("language", list(texts.LANGUAGES))
+@pytest.mark.parametrize(("hours", "said"), [(3, "3:00:00"), (99, "99:00:00"), (100, "4 4"), (2_399, "99 23")])
+def test_what_a_job_took_fits_its_column(hours: int, said: str, language: str) -> None:
+    texts.use(language)
+    shown = module.took(line_of(JobView(1, "long", started=START, ended=START + 3600 * hours)))
+    column = next(column for column in module.columns(lambda job_id: False) if column.key == "took")
+    assert shown.cell_length <= column.cells
+    assert re.sub(r"[^0-9:]+", " ", shown.plain).strip() == said
 
 
 @pytest.mark.parametrize("language", list(texts.LANGUAGES))

@@ -16,6 +16,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import JobView, StageView
 from tunesmith.recipes.errors import JobError
+from tunesmith.recipes.units import duration_text
 from tunesmith.tui import remaining, texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.kept_files import free_path
@@ -269,6 +270,16 @@ async def test_the_result_offers_the_same_and_writes_a_report(tmp_path: Path, mo
             await until(pilot, lambda name=name: (tmp_path / name).exists())  # type: ignore[misc]
         await until(pilot, lambda: len(app._notifications) == 2)
         assert str(tmp_path / "tunesmith-run-1.html") in next(iter(app._notifications)).message
+
+
+async def test_the_time_that_is_left_of_training_is_said_once() -> None:
+    app = Alone(RunStep(FakeClient(busy=on_a_machine(41)).clients))
+    async with app.run_test(size=(120, 36)) as pilot:
+        step = await opened(pilot)
+        await pilot.pause(0.1)
+        left = texts.t("run.left", time=duration_text(step.view.stage("train").eta_s or 0))  # type: ignore[union-attr]
+        drawn = "\n".join("".join(s.text for s in strip) for strip in app.screen._compositor.render_strips())
+        assert drawn.count(left) == 1 and "Time left" not in drawn
 
 
 async def test_a_picture_of_any_screen_is_saved_and_its_path_told(

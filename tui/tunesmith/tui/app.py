@@ -21,6 +21,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import fault_log, texts
 from tunesmith.tui.draft import Draft
+from tunesmith.tui.explained import sentences, told
 from tunesmith.tui.harmless_lines import HarmlessLines
 from tunesmith.tui.idle_collection import LOOK_EVERY_S, IdleCollection
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun, StartRun
@@ -132,8 +133,9 @@ class TunesmithApp(App[None]):
             self.register_theme(theme)
         self.theme = self.preferences.theme
         if (error := self.preferences.error) is not None:
-            hint = f"{error.hint} {t('settings.offline_meanwhile')}"
-            self.call_after_refresh(lambda: self.frame.query_one("#trouble", Trouble).show(error.message, hint))
+            message, hint = told(error)
+            hint = f"{hint}\n{t('settings.offline_meanwhile')}"
+            self.call_after_refresh(lambda: self.frame.query_one("#trouble", Trouble).show(message, hint))
         if self.live:
             self.call_after_refresh(self.find_running_job)
 
@@ -160,7 +162,7 @@ class TunesmithApp(App[None]):
             self.client = client
             alive = [view for view in await client.jobs() if not view.ended_already]
         except TunesmithError as error:
-            self.frame.query_one("#trouble", Trouble).show(error.message, error.hint)
+            self.frame.query_one("#trouble", Trouble).show(*told(error))
             return
         if alive and self.frame.current == "machine":
             # Jobs come newest first; the one at work is the oldest that has not ended.
@@ -200,7 +202,7 @@ class TunesmithApp(App[None]):
             client = await self.daemon()
             view = await client.submit(self.planning.submission(draft, spec, force=force))
         except TunesmithError as error:
-            trouble.show(error.message, error.hint)
+            trouble.show(*told(error))
             return
         draft.submitted()
         trouble.clear()
@@ -311,7 +313,7 @@ class TunesmithApp(App[None]):
         try:
             self.preferences.change(key, value)
         except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="warning", markup=False)
+            self.notify(sentences(error), severity="warning", markup=False)
 
     def action_help(self) -> None:
         from tunesmith.tui.screens.help import HelpScreen
@@ -352,10 +354,11 @@ class TunesmithApp(App[None]):
     def action_picture(self) -> None:
         """Save what is on screen as an SVG file, and say where it is."""
         from tunesmith.tui.kept_files import free_path
+        from tunesmith.tui.picture import svg
 
         try:
             path = free_path(self.home.root, "tunesmith-screen", ".svg")
-            path.write_text(self.export_screenshot(title=self.title), "utf-8")
+            path.write_text(svg(self, self.title), "utf-8")
         except OSError as error:
             self.notify(t("copy.picture_failed", error=error), severity="error", markup=False)
         else:

@@ -22,6 +22,7 @@ from tunesmith.recipes.errors import DataError, RecipeError
 from tunesmith.recipes.spec import STARTER, Persona
 from tunesmith.tui.data_preview import ShownRow, shown
 from tunesmith.tui.draft import GIVEN, Draft
+from tunesmith.tui.explained import SAID
 from tunesmith.tui.texts import t
 
 if TYPE_CHECKING:
@@ -184,9 +185,9 @@ def nothing_typed(draft: Draft) -> bool:
 def refuse_empty(draft: Draft) -> None:
     """Raises DataError when what is to be checked has not been typed."""
     if nothing_typed(draft):
-        raise DataError(t("data.empty_path"), t("data.empty_path_hint"))
+        raise DataError(t("data.empty_path"), t("data.empty_path_hint"), SAID)
     if draft.data != GIVEN:
         return
     for key, text in (("name", draft.persona_name), ("maker", draft.persona_maker)):
         if not text.strip():
-            raise DataError(t("data.no_persona", what=t(f"data.{key}")), t("data.no_persona_hint"))
+            raise DataError(t("data.no_persona", what=t(f"data.{key}")), t("data.no_persona_hint"), SAID)

@@ -9,6 +9,7 @@ from textual.content import Content
 
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import bytes_text, duration_text, flops_text
+from tunesmith.tui.explained import told, warned
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import shown, t
 
@@ -36,9 +37,10 @@ def here(machine: Machine | None, measured: Measured | None, *, brief: bool) -> 
     lines.append(_line(t("machine.memory"), f"{memory} · {t('machine.disk')}: {disk}"))
     lines.append(_line(t("machines.speed"), _speed(measured)))
     for warning in machine.warnings:
-        lines.append(Content.assemble(("▲ ", "$warning bold"), one_line(warning.text)))
+        text, fix = warned(warning)
+        lines.append(Content.assemble(("▲ ", "$warning bold"), one_line(text)))
         if not brief:
-            lines.append(Content.assemble(("→ ", "$secondary bold"), one_line(warning.fix)))
+            lines.append(Content.assemble(("→ ", "$secondary bold"), one_line(fix)))
     return Content("\n").join(lines)
 
 
@@ -85,8 +87,9 @@ def daemon(status: DaemonStatus | None, now: float) -> Content:
 
 
 def trouble(error: TunesmithError) -> Content:
-    hint = ("\n", ("→ ", "$secondary bold"), plain(error.hint)) if error.hint else ()
-    return Content.assemble(("! ", "$warning bold"), plain(error.message), *hint)
+    message, way_on = told(error)
+    hint = ("\n", ("→ ", "$secondary bold"), plain(way_on)) if way_on else ()
+    return Content.assemble(("! ", "$warning bold"), plain(message), *hint)
 
 
 def name_of(key: str) -> str:

@@ -14,6 +14,7 @@ from tunesmith.recipes.models import json_file, safetensors, source
 from tunesmith.recipes.models.safetensors import Tensor
 from tunesmith.recipes.models.source import GgufFile, Named, Repository
 from tunesmith.recipes.units import bytes_text
+from tunesmith.tui.explained import SAID
 from tunesmith.tui.texts import t
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def way_to(asked: Named | Repository | GgufFile, home: Home) -> Content:
     first = source.preferred(os.environ)
     if isinstance(asked, GgufFile):
         if not Path(asked.path).is_file():
-            raise ModelError(t("model.missing", path=asked.path), _nearby(Path(asked.path)))
+            raise ModelError(t("model.missing", path=asked.path), _nearby(Path(asked.path)), SAID)
         facts = model_facts.facts_of(home, asked.path, first)
         room = bytes_text(facts.to_fetch) if facts is not None else ""
         return Content.assemble(("▲ ", "$warning bold"), t("model.gguf", bytes=room))
@@ -63,19 +64,19 @@ def check(text: str) -> ModelFacts:
     """The model in the folder named `text`. Raises ModelError saying what is missing and what to do."""
     folder = Path(text.strip()).expanduser()
     if not text.strip():
-        raise ModelError(t("model.empty_path"), t("model.empty_path_hint"))
+        raise ModelError(t("model.empty_path"), t("model.empty_path_hint"), SAID)
     if not folder.exists():
-        raise ModelError(t("model.missing", path=folder), _nearby(folder))
+        raise ModelError(t("model.missing", path=folder), _nearby(folder), SAID)
     if not folder.is_dir():
-        raise ModelError(t("model.not_folder", path=folder), t("model.not_folder_hint", path=folder.parent))
+        raise ModelError(t("model.not_folder", path=folder), t("model.not_folder_hint", path=folder.parent), SAID)
     config = _config(folder)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         others = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
         hint = t("model.pickle_hint") if others else t("model.no_weights_hint")
-        raise ModelError(t("model.no_weights", path=folder), hint)
+        raise ModelError(t("model.no_weights", path=folder), hint, SAID)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise ModelError(t("model.no_tokenizer", path=folder), t("model.no_tokenizer_hint"))
+        raise ModelError(t("model.no_tokenizer", path=folder), t("model.no_tokenizer_hint"), SAID)
     tensors = [tensor for path in weights for tensor in _header(path)]
     kinds = {tensor.dtype for tensor in tensors}
     names = config.get("architectures")
@@ -94,18 +95,18 @@ def check(text: str) -> ModelFacts:
 
 def _config(folder: Path) -> dict[str, Any]:
     if not (folder / "config.json").exists():
-        raise ModelError(t("model.no_config", path=folder), t("model.no_config_hint"))
+        raise ModelError(t("model.no_config", path=folder), t("model.no_config_hint"), SAID)
     try:
         return json_file.read(folder / "config.json")
     except ModelError as error:
-        raise ModelError(t("model.bad_config", path=folder, error=error), t("model.copy_again")) from error
+        raise ModelError(t("model.bad_config", path=folder, error=error), t("model.copy_again"), SAID) from error
 
 
 def _header(path: Path) -> tuple[Tensor, ...]:
     try:
         return safetensors.read(path)
     except (OSError, ModelError) as error:
-        raise ModelError(t("model.bad_weights", path=path), t("model.copy_again")) from error
+        raise ModelError(t("model.bad_weights", path=path), t("model.copy_again"), SAID) from error
 
 
 def _whole(config: Any, name: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tunesmith.daemon.api import curve
 from tunesmith.daemon.api import events as e
 from tunesmith.recipes.errors import ErrorBody
 from tunesmith.recipes.planner.forecast import Forecast
@@ -16,7 +17,6 @@ AT_WORK = frozenset({RUNNING, PAUSING, CANCELLING})  # a worker process has the 
 TERMINAL_STATES = frozenset({FINISHED, FAILED, CANCELLED})
 RESTING_STATES = TERMINAL_STATES | {PAUSED, INTERRUPTED}  # nothing happens to it until it is queued again
 RESUMABLE_STATES = RESTING_STATES - {FINISHED}
-LOSS_POINTS_KEPT = 2000  # a braille chart is at most a few hundred columns wide
 SAMPLES_KEPT = 64  # a run takes eight, and 64 at most
 
 
@@ -230,8 +230,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(
                 view,
                 step=step,
-                losses=(*view.losses[1 - LOSS_POINTS_KEPT :], (step.step, step.loss)),
-                learning_rates=(*view.learning_rates[1 - LOSS_POINTS_KEPT :], (step.step, step.learning_rate)),
+                losses=curve.extended(view.losses, step.step, step.loss),
+                learning_rates=curve.extended(view.learning_rates, step.step, step.learning_rate),
             )
         case e.PathsChosen(paths=paths):
             return replace(view, paths=paths)

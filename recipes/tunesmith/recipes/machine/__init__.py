@@ -52,10 +52,15 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class Warning(msgspec.Struct, frozen=True):
-    """Something that limits training, and what a person can do about it."""
+    """Something that limits training, and what a person can do about it.
+
+    `code` and `values`, pairs of name and text, say the same to whoever speaks another language.
+    """
 
     text: str
     fix: str
+    code: str = ""
+    values: tuple[tuple[str, str], ...] = ()
 
 
 class Backend(msgspec.Struct, frozen=True):
@@ -113,7 +118,12 @@ def detect(folder: Path | None = None) -> Machine:
     disk_free = shutil.disk_usage(place).free
     if disk_free < 5e9:
         warnings.append(
-            Warning(f"Only {disk_free / 1e9:.1f} GB of disk are free", "Free space, or set TUNESMITH_HOME elsewhere.")
+            Warning(
+                f"Only {disk_free / 1e9:.1f} GB of disk are free",
+                "Free space, or set TUNESMITH_HOME elsewhere.",
+                "little_disk",
+                (("free", f"{disk_free / 1e9:.1f} GB"),),
+            )
         )
     return Machine(
         system=f"{platform.system()} {platform.release()} {platform.machine()}",

@@ -102,6 +102,8 @@ def detect() -> tuple[tuple[Device, ...], tuple[Warning, ...]]:
             Warning(
                 f"Only {found.memory_free_bytes / 1e9:.1f} GB of memory are free; the starter needs about 3 GB",
                 "Close other programs.",
+                "little_memory",
+                (("free", f"{found.memory_free_bytes / 1e9:.1f} GB"),),
             )
         )
     note = "float32; bf16 units present" if {"avx512_bf16", "amx_bf16", "bf16"} & set(found.simd) else "float32"

@@ -103,6 +103,8 @@ def _refused(
         Warning(
             f"torch does not use {device.name}: {surface.refused.get(device.kind, 'it says that there is none')}",
             "Put right what torch says, then run `tunesmith doctor --refresh`.",
+            "torch_refuses",
+            (("device", device.name), ("why", surface.refused.get(device.kind, ""))),
         )
         for device in lost
     )

@@ -26,6 +26,8 @@ def without_driver(error: Any, slot: str) -> tuple[Warning, ...]:
             Warning(
                 f"No driver is installed for the NVIDIA GPU of this machine (PCI {slot})",
                 "Install NVIDIA's driver (Ubuntu: `sudo ubuntu-drivers install`); a container wants `--gpus all`.",
+                "no_driver",
+                (("slot", slot),),
             ),
         )
     if isinstance(error, pynvml.NVMLError_DriverNotLoaded):
@@ -33,31 +35,44 @@ def without_driver(error: Any, slot: str) -> tuple[Warning, ...]:
             Warning(
                 f"The NVIDIA driver is installed but not loaded{at}",
                 "`sudo modprobe nvidia`; if that fails, as after a kernel update, reinstall the driver and restart.",
+                "driver_not_loaded",
+                (("at", slot),),
             ),
         )
     if isinstance(error, pynvml.NVMLError_LibRmVersionMismatch):
-        return (Warning("The NVIDIA driver was updated while the old one still runs", "Restart the machine."),)
+        return (
+            Warning(
+                "The NVIDIA driver was updated while the old one still runs", "Restart the machine.", "driver_updated"
+            ),
+        )
     return (silent(error),)
 
 
 def silent(error: Any) -> Warning:
-    return Warning(f"The NVIDIA driver does not answer: {error}", "Run `nvidia-smi`; reinstall the driver.")
+    way_on = "Run `nvidia-smi`; reinstall the driver."
+    return Warning(f"The NVIDIA driver does not answer: {error}", way_on, "driver_silent", (("error", str(error)),))
 
 
 def gone(index: int, error: Any) -> Warning:
     """Why GPU `index` cannot be used while the others can."""
     import pynvml
 
+    gpu = (("index", str(index)),)
     if isinstance(error, pynvml.NVMLError_GpuIsLost):
         return Warning(
             f"GPU {index} has fallen off the bus: the driver reaches it no more",
             "Restart the machine. If it happens again, see to its power plugs and heat, and `sudo dmesg | grep Xid`.",
+            "gpu_lost",
+            gpu,
         )
     if isinstance(error, pynvml.NVMLError_ResetRequired):
-        return Warning(f"GPU {index} must be reset before it can be used", f"`sudo nvidia-smi -i {index} --gpu-reset`")
+        way_on = f"`sudo nvidia-smi -i {index} --gpu-reset`"
+        return Warning(f"GPU {index} must be reset before it can be used", way_on, "gpu_reset", gpu)
     if isinstance(error, pynvml.NVMLError_NoPermission):
-        return Warning(f"GPU {index} may not be used by you", "Join the group of /dev/nvidia*, then log in anew.")
-    return Warning(f"GPU {index} does not answer: {error}", "Run `nvidia-smi`; restart the machine.")
+        way_on = "Join the group of /dev/nvidia*, then log in anew."
+        return Warning(f"GPU {index} may not be used by you", way_on, "gpu_forbidden", gpu)
+    way_on = "Run `nvidia-smi`; restart the machine."
+    return Warning(f"GPU {index} does not answer: {error}", way_on, "gpu_silent", (*gpu, ("error", str(error))))
 
 
 def hidden(setting: str, shown: Shown, count: int) -> Warning:
@@ -67,6 +82,8 @@ def hidden(setting: str, shown: Shown, count: int) -> Warning:
     return Warning(
         f"{VISIBLE} is {setting!r}: CUDA shows {seen} devices{why}",
         f"`unset {VISIBLE}` to use them all; `nvidia-smi -L` lists numbers and UUIDs.",
+        "gpus_hidden",
+        (("setting", setting), ("shown", str(len(shown.places))), ("count", str(count))),
     )
 
 
@@ -75,6 +92,8 @@ def no_instance(index: int) -> Warning:
         f"MIG is on for GPU {index}, but it has no instance, so CUDA shows nothing of it",
         f"Turn MIG off (`sudo nvidia-smi -i {index} -mig 0`), or make an instance with all of it "
         f"(`sudo nvidia-smi mig -i {index} -cgi 0 -C`).",
+        "mig_without_instance",
+        (("index", str(index)),),
     )
 
 
@@ -88,5 +107,7 @@ def one_instance_a_process(devices: Sequence[Device]) -> tuple[Warning, ...]:
             f"CUDA gives a process one MIG instance: training uses the first of {len(parts)}, {parts[0].name}",
             f"Set {VISIBLE} to another UUID of `nvidia-smi -L`, or turn MIG off: "
             f"`sudo nvidia-smi -i {parts[0].index} -mig 0`.",
+            "one_instance",
+            (("count", str(len(parts))), ("name", parts[0].name), ("index", str(parts[0].index))),
         ),
     )

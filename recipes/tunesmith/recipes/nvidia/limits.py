@@ -24,6 +24,8 @@ def unusable(device: Device, torch: TorchBuild | None) -> Warning | None:
         return Warning(
             f"torch {torch.version} was built without CUDA, so {device.name} is not used",
             f"Remove the environment {sys.prefix}, then run ./install.sh: it takes a torch with CUDA.",
+            "torch_without_cuda",
+            (("torch", torch.version), ("device", device.name), ("environment", sys.prefix)),
         )
     if device.runtime is not None and _major(device.runtime) < _major(torch.cuda):
         return Warning(
@@ -31,12 +33,23 @@ def unusable(device: Device, torch: TorchBuild | None) -> Warning | None:
             f"but torch {torch.version} needs CUDA {torch.cuda}",
             f"Update the NVIDIA driver to one for CUDA {_major(torch.cuda)}, or install a torch built for CUDA "
             f"{_major(device.runtime)}.",
+            "old_driver",
+            (
+                ("driver", device.driver or ""),
+                ("runtime", device.runtime),
+                ("torch", torch.version),
+                ("cuda", torch.cuda),
+                ("wanted", str(_major(torch.cuda))),
+                ("given", str(_major(device.runtime))),
+            ),
         )
     oldest = OLDEST.get(_major(torch.cuda))
     if device.capability is not None and oldest is not None and device.capability < oldest:
         return Warning(
             f"torch {torch.version} is built for CUDA {torch.cuda}: no code in it for {device.name} ({device.note})",
             "Install a torch built for CUDA 12.6, the last for this GPU.",
+            "old_gpu",
+            (("torch", torch.version), ("cuda", torch.cuda), ("device", device.name), ("note", device.note)),
         )
     return None
 
@@ -52,27 +65,37 @@ def limits(device: Device) -> Iterator[Warning]:
             f"{_called(device)} is slowed down by its own heat{at}",
             "Clear its fans and air, or lower its power limit: `sudo nvidia-smi -i "
             f"{device.index} -pl WATTS`; training goes on, slower.",
+            "hot",
+            (("gpu", _called(device)), ("at", at.removeprefix(" at ")), ("index", str(device.index))),
         )
 
 
 def _held(device: Device, held: int) -> Warning:
+    values = (
+        ("free", bytes_text(device.memory_free_bytes)),
+        ("total", bytes_text(device.memory_bytes)),
+        ("gpu", _called(device)),
+    )
     free = f"{bytes_text(device.memory_free_bytes)} of {bytes_text(device.memory_bytes)} are free on {_called(device)}"
     users = [user for user in device.used_by or () if user.memory_bytes]
     if not users:
         return Warning(
             f"Only {free}; who holds {bytes_text(held)} cannot be seen from here",
             "Run `nvidia-smi` outside this container or as administrator, and end what is not needed.",
+            "held_by_nobody_seen",
+            (*values, ("held", bytes_text(held))),
         )
     named = ", ".join(
         f"{user.name or 'a process of another user or container'} (pid {user.pid}) holds "
         f"{bytes_text(user.memory_bytes or 0)}"
         for user in users[:3]
     )
+    who = ", ".join(f"{user.name or '?'} ({user.pid}): {bytes_text(user.memory_bytes or 0)}" for user in users[:3])
     if users[0].name == OUR_RUN:
-        return Warning(f"Only {free}: {named}", "`tunesmith jobs list` shows it; the memory is free when it ends.")
-    return Warning(
-        f"Only {free}: {named}", f"End it if you can (`kill {users[0].pid}`), or wait; plans use what is free."
-    )
+        way_on = "`tunesmith jobs list` shows it; the memory is free when it ends."
+        return Warning(f"Only {free}: {named}", way_on, "held_by_our_run", (*values, ("who", who)))
+    way_on = f"End it if you can (`kill {users[0].pid}`), or wait; plans use what is free."
+    return Warning(f"Only {free}: {named}", way_on, "held", (*values, ("who", who), ("pid", str(users[0].pid))))
 
 
 def _called(device: Device) -> str:

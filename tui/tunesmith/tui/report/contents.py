@@ -14,6 +14,7 @@ from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.machine import Machine
 from tunesmith.recipes.spec import JobSpec, complete, to_yaml
 from tunesmith.recipes.units import bytes_text, count_text, duration_text, flops_text
+from tunesmith.tui.explained import told
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.report import curves
 from tunesmith.tui.report.blocks import Block, Code, Heading, Paragraph, Picture, Table
@@ -56,7 +57,7 @@ def _head(view: JobView) -> Iterator[Block]:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(view.created)) if view.created else "—"
     yield Paragraph(t("report.lead", state=t(f"run.state_{view.state}"), when=when, took=took))
     if view.error is not None:
-        yield Paragraph(plain(view.error.message), "✗")
+        yield Paragraph(plain(told(view.error)[0]), "✗")
         yield Paragraph(plain(view.error.hint))
     if (early := view.stopped_early) is not None:
         yield Paragraph(t("result.stopped_early", step=early.step, total=early.total_steps), "!")
@@ -89,8 +90,6 @@ def _curves(view: JobView) -> Iterator[Block]:
         return
     yield Heading(t("report.curves"))
     steps = view.step.total_steps if view.step is not None else 0
-    if view.losses[0][0] > 1:
-        yield Paragraph(t("report.last_steps", count=len(view.losses)), "!")
     for name, svg in (
         ("loss", curves.loss(view.losses, view.held_out_losses(), steps)),
         ("rate", curves.rate(view.learning_rates, steps)),

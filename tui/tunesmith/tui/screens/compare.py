@@ -19,6 +19,7 @@ from tunesmith.daemon.api.job_recipe import recipe_of
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import JobError, TunesmithError
 from tunesmith.recipes.spec import JobSpec
+from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
@@ -93,7 +94,7 @@ class CompareScreen(Screen[None]):
             self.error = error
             return
         recipes = [await asyncio.to_thread(_recipe, view) for view in views]
-        self._note = "\n".join(error.message for error in recipes if isinstance(error, JobError))
+        self._note = "\n".join(sentences(error) for error in recipes if isinstance(error, JobError))
         known = [recipe if isinstance(recipe, JobSpec) else None for recipe in recipes]
         self.error, self.comparison = None, compare(views[0], views[1], known[0], known[1])
 
@@ -107,7 +108,7 @@ class CompareScreen(Screen[None]):
         if not self.is_mounted or not self.query("#compare-title"):
             return
         note = self.query_one("#compare-note", Static)
-        said = f"{self.error.message}\n{self.error.hint}" if self.error is not None else self._note
+        said = sentences(self.error) if self.error is not None else self._note
         note.display = bool(said)
         note.update(Content.assemble(("! ", "$warning bold"), plain(said)))
         found = self.comparison

@@ -21,9 +21,10 @@ from tunesmith.recipes.data.files import compression, sources
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import data_check, mapping_choices
 from tunesmith.tui.draft import GIVEN, OWN, Draft
+from tunesmith.tui.explained import told
 from tunesmith.tui.messages import Done
 from tunesmith.tui.planning import Planning
-from tunesmith.tui.texts import language, shown, t
+from tunesmith.tui.texts import shown, t
 from tunesmith.tui.widgets.choice_card import ChoiceCard
 from tunesmith.tui.widgets.data_report import DataReport
 from tunesmith.tui.widgets.path_input import PathInput
@@ -180,9 +181,7 @@ class DataStep(Vertical):
                     return
         except TunesmithError as error:
             self._forget()
-            missing = error.code == "data_missing" and language() != "en"
-            said = (t("data.missing", path="".join(asked.files)), t("data.missing_hint"))
-            self.query_one("#data-trouble", Trouble).show(*said if missing else (error.message, error.hint))
+            self.query_one("#data-trouble", Trouble).show(*told(error))
             if asked.shape or asked.mapping:  # a wrong answer: ask again
                 await self._ask(asked, trouble=False)
             return
@@ -206,7 +205,8 @@ class DataStep(Vertical):
         self.go_on_when_read = False
         if trouble:
             self._show(None)  # that no row fits is no news then
-            self.query_one("#data-trouble", Trouble).show(t("data.which_column"), t("data.which_column_hint"))
+            hint = t("data.which_column_hint" if choices else "data.type_column_hint")
+            self.query_one("#data-trouble", Trouble).show(t("data.which_column"), hint)
         return True
 
     @work(exclusive=True, group="data-columns")
@@ -237,6 +237,7 @@ class DataStep(Vertical):
     def _show(self, found: data_check.Found | None) -> None:
         report = self.query_one(DataReport)
         report.typed_path = shlex.quote(self.draft.data_file.strip())
+        report.starter = self.draft.model == GIVEN
         report.report, report.reading = None if found is None else found.report, False
         self.query_one(RowPreview).rows = () if found is None else found.preview
 

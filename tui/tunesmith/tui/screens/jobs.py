@@ -29,6 +29,7 @@ from tunesmith.daemon.api.view import (
 )
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import duration_text
+from tunesmith.tui.explained import sentences
 from tunesmith.tui.job_text import waiting_short
 from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.plain import one_line, plain
@@ -42,6 +43,8 @@ from tunesmith.tui.widgets.row_filter import RowFilter
 from tunesmith.tui.widgets.row_table import Column, RowTable
 
 REFRESH_S = 1.0
+HOUR_S = 3600
+LONG_S = 99.5 * HOUR_S  # from here on in days and hours: the column has eight cells
 NAME_CELLS = 18
 BAR_CELLS = 10
 STATES_OF_ACTIONS = {
@@ -159,7 +162,7 @@ class JobsScreen(Screen[None]):
         note, table = self.query_one("#jobs-note", Static), self.query_one("#jobs", RowTable)
         note.display = self.error is not None or not table.rows
         if self.error is not None:
-            note.update(Content.assemble(("! ", "$warning bold"), plain(f"{self.error.message}\n{self.error.hint}")))
+            note.update(Content.assemble(("! ", "$warning bold"), plain(sentences(self.error))))
         elif self._known is None:
             note.update(t("jobs.loading"))
         else:
@@ -248,7 +251,7 @@ class JobsScreen(Screen[None]):
         try:
             view = await ask(await self._clients())
         except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+            self.notify(sentences(error), severity="error", markup=False)
             view = None
         self._refresh()
         return view
@@ -322,7 +325,11 @@ def created(job: JobLine) -> Content:
 
 
 def took(job: JobLine) -> Content:
-    return Content(duration_text((job.ended or time.time()) - job.started) if job.started else "—")
+    if not job.started:
+        return Content("—")
+    seconds = (job.ended or time.time()) - job.started
+    days, hours = divmod(round(seconds) // HOUR_S, 24)
+    return Content(duration_text(seconds) if seconds < LONG_S else t("jobs.days", days=days, hours=hours))
 
 
 def progress(job: JobLine) -> Content:

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from tunesmith.recipes.units import bytes_text
+from tunesmith.tui.explained import warned
 from tunesmith.tui.messages import Done, StartRun
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
@@ -174,7 +175,7 @@ def meaning(device: Device, machine: Machine) -> str:
 
 
 def told(warning: Warning) -> Content:
-    text, fix = plain(warning.text), plain(warning.fix)
+    text, fix = map(plain, warned(warning))
     return Content.assemble(("▲ ", "$warning bold"), text, "\n", ("→ ", "$secondary bold"), fix)
 
 

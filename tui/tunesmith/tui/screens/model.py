@@ -16,6 +16,7 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import bytes_text, count_text
 from tunesmith.tui import model_check
 from tunesmith.tui.draft import GIVEN, OWN, Draft
+from tunesmith.tui.explained import told
 from tunesmith.tui.forecast_text import badge_text
 from tunesmith.tui.messages import Done
 from tunesmith.tui.planning import Planning
@@ -122,7 +123,7 @@ class ModelStep(Vertical):
             found = await asyncio.to_thread(self._found)
         except TunesmithError as error:
             shown.update("")
-            trouble.show(error.message, error.hint)
+            trouble.show(*told(error))
             return
         trouble.clear()
         shown.update(Content("\n").join([found, *await asyncio.to_thread(self._badge)]))

@@ -19,6 +19,7 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.models.source import LOCAL
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui import model_rows, models_here
+from tunesmith.tui.explained import sentences
 from tunesmith.tui.model_rows import ModelRow
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
@@ -235,7 +236,7 @@ class ModelsScreen(Screen[None]):
                 return
             gone = await asyncio.to_thread(models_here.remove, self.home, [row.meant])
         except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+            self.notify(sentences(error), severity="error", markup=False)
         except OSError as error:
             self.notify(t("models.not_removed", error=error), severity="error", markup=False)
         else:

@@ -21,6 +21,7 @@ from tunesmith.recipes.data import public_sets, shapes
 from tunesmith.recipes.data.public_sets import PublicSet
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import bytes_text, count_text
+from tunesmith.tui.explained import told
 from tunesmith.tui.texts import shown, t
 from tunesmith.tui.widgets.key_bar import HELP, KeyBar
 from tunesmith.tui.widgets.step_parts import Trouble
@@ -149,7 +150,7 @@ class PublicSetsScreen(ModalScreen[PublicSet | None]):
                     if not isinstance(message, downloads.Downloaded):
                         trouble.wait(progress(known, message))
         except TunesmithError as error:
-            trouble.show(error.message, error.hint)
+            trouble.show(*told(error))
             return
         finally:
             self.fetching = ""

@@ -16,6 +16,7 @@ from textual.widgets import Button, Select, Static
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.tui import plan_text
 from tunesmith.tui.draft import GIVEN, Draft
+from tunesmith.tui.explained import told
 from tunesmith.tui.forecast_text import FAINT, lift_text, missing
 from tunesmith.tui.forms import TUNER, Value
 from tunesmith.tui.messages import Done, StartRun
@@ -256,7 +257,7 @@ class RecipeStep(Vertical):
         try:
             spec = self.draft.spec()
         except RecipeError as error:
-            trouble.show(error.message, error.hint)
+            trouble.show(*told(error))
             return error
         trouble.clear()
         self.found = self.planning.forecast(spec)

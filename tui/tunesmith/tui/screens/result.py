@@ -18,6 +18,7 @@ from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.spec import EXPORT
 from tunesmith.recipes.units import duration_text
+from tunesmith.tui.explained import told
 from tunesmith.tui.messages import OpenChat, OpenRun
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.reproduce import command, more_command
@@ -227,9 +228,8 @@ def can_chat(view: JobView, *later: JobView) -> bool:
 
 def head(view: JobView | None, error: TunesmithError | None) -> Content:
     if error is not None and view is None:
-        return Content.assemble(
-            ("✗ ", "$error bold"), plain(error.message), "\n", (plain(error.hint), "$foreground 60%")
-        )
+        message, hint = told(error)
+        return Content.assemble(("✗ ", "$error bold"), plain(message), "\n", (plain(hint), "$foreground 60%"))
     if view is None:
         return Content.styled(t("result.empty"), "$foreground 60%")
     name = Content.assemble((t("run.job", id=view.id), "bold"), "  ", one_line(view.name))

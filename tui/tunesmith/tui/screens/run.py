@@ -19,6 +19,7 @@ from textual.widgets import ContentSwitcher, Static
 from tunesmith.daemon.api.view import CANCELLED, FINISHED, QUEUED, RESUMABLE_STATES, RUNNING, JobView
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
 from tunesmith.tui import remaining
+from tunesmith.tui.explained import SAID, sentences, told
 from tunesmith.tui.job_text import shrunk_text, waiting_text
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
 from tunesmith.tui.plain import plain
@@ -195,7 +196,7 @@ class RunStep(Container):
         self._draw_why(view)
         panel = self.query_one(ErrorPanel)
         panel.keys = _way_on(view)
-        panel.error = view.error or (ErrorBody("cancelled", t("run.cancelled")) if view.state == CANCELLED else None)
+        panel.error = view.error or (ErrorBody(SAID, t("run.cancelled")) if view.state == CANCELLED else None)
         self.query_one(Metrics).step = view.step
         self.query_one(RunMachine).view = view
         self.query_one(Computing).view = view
@@ -250,7 +251,7 @@ class RunStep(Container):
         if self.lost is not None:
             answers = self.lost.code == "version_mismatch"  # it is there, and will not be there again by waiting
             said = [] if answers else [(t("run.link_lost"), "bold")]
-            said += [(plain(text), "") for text in (self.lost.message, self.lost.hint) if text]
+            said += [(plain(text), "") for text in told(self.lost) if text]
             bar.update(
                 Content.assemble(("! ", "$warning bold"), Content("\n").join(Content.styled(*one) for one in said))
             )
@@ -350,7 +351,7 @@ class RunStep(Container):
         try:
             return await ask(await self._clients())
         except TunesmithError as error:
-            self.notify(f"{error.message}\n{error.hint}", severity="error", markup=False)
+            self.notify(sentences(error), severity="error", markup=False)
             return None
 
     def _follow(self, view: JobView | None) -> None:

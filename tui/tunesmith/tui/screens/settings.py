@@ -20,6 +20,7 @@ from tunesmith.daemon.api.settings import KEYS
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui import texts
+from tunesmith.tui.explained import told
 from tunesmith.tui.plain import one_line
 from tunesmith.tui.preferences import Preferences, choices
 from tunesmith.tui.texts import t
@@ -79,7 +80,8 @@ class SettingsScreen(Screen[None]):
         self.query_one(f"#setting-{self.looked_at}").focus()
         error = self.preferences.error
         if error is not None:
-            self.query_one(Trouble).show(error.message, f"{error.hint} {t('settings.offline_meanwhile')}")
+            message, hint = told(error)
+            self.query_one(Trouble).show(message, f"{hint}\n{t('settings.offline_meanwhile')}")
         if not self.counted:
             self.count()
 
@@ -116,7 +118,7 @@ class SettingsScreen(Screen[None]):
         try:
             self.change(event.key, event.value)
         except TunesmithError as error:
-            trouble.show(error.message, error.hint)
+            trouble.show(*told(error))
             return
         trouble.clear()
         self._show()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from textual.content import Content
 
+from tunesmith.tui.explained import Coded, told
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
 
@@ -36,6 +37,11 @@ class Asker:
             for line in plain(str(text) if isinstance(text, str) else text.plain).splitlines():
                 if spoken := in_words(line):
                     self._write(spoken)
+
+    def fault(self, error: Coded, word: str = "spoken.error") -> None:
+        """What went wrong and what to do next."""
+        message, hint = told(error)
+        self.say(f"{t(word)} {message}", hint)
 
     def choose(self, question: str, options: Sequence[tuple[str, str]], default: str, why: str) -> str:
         """The key of one of `options` (key, text)."""

@@ -34,7 +34,7 @@ def data(ask: Asker, draft: Draft, planning: Planning) -> None:
             if checked(ask, draft, planning):
                 return
         except TunesmithError as error:
-            ask.say(f"{t('spoken.error')} {error.message}", error.hint)
+            ask.fault(error)
 
 
 def name_it(ask: Asker, draft: Draft) -> None:
@@ -56,7 +56,8 @@ def checked(ask: Asker, draft: Draft, planning: Planning) -> bool:
     report = found.report
     if report.shape is None and report.rows_read and draft.data == OWN:
         return columns(ask, draft) and checked(ask, draft, planning)
-    for mark, line in lines(report, NO_DRAWING, shlex.quote(draft.data_file.strip())):
+    typed = shlex.quote(draft.data_file.strip())
+    for mark, line in lines(report, NO_DRAWING, typed, starter=draft.model == GIVEN):
         ask.say(mark[0] + line.plain)
     if found.preview:
         preview(ask, found.preview[0])

@@ -13,6 +13,7 @@ from tunesmith.daemon.api.events import DataChecked, Notice
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.tui.explained import sentences, told
 from tunesmith.tui.job_text import shrunk_text, waiting_text
 from tunesmith.tui.plain import one_line
 from tunesmith.tui.reproduce import command
@@ -46,10 +47,10 @@ class Reporter:
             case LinkChanged(error=None):
                 self._ask.say(t("spoken.link_back"))
             case LinkChanged(error=error) if error is not None:
-                self._ask.say(f"{t('spoken.warning')} {t('run.link_lost')}", error.message)
+                self._ask.say(f"{t('spoken.warning')} {t('run.link_lost')}", told(error)[0])
             case JobUnknown(error=error):
                 self.error = error
-                self._ask.say(f"{t('spoken.error')} {error.message}", error.hint)
+                self._ask.fault(error)
 
     def _changes(self, before: JobView | None, view: JobView) -> None:
         said: list[str] = []
@@ -71,7 +72,8 @@ class Reporter:
         if not said and self._clock() - self._said_at >= EVERY_S and not view.ended_already:
             said += [progress(view)]
         if view.error is not None and view.ended_already:
-            said += [f"{t('spoken.error')} {view.error.message}", view.error.hint]
+            message, hint = told(view.error)
+            said += [f"{t('spoken.error')} {message}", hint]
         if said:
             self._said_at = self._clock()
             self._ask.say(*said)
@@ -116,5 +118,5 @@ async def answer(client: Client, job_id: int, turns: list[Turn]) -> Turn:
                 case ChatDone():
                     note = done_text(event)
                 case ChatFailed():
-                    return Turn("assistant", text, "failed", f"{event.message} {event.hint}".strip())
+                    return Turn("assistant", text, "failed", sentences(event))
     return Turn("assistant", text, "said", note)

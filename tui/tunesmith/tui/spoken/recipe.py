@@ -23,7 +23,7 @@ def recipe(ask: Asker, draft: Draft, planning: Planning) -> bool:
         try:
             found = planning.forecast(draft.spec())
         except RecipeError as error:
-            ask.say(f"{t('spoken.error')} {error.message}", error.hint)
+            ask.fault(error)
             change(ask, draft)
             continue
         if found is not None:
@@ -86,7 +86,7 @@ def change(ask: Asker, draft: Draft) -> None:
     draft.set(values[key], text)
     if (error := draft.error(values[key])) is not None:
         draft.typed = before
-        ask.say(f"{t('spoken.error')} {error.message}", error.hint)
+        ask.fault(error)
 
 
 def yaml(draft: Draft) -> str:

@@ -77,7 +77,7 @@ def model(ask: Asker, draft: Draft, planning: Planning) -> None:
             else:
                 ask.say(facts_content(model_check.check(source)))
         except TunesmithError as error:
-            ask.say(f"{t('spoken.error')} {error.message}", error.hint)
+            ask.fault(error)
             continue
         if (facts := planning.facts()) is not None:
             ask.say(*badge_text(planning.badge(facts), planning.place()))

@@ -14,6 +14,7 @@ from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import texts
 from tunesmith.tui.draft import Draft
+from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
 from tunesmith.tui.planning import Planning
 from tunesmith.tui.screens.result import can_chat
@@ -65,7 +66,7 @@ class SpokenWizard:
             try:
                 view = runner.run(self._submit(draft, force))
             except TunesmithError as error:
-                self.ask.say(f"{t('spoken.error')} {error.message}", error.hint)
+                self.ask.fault(error)
                 continue
             self._accompany(runner, view)
             return
@@ -127,7 +128,7 @@ class SpokenWizard:
                 try:
                     said = runner.run(self._answer(job_id, turns))
                 except TunesmithError as error:
-                    said = Turn("assistant", "", "failed", f"{error.message} {error.hint}")
+                    said = Turn("assistant", "", "failed", sentences(error))
                 self.ask.say(f"{t('chat.tuned')}: {said.text}", said.note)
                 turns.append(said)
         except Back:
@@ -150,7 +151,7 @@ class SpokenWizard:
             self.client = await find.running(self.home)
             alive = [] if self.client is None else [v for v in await self.client.jobs() if not v.ended_already]
         except TunesmithError as error:
-            self.ask.say(f"{t('spoken.warning')} {error.message}", error.hint)
+            self.ask.fault(error, "spoken.warning")
             return None
         return alive[-1] if alive else None
 

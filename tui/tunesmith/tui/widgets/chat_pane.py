@@ -16,6 +16,7 @@ from textual.worker import Worker
 
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed, ChatMessage
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
@@ -100,9 +101,9 @@ class ChatPane(Vertical):
                     case ChatDone():
                         state, note = "said", done_text(event)
                     case ChatFailed():
-                        state, note = "failed", f"{event.message} {event.hint}".strip()
+                        state, note = "failed", sentences(event)
         except TunesmithError as error:
-            state, note = "failed", f"{error.message} {error.hint}".strip()
+            state, note = "failed", sentences(error)
         finally:
             self._last(Turn("assistant", text, state, note))
             self.busy = False

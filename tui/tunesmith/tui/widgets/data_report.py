@@ -41,6 +41,7 @@ class DataReport(Widget):
     report: reactive[Report | None] = reactive(None, layout=True)
     reading: reactive[bool] = reactive(False, layout=True)  # and nothing to report yet
     typed_path = ""  # as a command line takes it
+    starter = False  # the model is the one that comes with the installation
 
     def watch_report(self) -> None:
         self.display = self.reading or self.report is not None
@@ -59,12 +60,12 @@ class DataReport(Widget):
             return [Content.assemble(("… ", "$secondary bold"), t("data.reading"))] if self.reading else []
         return [
             Content.assemble(mark if at == 0 else "", " " * INDENT if at or not mark[0] else "", part.rstrip())
-            for mark, line in lines(self.report, width, self.typed_path)
+            for mark, line in lines(self.report, width, self.typed_path, starter=self.starter)
             for at, part in enumerate(line.wrap(max(8, width - INDENT)))
         ]
 
 
-def lines(report: Report, width: int, typed_path: str = "") -> Iterator[Line]:
+def lines(report: Report, width: int, typed_path: str = "", *, starter: bool = False) -> Iterator[Line]:
     """A mark of two cells (or none) and what stands after it, most important first."""
     yield ("✓ ", "$success bold") if report.finished else ("… ", "$secondary bold"), counted(report)
     if report.shape is not None:
@@ -85,7 +86,7 @@ def lines(report: Report, width: int, typed_path: str = "") -> Iterator[Line]:
         yield UNMARKED, Content.styled(t("data.more_notices", count=count), FAINT)
     if report.labels:
         yield UNMARKED, fact("fact_labels", labels_text(report.labels))
-    for line in lengths(report, width - INDENT):
+    for line in lengths(report, width - INDENT, starter):
         yield UNMARKED, line
 
 
@@ -122,12 +123,12 @@ def reason_text(reason: Reason) -> str:
     return t(f"data.{row.code}", **row.values) if known(f"data.{row.code}") else row.reason
 
 
-def lengths(report: Report, width: int) -> Iterator[Content]:
+def lengths(report: Report, width: int, starter: bool) -> Iterator[Content]:
     """Tokens a row as figures and bars, what is learned from, what packing saves; nothing without a model."""
     tokens = report.tokens
     if tokens is None:
         if report.finished and report.model is None:
-            yield Content.styled(t("data.no_model"), FAINT)
+            yield Content.styled(t("data.no_starter" if starter else "data.no_model"), FAINT)
         return
     figures = t("data.lengths", p50=number(tokens.p50), p95=number(tokens.p95), max=number(tokens.max))
     share = t("data.trained_share", share=percent(tokens.trained, tokens.total), tokens=number(tokens.total))

@@ -7,6 +7,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from tunesmith.recipes.errors import ErrorBody
+from tunesmith.tui.explained import told
 from tunesmith.tui.plain import plain
 
 
@@ -35,9 +36,10 @@ class ErrorPanel(Static):
         self.display = self.error is not None
         if self.error is None:
             return
-        parts: list[Content] = [Content.assemble(("✗ ", "$error bold"), (plain(self.error.message), "bold"))]
-        if self.error.hint:
-            parts.append(Content.assemble(("→ ", "$success bold"), plain(self.error.hint)))
+        message, hint = told(self.error)
+        parts: list[Content] = [Content.assemble(("✗ ", "$error bold"), (plain(message), "bold"))]
+        if hint:
+            parts.append(Content.assemble(("→ ", "$success bold"), plain(hint)))
         if self.keys:
             parts.append(Content.styled(self.keys, "$foreground 60%"))
         self.update(Content("\n").join(parts))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding
 from textual.screen import Screen
@@ -16,7 +19,7 @@ HELP = Binding("question_mark,ctrl+g", "app.help", "keys.help", key_display="?")
 
 
 class KeyBar(Footer):
-    """Textual's footer, with binding descriptions that are text keys (`keys.back`) translated."""
+    """Textual's footer with whole keys only; descriptions that are text keys (`keys.back`) are translated."""
 
     _shown: tuple[FooterKeyText, ...] = ()
 
@@ -46,7 +49,31 @@ class KeyBar(Footer):
             other = shortest.get(active.binding.action)
             if active.binding.show and (other is None or len(active.binding.key) < len(other.binding.key)):
                 shortest[active.binding.action] = active
-        return tuple(
+        keys = [
             (binding, shown(binding.description), not enabled, tooltip)
             for _, binding, enabled, tooltip in shortest.values()
-        )
+        ]
+        return tuple(self._fitting(keys))
+
+    def on_resize(self) -> None:
+        if self._bindings_ready:
+            self.bindings_changed(self.screen)
+
+    def _fitting(self, keys: list[FooterKeyText]) -> Iterator[FooterKeyText]:
+        """Whole keys only, as many as there is room for; the help, which has all of them, always."""
+        room = self.screen.size.width - sum(self._cells(key) for key in keys if _is_help(key))
+        for key in keys:
+            if not _is_help(key):
+                if self._cells(key) > room:
+                    room = 0  # those after it are wanted less
+                    continue
+                room -= self._cells(key)
+            yield key
+
+    def _cells(self, key: FooterKeyText) -> int:
+        """As Textual draws it: ` key text `."""
+        return cell_len(self.app.get_key_display(key[0])) + cell_len(key[1]) + 3
+
+
+def _is_help(key: FooterKeyText) -> bool:
+    return key[0].action in ("help", HELP.action)

@@ -15,6 +15,7 @@ from textual.reactive import reactive
 from textual.widgets import Input, Static
 
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
@@ -96,7 +97,7 @@ class LogView(Vertical):
         try:
             said = plain((await (await self._clients()).log(job_id, lines)).text)
         except TunesmithError as error:
-            self.text = f"{error.message}\n{error.hint}"
+            self.text = sentences(error)
         else:
             self.text = said if lines > LINES_READ else joined(self.text, said)
             self._read_far = self._read_far or lines > LINES_READ

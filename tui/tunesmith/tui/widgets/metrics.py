@@ -8,7 +8,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tunesmith.daemon.api.events import TrainStep
-from tunesmith.recipes.units import bytes_text, count_text, duration_text
+from tunesmith.recipes.units import bytes_text, count_text
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.computing import work_text
 from tunesmith.tui.widgets.loss_chart import number
@@ -36,14 +36,13 @@ class Metrics(Widget):
 
 
 def figures(step: TrainStep) -> list[tuple[str, str]]:
-    """(label, value), the most asked for first."""
+    """(label, value), the most asked for first; the time left stands at its stage, once."""
     return [
         (t("run.step"), f"{step.step}/{step.total_steps}"),
         (t("run.loss"), number(step.loss)),
         (t("run.tokens_per_second"), count_text(step.tokens_per_second)),
         *([(t("run.flops"), work_text(step.flops_per_second, step.limit_share))] if step.flops_per_second else []),
         (t("run.memory"), bytes_text(step.memory_bytes)),
-        (t("run.eta"), duration_text(step.eta_s)),
         (t("run.padding"), f"{step.padding_share:.0%}"),
         *([] if step.token_accuracy is None else [(t("run.accuracy"), f"{step.token_accuracy:.1%}")]),
         (t("run.epoch"), f"{step.epoch:.2f}"),

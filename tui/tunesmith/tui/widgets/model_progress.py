@@ -7,6 +7,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tunesmith.recipes.units import bytes_text
+from tunesmith.tui.explained import told
 from tunesmith.tui.model_work import Ended, ModelWork, Now
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
@@ -65,8 +66,9 @@ def now_text(now: Now) -> Content:
 def ended_text(ended: Ended) -> Content:
     name = one_line(ended.name)
     if ended.error is not None:
-        hint = ("\n", ("→ ", "$secondary bold"), plain(ended.error.hint)) if ended.error.hint else ()
-        return Content.assemble(("✗ ", "$error bold"), f"{name}: ", plain(ended.error.message), *hint)
+        message, way_on = told(ended.error)
+        hint = ("\n", ("→ ", "$secondary bold"), plain(way_on)) if way_on else ()
+        return Content.assemble(("✗ ", "$error bold"), f"{name}: ", plain(message), *hint)
     if ended.stopped:
         return Content.assemble(("■ ", "$warning bold"), t("models.stopped", name=name))
     if ended.kind == "verify" and ended.damaged:
