@@ -17,6 +17,7 @@ from tunesmith.recipes.units import bytes_text, count_text, duration_text, flops
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.report import curves
 from tunesmith.tui.report.blocks import Block, Code, Heading, Paragraph, Picture, Table
+from tunesmith.tui.report.measured import measured
 from tunesmith.tui.reproduce import command, more_command
 from tunesmith.tui.texts import shown, t
 from tunesmith.tui.widgets.compared import value_text
@@ -34,6 +35,7 @@ def contents(view: JobView, recipe: JobSpec | None, machine: Machine | None) -> 
     return [
         *_head(view),
         *_scores(view),
+        *measured(view),
         *_curves(view),
         *_answers(view),
         *_recipe(recipe),

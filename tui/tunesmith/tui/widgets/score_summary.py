@@ -8,11 +8,14 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tunesmith.daemon.api.view import JobView
+from tunesmith.tui.scores_text import figure, label, verdict
+from tunesmith.tui.scores_text import number as number_of
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.feed import subject_name
 from tunesmith.tui.widgets.loss_chart import number
 
 SUBJECT_STYLES = {"base": "$secondary", "tuned": "$primary", "gguf": "$success"}
+VERDICTS = {"better": ("$success", "▲"), "worse": ("$warning", "▼"), "unclear": ("$foreground 60%", "·")}
 NAME_CELLS = 14
 VALUE_CELLS = 12
 
@@ -35,10 +38,11 @@ class ScoreSummary(Widget):
     def _lines(self, width: int) -> list[Content]:
         if self.view is None:
             return []
-        bars, figures = _bars(self.view, width), _figures(self.view, width)
-        if not (bars or figures):
+        groups = (_bars(self.view, width), _figures(self.view, width), measured(self.view, width))
+        found = [group for group in groups if group]
+        if not found:
             return [Content.styled(t("result.no_scores"), "$foreground 60%")]
-        return [*bars, *([Content("")] if bars and figures else []), *figures]
+        return [*found[0], *(line for group in found[1:] for line in (Content(""), *group))]
 
 
 def _bars(view: JobView, width: int) -> list[Content]:
@@ -72,6 +76,24 @@ def _figures(view: JobView, width: int) -> list[Content]:
             cells = [_padded_left("—" if v is None else number(v), VALUE_CELLS, "bold") for v in values]
             known = [v for v in values if v is not None]
             lines.append(Content.assemble(_padded(name, name_cells), *cells, _change(known)))
+    return [line.truncate(width) for line in lines]
+
+
+def measured(view: JobView, width: int) -> list[Content]:
+    """Of each score what it was and is, and in words whether the change is clear; wide enough, its interval too."""
+    if not view.measured:
+        return []
+    lines = [Content.styled(t("scores.title"), "$foreground 60%")]
+    name_cells = min(max(Content(label(one)).cell_length for one in view.measured) + 2, max(8, width // 3))
+    for one in view.measured:
+        told = verdict(one)
+        parts = f"{number_of(one.before.value, one.top)} → {number_of(one.after.value, one.top)}"
+        style, mark = VERDICTS[told]
+        line = Content.assemble(
+            _padded(label(one), name_cells), _padded(parts, 16), (f"{mark} {t(f'scores.{told}')}", style),
+            (f"  {figure(one.change, one.top, '+')}", "$foreground 60%"),
+        )  # fmt: skip
+        lines.append(line)
     return [line.truncate(width) for line in lines]
 
 
