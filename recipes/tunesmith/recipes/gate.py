@@ -25,6 +25,7 @@ import msgspec
 from tunesmith.recipes.errors import EvaluationError, RecipeError, nearest
 
 BEFORE = "before."
+UNANSWERED = "gate_unanswered"
 MEASURES = ("loss", "perplexity", "general_perplexity", "correct")  # beside the recipe's scores
 MOST_CHARACTERS = 500  # of an expression; a person writes one of fifty
 DEEPEST = 30  # parentheses and minus signs in each other
@@ -287,5 +288,5 @@ def _unanswered(text: str, at: int, what: str) -> EvaluationError:
     return EvaluationError(
         f"{_place(text, at)}: {what}, so nobody can say whether the gate holds",
         "Correct evaluation.fail_if. Scores need held-out rows that have an answer.",
-        "gate_unanswered",
+        UNANSWERED,
     )

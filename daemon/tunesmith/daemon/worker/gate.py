@@ -20,7 +20,7 @@ def run(context: Context) -> None:
         met = found.fails(context.measures)
     except EvaluationError as error:
         context.refused = error.message
-        raise EvaluationError(f"{error.message}.{kept(context)}", error.hint, error.code) from error
+        raise EvaluationError(f"{error.message}.{kept(context)}", error.hint, gate.UNANSWERED) from error
     told = f"{text} ({figures(context, found)})"
     if not met:
         context.notice("info", f"The gate held: it is not so that {told}.")
