@@ -151,8 +151,9 @@ def test_where_every_weight_is_trained_the_whole_model_is_kept(
     another: Another, tiny_model: Path, tmp_path: Path, told: Told
 ) -> None:
     context = evaluated(another, tiny_model, tmp_path, "full", train=False)
-    with pytest.raises(EvaluationError, match="artifacts/merged"):
-        gated(context, "loss > 0")
+    with pytest.raises(EvaluationError, match="artifacts/merged") as caught, gate.keeping(context):
+        raise EvaluationError("Your scorer failed at mine.py:3", "Correct the file.", "scorer_failed")
+    assert caught.value.code == "scorer_failed" and caught.value.message.startswith("Your scorer failed at mine.py:3.")
     assert [event.key for event in told(context) if isinstance(event, e.ArtifactWritten)] == ["merged"]
     assert (context.artifacts / "merged" / "model.safetensors").is_file()
 

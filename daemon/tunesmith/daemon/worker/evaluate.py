@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import scores
+from tunesmith.daemon.worker import gate, scores
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.prompts import text_of
@@ -85,7 +85,8 @@ def run(context: Context) -> None:
                     )
                 step(len(questions), subject)
             scores.remember(context, subject, correct=sum(marks) / len(marks) if marks else None)
-    scores.measure(context, prepared.questions[: evaluation.answers], said)
+    with gate.keeping(context):
+        scores.measure(context, prepared.questions[: evaluation.answers], said)
 
 
 def scored(subject: str, held_out_loss: float | None, general_loss: float | None) -> e.Scored:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tunesmith.daemon.worker import export
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.train import merge
@@ -16,11 +19,8 @@ def run(context: Context) -> None:
     if text is None:
         return
     found = gate.parse(text)
-    try:
+    with keeping(context):
         met = found.fails(context.measures)
-    except EvaluationError as error:
-        context.refused = error.message
-        raise EvaluationError(f"{error.message}.{kept(context)}", error.hint, gate.UNANSWERED) from error
     told = f"{text} ({figures(context, found)})"
     if not met:
         context.notice("info", f"The gate held: it is not so that {told}.")
@@ -32,6 +32,15 @@ def run(context: Context) -> None:
         "evaluate the same model again.",
         "gate_failed",
     )
+
+
+@contextmanager
+def keeping(context: Context) -> Iterator[None]:
+    """An evaluation that fails in here costs nothing that was trained: that is kept first, and the error says where."""
+    try:
+        yield
+    except EvaluationError as error:
+        raise EvaluationError(f"{error.message}.{kept(context)}", error.hint, error.code) from error
 
 
 def figures(context: Context, found: gate.Gate) -> str:

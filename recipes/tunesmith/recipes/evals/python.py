@@ -64,7 +64,7 @@ def failed(path: str, name: str, error: BaseException, row: HeldOutRow | None) -
     asked = "" if row is None else f", on the answer to '{row.question[:80]}'"
     return EvaluationError(
         f"Your scorer failed at {where}: {type(error).__name__}: {error}{asked}",
-        "Correct the file. What was trained is kept; `tunesmith jobs logs RUN` has the traceback.",
+        "Correct the file; `tunesmith jobs logs RUN` has the traceback.",
         FAILED,
     )
 
