@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from live import Alone, FakeClient, failed, finished, training
 from textual.pilot import Pilot
@@ -105,6 +106,13 @@ def test_scores_say_in_words_whether_they_changed(change: Interval, said: str) -
         assert said in lines[1].plain or width == 30
         assert "chrf" in lines[1].plain
     assert f"20.0 → {20 + change.value:.1f}" in figures(shown, 120)[1].plain
+    assert figures(shown, 120)[1].plain.endswith("]") and "[" not in figures(shown, 50)[1].plain, "never half of it"
+
+
+def test_scores_of_own_code_are_said_to_be() -> None:
+    own = msgspec.structs.replace(measured(Interval(1.0, 0.5, 2.0)), own_code="/home/ada/\x1b[2Jmine.py")
+    (line,) = figures(JobView(1, "run", measured=(own, own)), 100)[3:]
+    assert "your own code: /home/ada/" in line.plain and "\x1b" not in line.plain
 
 
 def test_wrong_and_right_are_words_too() -> None:

@@ -8,6 +8,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tunesmith.daemon.api.view import JobView
+from tunesmith.tui.plain import one_line
 from tunesmith.tui.scores_text import figure, label, verdict
 from tunesmith.tui.scores_text import number as number_of
 from tunesmith.tui.texts import t
@@ -18,6 +19,7 @@ SUBJECT_STYLES = {"base": "$secondary", "tuned": "$primary", "gguf": "$success"}
 VERDICTS = {"better": ("$success", "▲"), "worse": ("$warning", "▼"), "unclear": ("$foreground 60%", "·")}
 NAME_CELLS = 14
 VALUE_CELLS = 12
+SCORE_CELLS = 16  # "0.100 → 0.850"
 
 
 class ScoreSummary(Widget):
@@ -80,20 +82,22 @@ def _figures(view: JobView, width: int) -> list[Content]:
 
 
 def measured(view: JobView, width: int) -> list[Content]:
-    """Of each score what it was and is, and in words whether the change is clear; wide enough, its interval too."""
+    """Of each score what it was and is, and in words whether the change is clear; where it fits, its interval too."""
     if not view.measured:
         return []
     lines = [Content.styled(t("scores.title"), "$foreground 60%")]
     name_cells = min(max(Content(label(one)).cell_length for one in view.measured) + 2, max(8, width // 3))
+    words = {told: f"{mark} {t(f'scores.{told}')}" for told, (_, mark) in VERDICTS.items()}
+    word_cells = max(Content(word).cell_length for word in words.values())
     for one in view.measured:
         told = verdict(one)
-        parts = f"{number_of(one.before.value, one.top)} → {number_of(one.after.value, one.top)}"
-        style, mark = VERDICTS[told]
-        line = Content.assemble(
-            _padded(label(one), name_cells), _padded(parts, 16), (f"{mark} {t(f'scores.{told}')}", style),
-            (f"  {figure(one.change, one.top, '+')}", "$foreground 60%"),
-        )  # fmt: skip
-        lines.append(line)
+        values = f"{number_of(one.before.value, one.top)} → {number_of(one.after.value, one.top)}"
+        word = Content.styled(words[told], VERDICTS[told][0]).truncate(word_cells, pad=True)
+        line = Content.assemble(_padded(label(one), name_cells), _padded(values, SCORE_CELLS), word)
+        interval = Content.styled(f"  {figure(one.change, one.top, '+')}", "$foreground 60%")
+        lines.append(line + interval if line.cell_length + interval.cell_length <= width else line)
+    for path in dict.fromkeys(one.own_code for one in view.measured if one.own_code):
+        lines.append(Content.styled(t("scores.own_code", path=one_line(path)), "$foreground 60%"))
     return [line.truncate(width) for line in lines]
 
 
