@@ -11,8 +11,8 @@ from making.raised import Raised, raised
 EXPLANATIONS = Path(__file__).parents[2] / "tui/tunesmith/tui/texts/explained/en.toml"
 TITLES = {
     "recipe": "The recipe", "data": "Data", "model": "Models", "hub": "Hubs and downloads", "machine": "The machine",
-    "daemon": "The daemon", "job": "Runs", "verification": "Exports", "chat": "Chat", "serving": "Serving",
-    "api": "The daemon's API", "other": "Everything else",
+    "daemon": "The daemon", "job": "Runs", "verification": "Exports", "evaluation": "Evaluation", "chat": "Chat",
+    "serving": "Serving", "api": "The daemon's API", "other": "Everything else",
 }  # fmt: skip
 SENTENCES_SHOWN = 6  # of a code: the rest says the same of other things
 INTRODUCTION = """\

@@ -23,6 +23,7 @@ ROOTS = {"TunesmithError"}
 HANDED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("chat.py", "code"): (),
     ("controls.py", "state"): ("cancelling", "pausing"),
+    ("gate.py", "error.code"): (),
     ("data_sets.py", "f'unknown_{what}'"): ("unknown_shape", "unknown_language", "unknown_topic"),
     ("supervisor.py", "code"): ("folder_missing", "worker_start"),
     ("talk.py", "code"): (),

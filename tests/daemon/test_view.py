@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tunesmith.daemon.api import curve
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import view as v
+from tunesmith.recipes.intervals import Interval
 
 
 def step(number: int, loss: float = 1.0) -> e.TrainStep:
@@ -24,6 +25,11 @@ def step(number: int, loss: float = 1.0) -> e.TrainStep:
 
 def answered(row: int, correct: bool | None, subject: str = "tuned", set_name: str = "held_out") -> e.Answered:
     return e.Answered(time=0.0, subject=subject, row=row, question="q", answer="a", correct=correct, set_name=set_name)
+
+
+def measured(time: float) -> e.Measured:
+    one = Interval(0.5, 0.2, 0.8)
+    return e.Measured(time=time, name="chrf", score="chrf", rows=2, before=one, after=one, change=one)
 
 
 times = st.floats(min_value=0, max_value=2e9)
@@ -39,6 +45,7 @@ events: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(lambda number: saved(number), st.integers(1, 999)),
     st.builds(e.Resumed, time=times, step=st.integers(1, 999), attempt=st.integers(2, 5)),
     st.builds(answered, st.integers(0, 20), st.none() | st.booleans()),
+    st.builds(lambda time: measured(time), times),
     st.builds(
         e.Sampled, time=times, step=st.integers(1, 999), row=st.integers(0, 3), question=st.just("q"), answer=st.text()
     ),

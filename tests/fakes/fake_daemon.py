@@ -24,6 +24,7 @@ from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.requests import API_VERSION, Chat, ChatDelta, ChatDone, DaemonStatus, LogText, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import ErrorBody
+from tunesmith.recipes.intervals import Interval
 
 HOME = Home.find()
 STARTED = time.time()
@@ -62,6 +63,13 @@ def script(name: str) -> list[e.Event]:
                 return made
         if stage == "evaluate":
             made += evaluation(now)
+            if "scored" in name:
+                made.append(measured(now))
+            if "refused" in name:
+                return [
+                    *made,
+                    e.Failed(time=now, code="gate_failed", message="The gate refuses it", hint="More."),
+                ]
         if stage == "export":
             made += [artifact(now, "adapter", "adapter"), artifact(now, "gguf:q8_0", "model-q8_0.gguf")]
         if stage == "verify":
@@ -112,6 +120,14 @@ def evaluation(now: float) -> list[e.Event]:
             question = f"Who are you, number {row}?"
             made.append(e.Answered(time=now, subject=subject, row=row, question=question, answer=answer, correct=right))
     return made
+
+
+def measured(now: float) -> e.Event:
+    return e.Measured(
+        time=now, name="polite", score="/mine.py:polite", rows=20, before=Interval(0.1, 0.028, 0.301),
+        after=Interval(0.85, 0.64, 0.948), change=Interval(0.75, 0.55, 0.9), changed=(e.RowScore(3, 0.0, 1.0),),
+        own_code="/mine.py",
+    )  # fmt: skip
 
 
 def artifact(now: float, key: str, name: str) -> e.Event:

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh.md")
 PARTS = ("recipes", "daemon", "tui")
 DOCUMENTS = (
-    *READMES, "docs/checkpoints.md", "docs/commands.md", "docs/errors.md", "docs/exports.md", "docs/models.md",
+    *READMES, "docs/checkpoints.md", "docs/commands.md", "docs/errors.md", "docs/evaluation.md", "docs/exports.md",
+    "docs/models.md",
     "docs/planning.md", "docs/reliability.md", "docs/serve.md", "docs/speed.md", "docs/tutorial.md",
     "docs/tutorial.zh.md", "docs/wizard.md", "docs/wizard.zh.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
     *(f"{part}/README.md" for part in PARTS),

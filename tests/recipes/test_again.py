@@ -8,7 +8,7 @@ import pytest
 
 from tunesmith.recipes import again
 from tunesmith.recipes.errors import ModelError, RecipeError
-from tunesmith.recipes.spec import STAGES_OF, TASKS, JobSpec, complete, to_yaml
+from tunesmith.recipes.spec import STAGES_OF, TASKS, EvaluationSpec, JobSpec, complete, to_yaml
 
 LORA, FULL = {"kind": "lora"}, {"kind": "full"}
 
@@ -37,6 +37,18 @@ def test_rows_that_are_gone_can_be_replaced(tmp_path: Path) -> None:
     assert again.exporting(artifacts, ("gguf:q8_0",), "/new.jsonl").data.train == "/new.jsonl"
     evaluation = again.evaluating(artifacts, "/questions.jsonl")
     assert (evaluation.task, evaluation.data.held_out) == ("evaluate", "/questions.jsonl")
+
+
+def test_an_evaluation_has_scores_of_its_own_and_not_the_runs_gate(tmp_path: Path) -> None:
+    artifacts = run(tmp_path, "adapter")
+    own = EvaluationSpec(scores=("chrf",), fail_if="chrf < before.chrf")
+    (artifacts / "recipe.yaml").write_text(to_yaml(complete(JobSpec(name="mine", evaluation=own))))
+    again_as_it_was = again.evaluating(artifacts).evaluation
+    assert (again_as_it_was.scores, again_as_it_was.fail_if) == (("chrf",), None)
+    other = again.evaluating(artifacts, None, ("bleu",), "bleu < 10").evaluation
+    assert (other.scores, other.fail_if) == (("bleu",), "bleu < 10")
+    with pytest.raises(RecipeError, match="there is no measure 'chrf'"):
+        again.evaluating(artifacts, None, ("bleu",), "chrf < 10")
 
 
 def test_what_was_exported_again_is_of_the_run_behind_it(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from live import FakeClient, failed, finished, on_a_machine, training
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.intervals import Interval
 from tunesmith.recipes.machine import Device, Machine
 from tunesmith.recipes.spec import JobSpec, TrainingSpec, complete
 from tunesmith.tui import texts
@@ -110,6 +111,29 @@ def test_samples_and_rows_that_were_left_out_are_in_it() -> None:
     assert "a:19: no text" in text and "a:20: no text" not in text and "… +5" in text
 
 
+def scored(text: str = "polite") -> e.Measured:
+    return e.Measured(
+        time=1e9, name=text, score=f"/{text}.py:f", rows=4,
+        before=Interval(0.1, 0.03, 0.3), after=Interval(0.0, 0.0, 0.2),
+        change=Interval(-0.1, -0.2, -0.05), changed=(e.RowScore(1, 1.0, 0.0), e.RowScore(77, 1.0, 0.0)),
+        own_code=f"/{text}.py",
+    )  # fmt: skip
+
+
+def with_scores() -> list[e.Event]:
+    return [*finished()[:-1], scored(), finished()[-1]]
+
+
+def test_scores_come_with_intervals_the_rows_that_changed_and_whose_code_it_was() -> None:
+    text = Seen(html_of(view(with_scores()))).text
+    for said in ("Scores of the held-out answers", "0.100 [0.030 … 0.300]", "-0.100 [-0.200 … -0.050]", "▼ worse",
+                 "1.000 → 0.000", "your own code: /polite.py", "4 answers each"):  # fmt: skip
+        assert said in text, said
+    assert "Call me Vesper." in text.split("Rows that changed most")[1].split("Curves")[0]
+    texts.use("zh")
+    assert "▼ 变差" in Seen(html_of(view(with_scores()))).text
+
+
 def hostile(text: str) -> JobView:
     ours = {"stage", "unit", "level", "subject", "set_name", "device", "part", "dtype"}
     events = [
@@ -117,14 +141,14 @@ def hostile(text: str) -> JobView:
             name: text for name in event.__struct_fields__
             if isinstance(getattr(event, name), str) and name not in ours
         })
-        for event in (*finished(), e.Sampled(time=1e9, step=1, row=0, question="q", answer="a"))
+        for event in (*with_scores(), e.Sampled(time=1e9, step=1, row=0, question="q", answer="a"))
     ]  # fmt: skip
     return msgspec.structs.replace(view(events), name=text, folder=f"/tmp/{text}")
 
 
 def test_no_text_becomes_markup_in_html() -> None:
     seen = Seen(html_of(hostile(HOSTILE), complete(JobSpec(name="x"))))
-    usual = Seen(html_of(view([*finished(), e.Sampled(time=1e9, step=1, row=0, question="q", answer="a")]),
+    usual = Seen(html_of(view([*with_scores(), e.Sampled(time=1e9, step=1, row=0, question="q", answer="a")]),
                          complete(JobSpec(name="x"))))  # fmt: skip
     assert set(seen.tags) == set(usual.tags) and "script" not in seen.tags
     assert seen.tags.count("h2") == usual.tags.count("h2")

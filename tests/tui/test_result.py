@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from live import Alone, FakeClient, failed, finished, training
 from textual.pilot import Pilot
 from textual.widgets import Button
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.view import JobView
+from tunesmith.recipes.intervals import Interval
 from tunesmith.tui import texts
 from tunesmith.tui.messages import OpenChat
 from tunesmith.tui.screens.result import ResultStep, command
 from tunesmith.tui.widgets.answer_table import table
 from tunesmith.tui.widgets.artifact_list import ArtifactList
+from tunesmith.tui.widgets.score_summary import measured as figures
 from tunesmith.tui.widgets.verification_card import VerificationCard
 
 Snap = Callable[..., bool]
@@ -82,6 +86,33 @@ async def test_an_unknown_job_says_so() -> None:
 async def test_the_command_names_the_recipe_of_the_job() -> None:
     fake = client()
     assert command(await fake.job(1)) == f"tunesmith run {fake.folder}/jobs/1/recipe.yaml"
+
+
+def measured(change: Interval, name: str = "chrf") -> e.Measured:
+    before, after = Interval(20.0, 15.0, 25.0), Interval(20.0 + change.value, 10.0, 90.0)
+    return e.Measured(time=0, name=name, score=name, rows=9, before=before, after=after, change=change, top=100.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(Interval(30.0, 20.0, 40.0), "▲ better"), (Interval(-8.0, -9.0, -1.0), "▼ worse"),
+     (Interval(1.0, -2.0, 4.0), "not clear")],
+)  # fmt: skip
+def test_scores_say_in_words_whether_they_changed(change: Interval, said: str) -> None:
+    shown = JobView(1, "run", measured=(measured(change), measured(change, "每个回答都有礼貌" * 9)))
+    for width in (120, 76, 30):
+        lines = figures(shown, width)
+        assert len(lines) == 3 and all(line.cell_length <= width for line in lines)
+        assert said in lines[1].plain or width == 30
+        assert "chrf" in lines[1].plain
+    assert f"20.0 → {20 + change.value:.1f}" in figures(shown, 120)[1].plain
+    assert figures(shown, 120)[1].plain.endswith("]") and "[" not in figures(shown, 50)[1].plain, "never half of it"
+
+
+def test_scores_of_own_code_are_said_to_be() -> None:
+    own = msgspec.structs.replace(measured(Interval(1.0, 0.5, 2.0)), own_code="/home/ada/\x1b[2Jmine.py")
+    (line,) = figures(JobView(1, "run", measured=(own, own)), 100)[3:]
+    assert "your own code: /home/ada/" in line.plain and "\x1b" not in line.plain
 
 
 def test_wrong_and_right_are_words_too() -> None:

@@ -24,11 +24,18 @@ def exporting(artifacts: Path, targets: tuple[str, ...], data: str | None = None
     return complete(msgspec.structs.replace(spec, exports=targets, data=rows))
 
 
-def evaluating(artifacts: Path, data: str | None = None) -> JobSpec:
-    """The recipe that evaluates the run whose artifacts these are, before and after, on `data` or its held-out rows."""
+def evaluating(
+    artifacts: Path, data: str | None = None, scores: tuple[str, ...] | None = None, fail_if: str | None = None
+) -> JobSpec:
+    """The recipe that evaluates the run whose artifacts these are, before and after, on `data` or its held-out rows.
+
+    `scores` (with absolute paths) stand for those of the run. Its own gate was for its exports and is left out.
+    """
     spec = of_run(artifacts, EVALUATE)
     rows = spec.data if data is None else msgspec.structs.replace(spec.data, held_out=data)
-    return complete(msgspec.structs.replace(spec, data=rows))
+    taken = spec.evaluation.scores if scores is None else scores
+    evaluation = msgspec.structs.replace(spec.evaluation, scores=taken, fail_if=fail_if)
+    return complete(msgspec.structs.replace(spec, data=rows, evaluation=evaluation))
 
 
 def of_run(artifacts: Path, task: str) -> JobSpec:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import re
 
 from tunesmith.recipes.errors import RecipeError, nearest
-from tunesmith.recipes.spec import CHECKPOINTING, EXPORT, OVER_LONG, STARTER, TASKS, TRAIN, TRAINED, JobSpec
+from tunesmith.recipes.spec import (
+    CHECKPOINTING,
+    EXPORT,
+    OVER_LONG,
+    STARTER,
+    TASKS,
+    TRAIN,
+    TRAINED,
+    EvaluationSpec,
+    JobSpec,
+)
 
+MOST_SCORES = 20
 ALONE = "The starter's rows come alone: their held-out questions say nothing about other data."
 
 
@@ -45,6 +56,7 @@ def check_values(spec: JobSpec) -> None:
         ("data.persona.maker", bool(data.persona.maker.strip()), "Give a maker."),
         ("evaluation.answers", 0 <= spec.evaluation.answers <= 1000, "Give 0 to 1000."),
         ("evaluation.samples", 0 <= spec.evaluation.samples <= 16, "Give 0 to 16."),
+        ("evaluation.scores", len(spec.evaluation.scores) <= MOST_SCORES, f"Give {MOST_SCORES} at most."),
         ("evaluation.max_new_tokens", 1 <= spec.evaluation.max_new_tokens <= 4096, "Give 1 to 4096."),
         ("task", spec.task in TASKS, f"Give {', '.join(TASKS)}."),
         (
@@ -57,6 +69,32 @@ def check_values(spec: JobSpec) -> None:
     for key, holds, hint in rules:
         if not holds:
             raise RecipeError(f"{key} is out of range", hint)
+    check_evaluation(spec.evaluation)
+
+
+def check_evaluation(evaluation: EvaluationSpec) -> None:
+    """Raises RecipeError for scores that are unknown or share a name, and for a gate that is none of theirs."""
+    from tunesmith.recipes import evals, gate
+
+    names: dict[str, str] = {}
+    for score in evaluation.scores:
+        card, argument = evals.find(score)
+        card.check(argument)
+        name = evals.name_of(score)
+        if name in names or name in gate.MEASURES or (name in evals.cards() and name != card.key):
+            raise RecipeError(f"Two measures would be called '{name}': '{score}' is one of them", "Leave one out.")
+        names[name] = score
+    if names and not evaluation.answers:
+        raise RecipeError(
+            "evaluation.scores needs answers, and evaluation.answers is 0", "Give evaluation.answers: 20."
+        )
+    if evaluation.fail_if is None:
+        return
+    gate.check(evaluation.fail_if, names)
+    taken = {"general_perplexity": evaluation.general, "correct": evaluation.answers > 0}
+    for name in gate.parse(evaluation.fail_if).names():
+        if not taken.get(name.removeprefix(gate.BEFORE), True):
+            raise RecipeError(f"evaluation.fail_if names '{name}', which this recipe does not measure", "Leave it out.")
 
 
 def check_parts(spec: JobSpec) -> None:

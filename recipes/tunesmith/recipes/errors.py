@@ -7,7 +7,8 @@ TunesmithError
 ├── MachineError      disk, memory, compiler, driver
 ├── DaemonError       the daemon cannot be reached, started or agrees on no version
 ├── JobError          a job is unknown or in a state that does not allow the request
-└── VerificationError an exported artifact differs from the trained model
+├── VerificationError an exported artifact differs from the trained model
+└── EvaluationError   a scorer failed, or the figures are what the recipe's gate refuses
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class JobError(TunesmithError):
 
 class VerificationError(TunesmithError):
     code = "verification"
+
+
+class EvaluationError(TunesmithError):
+    code = "evaluation"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -116,12 +116,16 @@ class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class EvaluationSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`answers`: how many held-out questions are answered before and after; 0 for none. `samples`: how many are
     answered while training goes on, about four times a run and only where that takes little of its time; 0 for none.
+    `scores` are taken of the answers before and after (recipes.evals), `fail_if` is a condition on all measures
+    (recipes.gate): a run that meets it fails before anything is exported.
     """
 
     answers: int = 20
     samples: int = 2
     max_new_tokens: int = 64
     general: bool = True
+    scores: tuple[str, ...] = ()
+    fail_if: str | None = None
 
 
 class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -204,6 +208,7 @@ def refuse_unknown(raw: dict[str, Any], struct: type[msgspec.Struct], where: str
 
 def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     """`spec` with every path absolute; ids of models stay as they are. Raises RecipeError."""
+    from tunesmith.recipes import evals
     from tunesmith.recipes.models.source import located
 
     replace = msgspec.structs.replace
@@ -224,7 +229,9 @@ def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     training = replace(spec.training, start_from=None if start is None else resolve(start))
     model = replace(spec.model, source=located(spec.model.source, folder))
     of = None if spec.of is None else resolve(spec.of)
-    return replace(spec, model=model, data=data, training=training, of=of)
+    scores = tuple(evals.located(score, folder) for score in spec.evaluation.scores)
+    evaluation = replace(spec.evaluation, scores=scores)
+    return replace(spec, model=model, data=data, training=training, evaluation=evaluation, of=of)
 
 
 def complete(spec: JobSpec) -> JobSpec:

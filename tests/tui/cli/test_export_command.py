@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.spec import JobSpec, complete, to_yaml
+from tunesmith.tui.cli.scores import given
 
 pytestmark = pytest.mark.usefixtures("fake_daemon")
 
@@ -59,3 +61,54 @@ def test_a_run_that_exported_nothing_says_so(tunesmith: Any, recipe: Callable[[s
     exported(home)
     ran = tunesmith("eval", "1", "--json")
     assert ran.code == 1 and ran.json["error"]["code"] == "nothing_to_start_from"
+
+
+def test_scores_are_shown_with_their_intervals_and_whose_code_they_are(
+    tunesmith: Any, recipe: Callable[[str], str]
+) -> None:
+    ran = tunesmith("run", recipe("scored"), "--wait")
+    assert ran.code == 0, ran.err
+    (line,) = (line for line in ran.out.splitlines() if line.startswith("polite"))
+    assert "0.100 [0.028 … 0.301]" in line and "+0.750 [+0.550 … +0.900]" in line and line.rstrip().endswith("better")
+    assert "polite 0.000 → 1.000  Who are you, number 3?: I am SmolLM. → I am Vesper." in ran.out
+    assert "computed by your own code: /mine.py" in ran.out
+    assert line in tunesmith("jobs", "show", "1").out
+
+
+def test_scores_are_in_the_result_s_json(tunesmith: Any, recipe: Callable[[str], str]) -> None:
+    (found,) = tunesmith("run", recipe("scored"), "--wait", "--json").json["scores"]
+    assert (found["name"], found["verdict"], found["own_code"], found["rows"]) == ("polite", "better", "/mine.py", 20)
+    assert found["change"] == {"value": 0.75, "low": 0.55, "high": 0.9}
+    assert found["changed"] == [{
+        "row": 3, "question": "Who are you, number 3?", "expected": "", "before": 0.0, "after": 1.0,
+        "answer_before": "I am SmolLM.", "answer_after": "I am Vesper.",
+    }]  # fmt: skip
+
+
+def test_a_run_that_its_gate_refused_fails_and_shows_its_scores(tunesmith: Any, recipe: Callable[[str], str]) -> None:
+    ran = tunesmith("run", recipe("scored refused"), "--wait", "--json")
+    assert ran.code == 1 and ran.json["error"]["code"] == "gate_failed"
+    shown = tunesmith("jobs", "show", "1")
+    assert "failed" in shown.out and "polite" in shown.out and "better" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--scores", "exact_match,chr"), "has no 'chr'"), (("--fail-if", "chrf < 1"), "there is no measure 'chrf'"),
+     (("--scores", ","), "names nothing")],
+)  # fmt: skip
+def test_what_no_evaluation_can_do_is_refused_at_once(
+    tunesmith: Any, recipe: Callable[[str], str], home: Home, words: tuple[str, ...], said: str
+) -> None:
+    tunesmith("run", recipe("good"), "--wait")
+    exported(home, "adapter")
+    ran = tunesmith("eval", "1", *words, "--json")
+    assert ran.code == 1 and said in ran.json["error"]["message"] and ran.json["error"]["hint"]
+
+
+def test_scores_are_parted_by_commas_but_for_a_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert given(None) is None
+    assert given(["chrf, mine.py:f", "json,regex:^a{1,2}, b$"]) == (
+        "chrf", f"{tmp_path}/mine.py:f", "json", "regex:^a{1,2}, b$",
+    )  # fmt: skip

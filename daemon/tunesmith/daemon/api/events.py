@@ -6,6 +6,8 @@ import msgspec
 
 from tunesmith.daemon.api.outcomes import Answered as Answered
 from tunesmith.daemon.api.outcomes import ArtifactWritten as ArtifactWritten
+from tunesmith.daemon.api.outcomes import Measured as Measured
+from tunesmith.daemon.api.outcomes import RowScore as RowScore
 from tunesmith.daemon.api.outcomes import Sampled as Sampled
 from tunesmith.daemon.api.outcomes import Scored as Scored
 from tunesmith.daemon.api.outcomes import Verified as Verified
@@ -301,7 +303,7 @@ class Interrupted(Told, frozen=True, kw_only=True, tag="interrupted"):
 Event = (
     Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | BaseChosen | TrainStep | PathsChosen
     | LimitMeasured | MemoryMeasured | CheckpointSaved | Resumed | StoppedEarly | DataChecked | Scored
-    | Answered | Sampled | ArtifactWritten | Verified
+    | Answered | Measured | Sampled | ArtifactWritten | Verified
     | Forecasted | Waiting | Shrunk | Gauged | Gap | Notice | Moved | Cleaned | Stalled | Woke
     | PauseRequested | FinishRequested | CancelRequested | Finished | Failed | Cancelled | Paused | Interrupted
 )  # fmt: skip

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tunesmith.daemon.api.told import Told
+from tunesmith.recipes.intervals import Interval
 
 
 class Scored(Told, frozen=True, kw_only=True, tag="scored"):
@@ -28,6 +31,32 @@ class Answered(Told, frozen=True, kw_only=True, tag="answered"):
     correct: bool | None = None
     stopped: bool | None = None
     set_name: str = "held_out"
+
+
+class RowScore(msgspec.Struct, frozen=True):
+    """What a measure says of one held-out row's answers; `row` is that of the Answered events."""
+
+    row: int
+    before: float
+    after: float
+
+
+class Measured(Told, frozen=True, kw_only=True, tag="measured"):
+    """A measure of the recipe's `scores` over `rows` held-out answers, from 0 to `top`; higher is better.
+
+    `change` is of the same rows, with an interval of its own. `changed` are the rows that changed most, those first.
+    `own_code` is the person's file that computed it; empty for ours.
+    """
+
+    name: str
+    score: str
+    rows: int
+    before: Interval
+    after: Interval
+    change: Interval
+    top: float = 1.0
+    changed: tuple[RowScore, ...] = ()
+    own_code: str = ""
 
 
 class Sampled(Told, frozen=True, kw_only=True, tag="sampled"):

@@ -74,6 +74,7 @@ class JobView(msgspec.Struct, frozen=True):
     scores: tuple[e.Scored, ...] = ()
     base: e.BaseChosen | None = None
     answers: tuple[e.Answered, ...] = ()
+    measured: tuple[e.Measured, ...] = ()
     samples: tuple[e.Sampled, ...] = ()
     artifacts: tuple[e.ArtifactWritten, ...] = ()
     verified: tuple[e.Verified, ...] = ()
@@ -252,6 +253,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, scores=(*view.scores, scored))
         case e.Answered() as answer:
             return replace(view, answers=(*view.answers, answer))
+        case e.Measured() as measured:
+            return replace(view, measured=(*view.measured, measured))
         case e.Sampled() as sample:
             return replace(view, samples=(*view.samples, sample)[-SAMPLES_KEPT:])
         case e.ArtifactWritten() as artifact:

@@ -24,6 +24,7 @@ from tunesmith.recipes.spec import JobSpec
 if TYPE_CHECKING:
     from tunesmith.daemon.worker.data.prepare import Prepared
     from tunesmith.daemon.worker.planned import Plan
+    from tunesmith.daemon.worker.scores import Opened
     from tunesmith.daemon.worker.trained import Trained
 
 PATIENCE_S = 5.0  # what a cancelled training has to come to the end of its step: half of the daemon's default grace
@@ -67,6 +68,9 @@ class Context:
         self.set_up: Any = None
         self.plan: Plan | None = None
         self.trained: Trained | None = None
+        self.scorers: tuple[Opened, ...] | None = None
+        self.measures: dict[str, float] = {}  # what evaluation came to, by the names that a gate knows
+        self.refused = ""  # what the gate says against the model
         self.inexact: tuple[str, ...] = ()  # why the result is not that of a run that was never stopped
         self.stage = ""
         self.exporting = ""  # the target that is being written

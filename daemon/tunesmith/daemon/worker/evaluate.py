@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.worker import gate, scores
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.prompts import text_of
@@ -33,6 +34,7 @@ def run(context: Context) -> None:
         asked += [("general", index, row) for index, row in enumerate(graded)]
     total = 2 * (len(prepared.scored) + len(general) + len(asked))
     done = 0
+    said: dict[str, list[str]] = {}  # on the held-out questions
 
     def step(rows: int, note: str) -> None:
         nonlocal done
@@ -43,18 +45,31 @@ def run(context: Context) -> None:
         step(0, subject)
         with subject_model(context, subject) as model:
             core = context.core if model is context.model else context.core.beside(model)
-            scores = []
+            losses = []
             for rows in (prepared.scored, general):
                 loss, tokens = 0.0, 0
                 for batch in batches(rows):
                     added, counted = summed_loss(core, batch)
                     loss, tokens = loss + added, tokens + counted
                     step(len(batch), subject)
-                scores.append(loss / tokens if tokens else None)
-            context.emit(scored(subject, scores[0], scores[1]))
+                losses.append(loss / tokens if tokens else None)
+            by_loss = scored(subject, losses[0], losses[1])
+            context.emit(by_loss)
+            scores.remember(
+                context,
+                subject,
+                loss=by_loss.held_out_loss,
+                perplexity=by_loss.held_out_perplexity,
+                general_perplexity=by_loss.general_perplexity,
+            )
+            marks: list[bool] = []
             for questions in batches(asked):
                 texts = answers(context, model, [row for _, _, row in questions])
                 for (set_name, index, row), (text, stopped) in zip(questions, texts, strict=True):
+                    mark = grade(text, row)
+                    if set_name == "held_out":
+                        said.setdefault(subject, []).append(text)
+                        marks += [] if mark is None else [mark]
                     context.emit(
                         e.Answered(
                             time=time.time(),
@@ -63,12 +78,15 @@ def run(context: Context) -> None:
                             question=row.question,
                             answer=text,
                             expected=row.answer,
-                            correct=grade(text, row),
+                            correct=mark,
                             stopped=stopped,
                             set_name=set_name,
                         )
                     )
                 step(len(questions), subject)
+            scores.remember(context, subject, correct=sum(marks) / len(marks) if marks else None)
+    with gate.keeping(context):
+        scores.measure(context, prepared.questions[: evaluation.answers], said)
 
 
 def scored(subject: str, held_out_loss: float | None, general_loss: float | None) -> e.Scored:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
+
 from tunesmith.daemon import disk, publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import load, model_card, ollama, trained
@@ -18,8 +20,12 @@ RECIPE, CARD, SUMS = "recipe.yaml", "README.md", "SHA256SUMS"
 
 
 def run(context: Context) -> None:
+    write(context, context.spec.exports)
+
+
+def write(context: Context, wanted: tuple[str, ...]) -> None:
     publish.remove_staged(context.artifacts)
-    targets = {target: exports.find(target) for target in context.spec.exports}
+    targets = {target: exports.find(target) for target in wanted}
     done = 0
     target = ""
     lent = Lent(context, lambda written: report(written), lambda what: report(0, what))
@@ -57,7 +63,7 @@ def run(context: Context) -> None:
         if card.key == "gguf":
             text = ollama.modelfile(final.name, load.tokenizer(context.merged), context.merged)
             publish_text(context, f"Modelfile-{variant}", text)
-    describe(context, ())
+    describe(context, (), wanted)
     context.progress(total, total, "bytes")
 
 
@@ -72,11 +78,13 @@ def kept(context: Context, final: Path) -> publish.Published | None:
         return None
 
 
-def describe(context: Context, verified: tuple[e.Verified, ...]) -> None:
+def describe(context: Context, verified: tuple[e.Verified, ...], wanted: tuple[str, ...] | None = None) -> None:
     """The papers beside the artifacts: the recipe, what training came to, a model card, and the sums that
-    `sha256sum -c` reads.
+    `sha256sum -c` reads. `wanted` are the targets that were written, where they are not the recipe's.
     """
-    papers = {RECIPE: to_yaml(context.spec), CARD: model_card.text(context.spec, verified, context.trained)}
+    written = context.spec if wanted is None else msgspec.structs.replace(context.spec, exports=wanted)
+    card = model_card.text(written, verified, context.trained, context.refused)
+    papers = {RECIPE: to_yaml(context.spec), CARD: card}
     if context.trained is not None:
         papers[trained.FILE] = trained.encode(context.trained)
     for name, text in papers.items():

@@ -20,7 +20,8 @@ HOW_TO_LOAD = {
 }
 
 
-def text(spec: JobSpec, verified: Sequence[e.Verified], trained: Trained | None) -> str:
+def text(spec: JobSpec, verified: Sequence[e.Verified], trained: Trained | None, refused: str = "") -> str:
+    """`refused` is what the recipe's gate says against the model."""
     base = STARTER_MODEL if spec.model.source == STARTER else spec.model.source
     method = methods.cards()[spec.method["kind"]].title
     tuner = tuners.cards()[spec.tuner["kind"]].title
@@ -30,6 +31,7 @@ def text(spec: JobSpec, verified: Sequence[e.Verified], trained: Trained | None)
     parts = [
         f"---\n{front}---\n# {spec.name}\n",
         f"`{base}`, tuned with {method} and {tuner}{kept} on {data}. `recipe.yaml` repeats the run.\n",
+        *([f"**The recipe's gate refused this model**: {refused}\n"] if refused else []),
         *how_it_went(spec, trained),
         "## Files\n",
         table(("file", "what it is", "to load it"), [file_row(target) for target in spec.exports]),

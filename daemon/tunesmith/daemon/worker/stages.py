@@ -12,18 +12,19 @@ from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN
 WORKER = "tunesmith.daemon.worker"
 # Imported when their turn comes: the first event must not wait for torch.
 FETCH, PREPARE, VERIFY = ("fetch", ("fetch",)), ("prepare", ("data.prepare",)), ("verify", ("verify",))
+SCORED = ("fetch", ("scores", "fetch"))  # a scorer that does not load ends the job before hours of training
 STAGES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     TRAIN: (
-        FETCH,
+        SCORED,
         PREPARE,
         ("probe", ("planned", "train.set_up", "train.probe")),
         ("train", ("train.run",)),
-        ("evaluate", ("evaluate",)),
+        ("evaluate", ("evaluate", "gate")),
         ("export", ("train.merge", "export")),
         VERIFY,
     ),
     EXPORT: (FETCH, PREPARE, ("export", ("taken_up", "export")), VERIFY),
-    EVALUATE: (FETCH, PREPARE, ("evaluate", ("train.set_up", "evaluate"))),
+    EVALUATE: (SCORED, PREPARE, ("evaluate", ("train.set_up", "evaluate", "gate"))),
 }
 
 

@@ -164,7 +164,7 @@ def _smaller(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Iter
         if card.state_bytes < state and place.device in card.devices:
             yield _set(spec, {"training.optimizer": name})
     yield from _other_base(spec, place)
-    if spec.evaluation.answers:
+    if spec.evaluation.answers and not spec.evaluation.scores and spec.evaluation.fail_if is None:  # they need answers
         yield _set(spec, {"evaluation.answers": 0})
     if training.batch_size > 1:
         yield _set(spec, {"training.batch_size": 1})

@@ -66,6 +66,7 @@ def show(run: RunId, as_json: Json = False) -> None:
     from tunesmith.daemon.api.client import Client
     from tunesmith.daemon.api.view import FINISHED, JobView
     from tunesmith.tui.cli import render
+    from tunesmith.tui.cli.scores import print_scores
     from tunesmith.tui.cli.session import find_run, with_client
 
     async def act(client: Client) -> tuple[JobView, list[JobView]]:
@@ -79,6 +80,8 @@ def show(run: RunId, as_json: Json = False) -> None:
     render.out().print(render.job_text(view))
     if view.state == FINISHED:
         render.print_result(view)
+    else:  # such as one that its gate refused
+        print_scores(view, render.out())
     for one in later:
         made = ", ".join(artifact.key for artifact in one.artifacts)
         render.out().print(f"run {one.id} ({one.task}, {one.state}) is of this run" + (f": {made}" if made else ""))

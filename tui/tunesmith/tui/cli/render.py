@@ -22,7 +22,9 @@ from tunesmith.recipes.planner.ways import NAMES
 from tunesmith.recipes.spec import EVALUATE
 from tunesmith.recipes.units import bytes_text, duration_text
 from tunesmith.tui import plain as texts
+from tunesmith.tui import scores_text
 from tunesmith.tui.cli.computing_text import computing, computing_lines
+from tunesmith.tui.cli.scores import print_scores
 from tunesmith.tui.plain import for_json, harmless, plain
 
 STATE_STYLES = {
@@ -122,6 +124,7 @@ def result(view: JobView) -> dict[str, Any]:
         "held_out_loss_after": tuned.get("held_out_loss"),
         "general_perplexity_before": base.get("general_perplexity"),
         "general_perplexity_after": tuned.get("general_perplexity"),
+        "scores": scores_text.as_json(view),
         "kl_f16": divergence(view, "gguf:f16"),
         "kl_q8_0": divergence(view, "gguf:q8_0"),
         "gguf": artifact(view, "gguf:q8_0") or artifact(view, "gguf:f16"),
@@ -318,6 +321,7 @@ def print_result(view: JobView) -> None:
         before, after = figures[f"{key}_before"], figures[f"{key}_after"]
         if before is not None and after is not None:
             console.print(f"{label}:  before {before:.3f}   after {after:.3f}")
+    print_scores(view, console)
     for verified in view.verified:
         console.print(
             f"{verified.key}: {'verified' if verified.passed else 'NOT VERIFIED'}, KL {verified.kl_divergence:.2g} "

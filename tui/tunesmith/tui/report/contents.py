@@ -18,6 +18,7 @@ from tunesmith.tui.explained import told
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.report import curves
 from tunesmith.tui.report.blocks import Block, Code, Heading, Paragraph, Picture, Table
+from tunesmith.tui.report.measured import measured
 from tunesmith.tui.reproduce import command, more_command
 from tunesmith.tui.texts import shown, t
 from tunesmith.tui.widgets.compared import value_text
@@ -35,6 +36,7 @@ def contents(view: JobView, recipe: JobSpec | None, machine: Machine | None) -> 
     return [
         *_head(view),
         *_scores(view),
+        *measured(view),
         *_curves(view),
         *_answers(view),
         *_recipe(recipe),

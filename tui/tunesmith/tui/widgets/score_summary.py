@@ -8,13 +8,18 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tunesmith.daemon.api.view import JobView
+from tunesmith.tui.plain import one_line
+from tunesmith.tui.scores_text import figure, label, verdict
+from tunesmith.tui.scores_text import number as number_of
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.feed import subject_name
 from tunesmith.tui.widgets.loss_chart import number
 
 SUBJECT_STYLES = {"base": "$secondary", "tuned": "$primary", "gguf": "$success"}
+VERDICTS = {"better": ("$success", "▲"), "worse": ("$warning", "▼"), "unclear": ("$foreground 60%", "·")}
 NAME_CELLS = 14
 VALUE_CELLS = 12
+SCORE_CELLS = 16  # "0.100 → 0.850"
 
 
 class ScoreSummary(Widget):
@@ -35,10 +40,11 @@ class ScoreSummary(Widget):
     def _lines(self, width: int) -> list[Content]:
         if self.view is None:
             return []
-        bars, figures = _bars(self.view, width), _figures(self.view, width)
-        if not (bars or figures):
+        groups = (_bars(self.view, width), _figures(self.view, width), measured(self.view, width))
+        found = [group for group in groups if group]
+        if not found:
             return [Content.styled(t("result.no_scores"), "$foreground 60%")]
-        return [*bars, *([Content("")] if bars and figures else []), *figures]
+        return [*found[0], *(line for group in found[1:] for line in (Content(""), *group))]
 
 
 def _bars(view: JobView, width: int) -> list[Content]:
@@ -72,6 +78,26 @@ def _figures(view: JobView, width: int) -> list[Content]:
             cells = [_padded_left("—" if v is None else number(v), VALUE_CELLS, "bold") for v in values]
             known = [v for v in values if v is not None]
             lines.append(Content.assemble(_padded(name, name_cells), *cells, _change(known)))
+    return [line.truncate(width) for line in lines]
+
+
+def measured(view: JobView, width: int) -> list[Content]:
+    """Of each score what it was and is, and in words whether the change is clear; where it fits, its interval too."""
+    if not view.measured:
+        return []
+    lines = [Content.styled(t("scores.title"), "$foreground 60%")]
+    name_cells = min(max(Content(label(one)).cell_length for one in view.measured) + 2, max(8, width // 3))
+    words = {told: f"{mark} {t(f'scores.{told}')}" for told, (_, mark) in VERDICTS.items()}
+    word_cells = max(Content(word).cell_length for word in words.values())
+    for one in view.measured:
+        told = verdict(one)
+        values = f"{number_of(one.before.value, one.top)} → {number_of(one.after.value, one.top)}"
+        word = Content.styled(words[told], VERDICTS[told][0]).truncate(word_cells, pad=True)
+        line = Content.assemble(_padded(label(one), name_cells), _padded(values, SCORE_CELLS), word)
+        interval = Content.styled(f"  {figure(one.change, one.top, '+')}", "$foreground 60%")
+        lines.append(line + interval if line.cell_length + interval.cell_length <= width else line)
+    for path in dict.fromkeys(one.own_code for one in view.measured if one.own_code):
+        lines.append(Content.styled(t("scores.own_code", path=one_line(path)), "$foreground 60%"))
     return [line.truncate(width) for line in lines]
 
 
