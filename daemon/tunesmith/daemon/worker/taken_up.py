@@ -37,4 +37,4 @@ def run(context: Context) -> None:
     elif needs_merging(context.spec):
         if context.adapter != adapter:
             raise again.nothing_left(artifacts)
-        merge.keep(context, merge.adapter_in_base(context))
+        merge.adapter_into_base(context)

@@ -32,15 +32,42 @@ class Tensor(NamedTuple):
     bytes: int
 
 
+class Placed(NamedTuple):
+    """A tensor and where its bytes lie in its file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    bytes: int
+
+
 def read(path: Path) -> tuple[Tensor, ...]:
     """The tensors that the header of `path` names. Raises ModelError when it is no whole safetensors file."""
+    header = header_of(path)
+    return parse(header, path.name, path.stat().st_size - LENGTH_BYTES - len(header))
+
+
+def placed(path: Path) -> list[Placed]:
+    """The same with shapes and places, in the order of their bytes. Raises ModelError."""
+    read(path)
+    header = header_of(path)
+    first = LENGTH_BYTES + len(header)
+    found = []
+    for name, entry in msgspec.json.decode(header).items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            found.append(Placed(name, entry["dtype"], tuple(entry["shape"]), first + begin, end - begin))
+    return sorted(found, key=lambda tensor: (tensor.begin, tensor.bytes))
+
+
+def header_of(path: Path) -> bytes:
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
         if size < LENGTH_BYTES or length > min(size - LENGTH_BYTES, LONGEST_HEADER):
             raise broken(path.name, f"it is {size} bytes long and its header should take {length}")
-        header = file.read(length)
-    return parse(header, path.name, size - LENGTH_BYTES - length)
+        return file.read(length)
 
 
 def parse(header: bytes, name: str, data_bytes: int | None = None) -> tuple[Tensor, ...]:

@@ -27,7 +27,8 @@ EXPORTING_BYTES = 60 * MIB
 VERIFYING_BYTES = 135 * MIB  # llama.cpp
 MAPPED_BYTES = 1 << 30  # of files that are counted as needed
 COMPARED_TOKENS = 320  # whose logits two models are compared by
-QUANTIZED_MERGE = 1.08  # of the base loaded anew for it, with what its adapter adds
+MERGED_WHOLE = 1.08  # of a base in memory, with what its adapter adds
+MERGING_BYTES = 50 * MIB  # pieces of a few matrices, and peft's layers around a base without weights
 CONVERTED_SHARE = 0.9  # of weights outside of embeddings: freed piece by piece, some of the old is there still
 
 
@@ -151,15 +152,19 @@ def needs_merging(spec: JobSpec) -> bool:
 
 
 def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
-    """Merged where it trained; what is quantized into the base loaded once more, in the dtype of its files."""
+    """An adapter is merged from file to file, once the trained model is let go. Of a base that was quantized the merged
+    model is loaded too, in the dtype of its files, and compared. Where every weight is trained the model is written.
+    """
     runtime = place.runtime_bytes + EXPORTING_BYTES
     held = parts.weights if place.shared else 0
     if not needs_merging(spec):
         return int(runtime + held), 0
     width, loaded = memory.stored_width(facts), memory.WIDTHS[memory.weights_dtype(spec, place)]
     if spec.quantization != "none":
-        base, _ = merged_anew(spec, facts, place)
-        return int(base + held + compared(facts) * 3.6 + memory.BITSANDBYTES_BYTES), 0
+        merged = max(merging(spec, facts, place), loaded_as_stored(facts))
+        return int(runtime + merged + held + compared(facts) * 3.6 + memory.BITSANDBYTES_BYTES), 0
+    if memory.computing(spec, place).adapter:
+        return int(runtime + max(held, merging(spec, facts, place))), 0
     if width == loaded:
         return int(runtime + held), 0
     converted = max(embedded(facts), CONVERTED_SHARE * (facts.parameters - embedded(facts)))
@@ -167,11 +172,26 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
 
 
 def merged_anew(spec: JobSpec, facts: ModelFacts, place: Place) -> tuple[int, int]:
-    """The base loaded as it is stored, float16 in float32, and an adapter merged into it."""
-    float16 = facts.stored is not None and "F16" in facts.stored.dtypes
+    """The adapter of a finished run, merged into the base's files."""
+    return int(place.runtime_bytes + EXPORTING_BYTES + merging(spec, facts, place)), 0
+
+
+def merging(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
+    """Bytes of an adapter, whose file is mapped, and of pieces of the base; of the whole base where its experts are
+    adapted, which the model computes together and its files hold one by one.
+    """
+    if not needs_merging(spec) or not memory.computing(spec, place).adapter:
+        return 0.0
+    if facts.adapted_experts:
+        return MERGED_WHOLE * loaded_as_stored(facts)
+    return float(MERGING_BYTES + 4 * memory.trained_parameters(spec, facts))
+
+
+def loaded_as_stored(facts: ModelFacts) -> float:
+    """Bytes of the model in the dtype of its files, float16 in float32 with those mapped beside it."""
     width = memory.stored_width(facts)
-    base = facts.parameters * (width + 4 if float16 else QUANTIZED_MERGE * width) if needs_merging(spec) else 0
-    return int(place.runtime_bytes + EXPORTING_BYTES + base), 0
+    float16 = facts.stored is not None and "F16" in facts.stored.dtypes
+    return facts.parameters * (width + 4 if float16 else width)
 
 
 def embedded(facts: ModelFacts) -> int:

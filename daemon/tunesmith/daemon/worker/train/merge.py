@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
-from tunesmith.daemon.worker import load
+from tunesmith.daemon import disk, publish, replacing
+from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, Scores, compare, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.merging import stream
+from tunesmith.daemon.worker.merging.layers import Whole, layers
 from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.recipes import tuners
 from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.models import headers, safetensors
 from tunesmith.recipes.planner.stages import needs_merging
+
+SETTINGS = ("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json")
 
 
 def run(context: Context) -> None:
-    """Merged in the training dtype, kept in the base's own; the trained model is taken and let go.
+    """`context.merged` is made, in the dtypes of the base's files; the trained model is let go.
 
     Where only the adapter is exported nothing is merged.
     """
@@ -28,36 +37,68 @@ def run(context: Context) -> None:
     context.check_cancelled()
     if not tuner.adapter:
         merged, context.model = context.model, None
+        keep(context, merged)
     elif context.spec.quantization == "none":
-        merged = context.model.merge_and_unload()
         context.model = None
+        adapter_into_base(context)
     else:
-        merged = merged_into_whole(context)
-    keep(context, merged)
+        into_unquantized(context)
 
 
-def merged_into_whole(context: Context) -> Any:
+def into_unquantized(context: Context) -> None:
     """The adapter of a quantized base merged into the unquantized one, and what that changes as a notice.
 
     Weights that were only dequantized would keep the errors of 4 bits for good.
     """
+    import torch
+
     texts = [*(text_of(row.conversation(), context.tokenizer) for row in context.prepared.questions), GENERAL_TEXT]
     chosen = passages([context.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts])
     trained = [merged_logits(context.model, ids) for ids in chosen]
     context.model = None
     context.check_cancelled()
-    merged = adapter_in_base(context)
+    adapter_into_base(context)
+    # On the CPU, as it may not fit where the quantized one did; few CPUs compute in float16.
+    kind = load.stored_dtype(context.merged)
+    merged = load.model(context.merged, "cpu", torch.float32 if kind == torch.float16 else kind).eval()
     scores = compare(trained, (merged_logits(merged, ids) for ids in chosen), chosen)
     context.notice("info", told(context.spec.quantization, scores))
-    return merged
 
 
-def adapter_in_base(context: Context) -> Any:
-    """The base loaded anew with the adapter in `context.adapter` merged into it."""
+def adapter_into_base(context: Context) -> None:
+    """`context.merged` made of the base's files and the adapter in `context.adapter`.
+
+    Raises ModelError for damaged files, MachineError for a full disk.
+    """
+    processor.release_freed_memory()  # the trained model is not needed any more
+    files = {path: safetensors.placed(path) for path in headers.weight_files(context.base)}
+    total = sum(path.stat().st_size for path in files)
+    disk.refuse_full(context.work, total, "the merged model needs")
+    try:
+        found = layers(context.base, context.adapter, files.values())
+    except Whole as why:
+        context.notice("info", f"The adapter is merged with the whole model in memory: {why}.")
+        keep(context, adapter_in_memory(context))
+        return
+    done = 0
+    with publish.staging(context.merged) as staged:
+        staged.mkdir()
+        with closing(stream.write(files, found, staged)) as written:
+            for count in written:
+                done += count
+                context.progress(done, total, "bytes", "merging")
+        if (context.base / headers.INDEX).is_file():
+            shutil.copyfile(context.base / headers.INDEX, staged / headers.INDEX)
+        beside(context, staged)
+        os.rename(staged, context.merged)
+        replacing.sync_folder(context.merged.parent)
+
+
+def adapter_in_memory(context: Context) -> Any:
+    """The base loaded anew with the adapter merged into it."""
     import torch
     from peft import PeftModel
 
-    # On the CPU, as the whole base may not fit where the quantized one did; few CPUs compute in float16.
     kind = load.stored_dtype(context.base)
     base = load.model(context.base, "cpu", torch.float32 if kind == torch.float16 else kind)
     return PeftModel.from_pretrained(base, str(context.adapter)).merge_and_unload().eval()
@@ -67,10 +108,16 @@ def keep(context: Context, merged: Any) -> None:
     """Write `merged` to `context.merged`, in the base's own dtype, with what belongs to it."""
     merged = merged.to("cpu", load.stored_dtype(context.base))
     merged.save_pretrained(str(context.merged))
-    context.tokenizer.save_pretrained(str(context.merged))
-    own = context.base / "generation_config.json"
-    if own.is_file():
-        shutil.copyfile(own, context.merged / own.name)
+    beside(context, context.merged)
+
+
+def beside(context: Context, folder: Path) -> None:
+    """What belongs beside the weights: the base's settings, where `folder` has none of its own, and the tokenizer."""
+    for name in SETTINGS:
+        own = context.base / name
+        if own.is_file() and (name == "generation_config.json" or not (folder / name).exists()):
+            shutil.copyfile(own, folder / name)
+    context.tokenizer.save_pretrained(str(folder))
 
 
 def told(quantization: str, scores: Scores) -> str:
