@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,9 +27,15 @@ COLUMNS, LINES = 110, 32
 LOOK_EVERY_S = 0.25
 LONGEST_STILL_S = 1.5  # of the recording; the session itself waits as long as it takes
 READ_S = 2.0  # for who watches, before the next key
+WATCHED, SKIPPED, SKIPPED_S = (
+    12,
+    8,
+    0.4,
+)  # of a long wait: so many frames as they came, then one of so many, each so long
 PATIENCE_S = 1500
 COMMAND = str(Path(sys.executable).with_name("tunesmith"))
 CLOSE, OPEN = "close the terminal", "open another"
+Frame = tuple[float, str]  # shown from that second on
 
 
 class Step(NamedTuple):
@@ -93,7 +99,7 @@ class Recording:
     """Frames with the time at which each is shown, waiting cut to a moment."""
 
     def __init__(self) -> None:
-        self.frames: list[tuple[float, str]] = []
+        self.frames: list[Frame] = []
         self._time, self._last = 0.0, time.monotonic()
 
     def take(self, frame: str) -> None:
@@ -109,9 +115,22 @@ class Recording:
 
     def lines(self, title: str) -> Iterator[str]:
         yield json.dumps({"version": 2, "width": COLUMNS, "height": LINES, "title": title})
-        for at, frame in self.frames:
+        for at, frame in thinned(self.frames):
             drawn = "\x1b[H\x1b[2J" + frame.rstrip("\n").replace("\n", "\x1b[0m\r\n")
             yield json.dumps([round(at, 2), "o", drawn], ensure_ascii=True)
+
+
+def thinned(frames: Sequence[Frame]) -> Iterator[Frame]:
+    """Long waits made short; a wait ends where the watcher was given time to read."""
+    time_, place = 0.0, 0
+    for number, (at, frame) in enumerate(frames):
+        after = at - frames[number - 1][0] if number else 0.0
+        place = 0 if after >= READ_S else place + 1
+        ends = number + 1 == len(frames) or frames[number + 1][0] - at >= READ_S
+        if place > WATCHED and place % SKIPPED and not ends:
+            continue
+        time_ += after if place <= WATCHED else SKIPPED_S
+        yield time_, frame
 
 
 def follow(tmux: Tmux, recording: Recording, shows: str) -> None:
