@@ -29,7 +29,7 @@ VERIFYING_BYTES = 135 * MIB  # llama.cpp
 MAPPED_BYTES = 1 << 30  # of files that are counted as needed
 COMPARED_TOKENS = 320  # whose logits two models are compared by
 MERGED_WHOLE = 1.08  # of a base in memory, with what its adapter adds
-MERGING_BYTES = 50 * MIB  # pieces of a few matrices, and peft's layers around a base without weights
+MERGING_BYTES = 110 * MIB  # pieces of a few matrices, and peft's layers around a base without weights
 CONVERTED_SHARE = 0.9  # of weights outside of embeddings: freed piece by piece, some of the old is there still
 
 
