@@ -46,7 +46,7 @@ def make(folder: Path, gigabytes: float, shards: int, rank: int) -> tuple[Path, 
     adapted = get_peft_model(
         model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", init_lora_weights=False)
     )
-    adapted.float().save_pretrained(adapter)
+    adapted.save_pretrained(adapter)  # in float32, as peft makes it
     return base, adapter
 
 

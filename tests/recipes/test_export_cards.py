@@ -12,11 +12,11 @@ from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.exports import gguf
 
 
-def test_four_cards_are_found() -> None:
-    assert sorted(exports.cards()) == ["adapter", "gguf", "gguf-adapter", "merged"]
+def test_five_cards_are_found() -> None:
+    assert sorted(exports.cards()) == ["adapter", "bnb", "gguf", "gguf-adapter", "merged"]
 
 
-@pytest.mark.parametrize("key", ["adapter", "gguf", "gguf-adapter", "merged"])
+@pytest.mark.parametrize("key", ["adapter", "bnb", "gguf", "gguf-adapter", "merged"])
 def test_every_variant_has_its_own_file_name_and_a_limit_if_any_has(key: str) -> None:
     card = exports.cards()[key]
     assert len({card.file_name(variant) for variant in card.variants}) == len(card.variants) > 0

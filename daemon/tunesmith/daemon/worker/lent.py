@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith.daemon.worker import importance, quantize
+from tunesmith.daemon.worker import compress, importance, quantize
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes.errors import DataError
-from tunesmith.recipes.exports import gguf
+from tunesmith.recipes.exports import folder_bytes, gguf
 from tunesmith.recipes.gguf_types import BLOCK
 from tunesmith.recipes.models import gguf_header
 
@@ -43,6 +43,9 @@ class Lent:
         self.run(quantize.command(source, staged, number, kept))
         if told := fallbacks(staged):
             self._context.notice("info", f"{self._context.exporting}: {told}")
+
+    def compress(self, kind: str, staged: Path) -> None:
+        self.run(compress.command(self.merged, staged, kind))
 
     def converted(self) -> Path:
         """The merged model as a GGUF in which nothing is lost: converted once, or the export that is that already."""
@@ -84,8 +87,8 @@ class Lent:
 
     def _look(self) -> None:
         self._context.check_cancelled()
-        if self.staged is not None and self.staged.is_file():
-            self._report(self.staged.stat().st_size)
+        if self.staged is not None and self.staged.exists():
+            self._report(folder_bytes(self.staged) if self.staged.is_dir() else self.staged.stat().st_size)
 
 
 def calibration(context: Context) -> list[np.ndarray]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.daemon.api.events import PathTaken
-from tunesmith.recipes import optimizers, quants, tuners
+from tunesmith.recipes import exports, optimizers, quants, tuners
 from tunesmith.recipes.errors import MachineError, ModelError
+from tunesmith.recipes.models import headers
 from tunesmith.recipes.spec import JobSpec, TrainingSpec
 
 FILES_HINT = "Fetch the model again, or copy its files again."
@@ -20,7 +21,8 @@ MODEL_HINT = (
 
 def leave_out_unused(spec: JobSpec) -> None:
     """A run without its kernels hides bitsandbytes from peft and transformers: importing it takes them 1 to 2 s."""
-    used = quants.cards()[spec.quantization].package, optimizers.cards()[spec.training.optimizer].package
+    used = {quants.cards()[spec.quantization].package, optimizers.cards()[spec.training.optimizer].package}
+    used |= {exports.find(target)[0].package for target in spec.exports}
     if "bitsandbytes" not in used:
         sys.modules["bitsandbytes"] = None  # type: ignore[assignment]  # Python's own way to say "not there"
 
@@ -84,7 +86,7 @@ def weights_dtype(spec: JobSpec, kind: Any) -> Any:
 
 
 def model(folder: Path, device_name: str, kind: Any, quantization: str = "none") -> Any:
-    """The causal language model of `folder`, quantized as the card of that key says. Raises ModelError."""
+    """The causal language model of `folder`, quantized as the card of that key says, or as it is. Raises ModelError."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -92,7 +94,9 @@ def model(folder: Path, device_name: str, kind: Any, quantization: str = "none")
     more: dict[str, Any] = {}
     card = quants.cards()[quantization]
     if config := card.config(kind):
-        more = {"quantization_config": config, "device_map": {"": device_name}}
+        more = {"quantization_config": config}
+    if quantized := config is not None or "quantization_config" in headers.config_of(folder):
+        more["device_map"] = {"": device_name}
     try:
         loaded, info = AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=kind, local_files_only=True, trust_remote_code=False, use_safetensors=True,
@@ -104,7 +108,7 @@ def model(folder: Path, device_name: str, kind: Any, quantization: str = "none")
         raise ModelError(f"The model in {folder} cannot be loaded: {short(error)}", MODEL_HINT) from error
     refuse_missing(folder, info)
     card.settle(loaded)
-    return loaded if config else loaded.to(device_name)
+    return loaded if quantized else loaded.to(device_name)
 
 
 def refuse_missing(folder: Path, info: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ HOW_TO_LOAD = {
     "adapter": "`PeftModel.from_pretrained(base, '{file}')` with peft",
     "merged": "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers",
     "gguf": "`llama-cli -m {file}` with llama.cpp, `ollama create {name} -f Modelfile-{variant}` with Ollama",
+    "bnb": "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers and bitsandbytes, `vllm serve {file}`",
     "gguf-adapter": "`llama-cli -m BASE.gguf --lora {file}` with llama.cpp",
 }
 

@@ -21,6 +21,7 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.llama import LONGEST_CONTEXT, Engine
 from tunesmith.daemon.worker.prompts import text_of
+from tunesmith.daemon.worker.reloaded import Reloaded
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes import exports, gguf_types
 from tunesmith.recipes.data.held_out import HeldOutRow
@@ -55,7 +56,8 @@ def run(context: Context) -> None:
     if not targets:
         context.notice("info", "No export is run by a runtime of its own, so there is nothing to compare.")
         return
-    graded = GRADED if GRADED in targets else targets[-1]
+    ggufs = [target for target in targets if exports.find(target)[0].runtime == exports.LLAMA]
+    graded = GRADED if GRADED in targets else (ggufs or targets)[-1]
     rows = context.prepared.questions[: context.spec.evaluation.answers]
     several = len(targets) if context.spec.task == EXPORT else 1
     total, done = 3 + len(targets) * 3 + len(rows) * several, 0
@@ -119,12 +121,18 @@ def verify(
     card, variant = exports.find(target)
     path = context.artifacts / card.file_name(variant)
     limit = card.kl_limits[variant]
-    publish.verify_file(path)
-    adapter = path if card.beside_base else None
-    if adapter is not None:
-        path = base_gguf(context)
-    longest = max(len(ids) for ids in reference.passages)
-    with Engine(path, context_tokens=longest, logits_all=True, adapter=adapter) as engine:
+    if path.is_dir():
+        publish.verify_folder(path)
+    else:
+        publish.verify_file(path)
+
+    def opened(context_tokens: int, *, logits_all: bool = False) -> Engine | Reloaded:
+        if card.runtime == exports.TRANSFORMERS:
+            return Reloaded(path)
+        file, adapter = (base_gguf(context), path) if card.beside_base else (path, None)
+        return Engine(file, context_tokens=context_tokens, logits_all=logits_all, adapter=adapter)
+
+    with opened(max(len(ids) for ids in reference.passages), logits_all=True) as engine:
         ids_equal = all(
             engine.tokenize(text) == reference.tokenizer(text, add_special_tokens=False)["input_ids"]
             for text in [*reference.texts, *prompts(context, reference)]
@@ -134,7 +142,7 @@ def verify(
         step(target)
     prompt_equal, answers, graded = True, [], []
     most = context.spec.evaluation.max_new_tokens
-    with Engine(path, context_tokens=answer_context(context, reference, most), adapter=adapter) as engine:
+    with opened(answer_context(context, reference, most)) as engine:
         prompt_equal = all(same_prompt(engine, messages, reference) for messages in conversations(context, reference))
         for row in reference.questions:
             context.check_cancelled()
@@ -212,7 +220,7 @@ def answer_context(context: Context, reference: Reference, most: int) -> int:
     return min(LONGEST_CONTEXT, longest + most + 64)
 
 
-def same_prompt(engine: Engine, messages: list[Message], reference: Reference) -> bool:
+def same_prompt(engine: Engine | Reloaded, messages: list[Message], reference: Reference) -> bool:
     """Whether the template in the file renders as the tokenizer's does, byte for byte."""
     plain = [{key: value for key, value in message.items() if key != "loss"} for message in messages]
     try:
@@ -222,7 +230,7 @@ def same_prompt(engine: Engine, messages: list[Message], reference: Reference) -
     return rendered.encode() == text_of(messages, reference.tokenizer, prompt=True).encode()
 
 
-def ask(engine: Engine, row: HeldOutRow, tokenizer: Any, max_tokens: int) -> tuple[str, bool]:
+def ask(engine: Engine | Reloaded, row: HeldOutRow, tokenizer: Any, max_tokens: int) -> tuple[str, bool]:
     return engine.answer(engine.tokenize(text_of(row.messages, tokenizer, prompt=True)), max_tokens)
 
 
@@ -260,7 +268,9 @@ def hint(result: e.Verified) -> str:
     """What to try instead."""
     if not result.prompt_equal or not result.token_ids_equal:
         return "Do not use the file. The base model's tokenizer files may be incomplete; copy them again."
-    variant = result.key.partition(":")[2]
+    key, _, variant = result.key.partition(":")
+    if key == "bnb":
+        return f"Do not use the folder. Export {'bnb:int8' if variant == 'nf4' else 'merged'} or gguf:q8_0."
     if variant.endswith(gguf_types.WITHOUT):
         return f"Do not use the file. Export it with an importance matrix: gguf:{gguf_types.bare(variant)}."
     if larger := gguf_types.larger(variant):

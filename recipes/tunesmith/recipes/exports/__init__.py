@@ -12,6 +12,8 @@ import msgspec
 from tunesmith.recipes import catalog
 from tunesmith.recipes.errors import RecipeError, nearest
 
+LLAMA, TRANSFORMERS = "llama.cpp", "transformers"
+
 
 class ExportContext(Protocol):
     """What a worker lends an export; every path is a folder or file of this attempt."""
@@ -28,6 +30,9 @@ class ExportContext(Protocol):
     def quantize(self, number: int, matrix: bool, staged: Path) -> None:
         """The merged model as llama.cpp's type `number`, with an importance matrix of the run's rows if wanted."""
 
+    def compress(self, kind: str, staged: Path) -> None:
+        """The merged model as the folder `staged`, its linear layers as bitsandbytes' `kind`."""
+
 
 class Export(msgspec.Struct, frozen=True):
     """`write(context, variant, staged)` writes the file or folder `staged`, in a worker; publishing is the worker's.
@@ -36,7 +41,8 @@ class Export(msgspec.Struct, frozen=True):
     `kl_limits` gives, by variant, the largest KL divergence from the merged model that verification accepts (nats a
     token); an export without limits is not run by a runtime of its own. `of_adapter`: there must be an adapter.
     `beside_base`: it is run beside a GGUF of the base. `converts`: llama.cpp's converter must know the model.
-    `offered` are the variants that the wizard shows, all of them where it is empty.
+    `offered` are the variants that the wizard shows, all of them where it is empty. `runtime` loads it to be verified,
+    with `package` if that is not always imported.
     """
 
     key: str
@@ -51,6 +57,8 @@ class Export(msgspec.Struct, frozen=True):
     beside_base: bool = False
     converts: bool = False
     offered: tuple[str, ...] = ()
+    runtime: str = LLAMA
+    package: str = ""
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.recipes import exports, gguf_types, optimizers
+from tunesmith.recipes.exports import bnb
 from tunesmith.recipes.exports.gguf import CONVERTED
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
@@ -28,7 +29,7 @@ VERIFYING_BYTES = 135 * MIB  # llama.cpp
 MAPPED_BYTES = 1 << 30  # of files that are counted as needed
 COMPARED_TOKENS = 320  # whose logits two models are compared by
 MERGED_WHOLE = 1.08  # of a base in memory, with what its adapter adds
-MERGING_BYTES = 50 * MIB  # pieces of a few matrices, and peft's layers around a base without weights
+MERGING_BYTES = 110 * MIB  # pieces of a few matrices, and peft's layers around a base without weights
 CONVERTED_SHARE = 0.9  # of weights outside of embeddings: freed piece by piece, some of the old is there still
 
 
@@ -38,8 +39,10 @@ def sizes(
     """Bytes (host, device) by stage."""
     found = {"fetch": (0, 0)} if facts.to_fetch else {}
     found["prepare"] = (PREPARE_BYTES, 0)
+    beside = compressing(spec, facts, place)
     if spec.task == EXPORT:
-        return found | {"export": merged_anew(spec, facts, place), "verify": verify(spec, facts, rows, place)}
+        host = max(merged_anew(spec, facts, place)[0], beside)
+        return found | {"export": (host, 0), "verify": verify(spec, facts, rows, place)}
     loading = load(spec, facts, place, parts)
     if spec.task == EVALUATE:
         host, device = evaluate(spec, facts, rows, place, parts)
@@ -47,7 +50,7 @@ def sizes(
     found["probe"] = loading
     found["train"] = train(spec, facts, place, parts)
     found["evaluate"] = evaluate(spec, facts, rows, place, parts)
-    found["export"] = export(spec, facts, place, parts)
+    found["export"] = max(export(spec, facts, place, parts)[0], beside), 0
     found["verify"] = verify(spec, facts, rows, place)
     host, device = found["train"]
     found["train"] = (host, int(device * correction)) if device else (int(host * correction), 0)
@@ -187,6 +190,17 @@ def merging(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
     return float(MERGING_BYTES + 4 * memory.trained_parameters(spec, facts))
 
 
+def compressing(spec: JobSpec, facts: ModelFacts, place: Place) -> int:
+    """The worker with the process beside it that quantizes for bitsandbytes: the model mapped, and what it becomes."""
+    kinds = [exports.find(target)[1] for target in spec.exports if exports.find(target)[0].key == bnb.CARD.key]
+    if not kinds:
+        return 0
+    width = memory.stored_width(facts)
+    written = max(bnb.weight_bytes(kind, facts, width) for kind in kinds)
+    mapped = min(MAPPED_BYTES, facts.parameters * width)
+    return int(2 * place.runtime_bytes + EXPORTING_BYTES + memory.BITSANDBYTES_BYTES + mapped + written)
+
+
 def loaded_as_stored(facts: ModelFacts) -> float:
     """Bytes of the model in the dtype of its files, float16 in float32 with those mapped beside it."""
     width = memory.stored_width(facts)
@@ -226,6 +240,8 @@ def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
             written += stored
         elif card.key == "gguf":
             written += gguf_types.weight_bytes(variant, facts.parameters, facts.hidden_size)
+        elif card.key == "bnb":
+            written += bnb.weight_bytes(variant, facts, memory.stored_width(facts))
         else:
             written += trained * 4
     if any(exports.find(target)[1] not in ("", *CONVERTED) for target in spec.exports):

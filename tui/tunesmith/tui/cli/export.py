@@ -20,7 +20,7 @@ def export(
     run: Finished = "last",
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="TARGETS", help="What to write: gguf:q4_k_m,gguf:q6_k. Without: a list."),
+        typer.Option("--to", metavar="TARGETS", help="What to write: gguf:q4_k_m,bnb:nf4. Without: a list."),
     ] = None,
     data: Annotated[
         str | None,
@@ -145,7 +145,9 @@ def show_targets(view: JobView, as_json: bool) -> None:
 def possible(job: Path) -> list[dict[str, Any]]:
     from tunesmith.recipes import exports, gguf_types, models, tuners
     from tunesmith.recipes.again import folders
+    from tunesmith.recipes.exports import bnb
     from tunesmith.recipes.further import RECIPE
+    from tunesmith.recipes.planner import memory
     from tunesmith.recipes.spec import load
 
     adapter, merged = folders(job / "artifacts")
@@ -159,13 +161,16 @@ def possible(job: Path) -> list[dict[str, Any]]:
         for variant in card.variants:
             if variant.endswith(gguf_types.WITHOUT):
                 continue
-            of_type = card.key == "gguf" and facts is not None
-            size = gguf_types.weight_bytes(variant, facts.parameters, facts.hidden_size) if of_type and facts else None
-            best = of_type and facts is not None and variant == gguf_types.recommended(facts.parameters)
+            size, best = None, False
+            if card.key == "gguf" and facts is not None:
+                size = gguf_types.weight_bytes(variant, facts.parameters, facts.hidden_size)
+                best = variant == gguf_types.recommended(facts.parameters)
+            elif card.key == "bnb" and facts is not None:
+                size = bnb.weight_bytes(variant, facts, memory.stored_width(facts))
             found.append({
                 "target": f"{card.key}:{variant}" if variant else card.key,
                 "bytes": size,
-                "recommended": bool(best),
+                "recommended": best,
                 "about": about(card, variant),
             })  # fmt: skip
     return found
