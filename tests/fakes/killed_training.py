@@ -81,7 +81,7 @@ class Engine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         try:
-            return int(self._line())
+            return self._code(job, number)
         except queue.Empty:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGABRT)
@@ -98,6 +98,17 @@ class Engine:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self._lines.put(line.strip())
+
+    def _code(self, job: Path, number: int) -> int:
+        """The exit code. Raises queue.Empty where the attempt says nothing more and does not end either."""
+        told = -1
+        while True:
+            try:
+                return int(self._line())
+            except queue.Empty:
+                before, told = told, len(lines(job, number))
+                if told == before:
+                    raise
 
     def _line(self) -> str:
         """The next line. Raises queue.Empty where none comes."""

@@ -48,7 +48,8 @@ MUTANTS = (
         "tests/faults/test_killed_toy_workers.py -k any_write",
     ),
     Mutant(
-        "peer check", f"{DAEMON}/server/acceptor.py", "    return peer_uid(connection) == os.getuid()", "    return True",
+        "peer check", f"{DAEMON}/server/acceptor.py",
+        "    return peer_uid(connection) == os.getuid()", "    return True",
         "tests/faults/test_other_users.py -k no_obstacle",
     ),
     Mutant(
