@@ -103,6 +103,15 @@ async def test_a_model_comes_is_checked_and_goes(hub: FakeHub, tmp_path: Path) -
     assert model_store.snapshots(app.home) == []
 
 
+async def test_news_for_a_screen_that_is_taken_away_ends_nothing(tmp_path: Path) -> None:
+    app = wizard(tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await opened(pilot)
+        await screen.query_one("#models-title").remove()  # as its parts go one after the other
+        screen._show()
+        await pilot.press("escape")
+
+
 async def test_a_name_that_no_hub_has_is_said_with_the_way_out(hub: FakeHub, tmp_path: Path) -> None:
     app = wizard(tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:

@@ -21,6 +21,7 @@ from tunesmith.recipes.errors import JobError, TunesmithError
 from tunesmith.recipes.spec import JobSpec
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
+from tunesmith.tui.screens.composed import composed
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets import compared
@@ -105,7 +106,7 @@ class CompareScreen(Screen[None]):
         self._draw()
 
     def _draw(self) -> None:
-        if not self.is_mounted or not self.query("#compare-title"):
+        if not composed(self, "#compare-title", "#compare-note"):
             return
         note = self.query_one("#compare-note", Static)
         said = sentences(self.error) if self.error is not None else self._note

@@ -33,6 +33,7 @@ from tunesmith.tui.explained import sentences
 from tunesmith.tui.job_text import waiting_short
 from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.plain import one_line, plain
+from tunesmith.tui.screens.composed import composed
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients, JobClient
 from tunesmith.tui.widgets.confirm import Confirm
@@ -148,7 +149,7 @@ class JobsScreen(Screen[None]):
 
     def _draw(self) -> None:
         """What there is and matches what is typed."""
-        if not self.query("#jobs"):
+        if not composed(self, "#jobs", "#jobs-title", "#jobs-note"):
             return
         table = self.query_one("#jobs", RowTable)
         table.show(matching(self.jobs, self.typed))
@@ -157,7 +158,7 @@ class JobsScreen(Screen[None]):
         self.refresh_bindings()
 
     def _note(self) -> None:
-        if not self.query("#jobs"):
+        if not composed(self, "#jobs", "#jobs-title", "#jobs-note"):
             return
         note, table = self.query_one("#jobs-note", Static), self.query_one("#jobs", RowTable)
         note.display = self.error is not None or not table.rows

@@ -17,6 +17,7 @@ from textual.widgets import Static
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import bytes_text, flops_text
 from tunesmith.tui import machine_text
+from tunesmith.tui.screens.composed import composed
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.key_bar import KeyBar
 from tunesmith.tui.widgets.row_filter import RowFilter
@@ -104,7 +105,7 @@ class MachinesScreen(Screen[None]):
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _show(self) -> None:
-        if not self.query("#machine-here"):
+        if not composed(self, "#machine-here", "#machine-daemon", "#machines-banner", "#known"):
             return  # being composed in another language
         planning = self.planning
         here = machine_text.here(planning.machine, planning.measured, brief=self.size.height < 30)

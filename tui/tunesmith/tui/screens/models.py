@@ -21,6 +21,7 @@ from tunesmith.recipes.units import bytes_text
 from tunesmith.tui import model_rows, models_here
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.model_rows import ModelRow
+from tunesmith.tui.screens.composed import composed
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.confirm import Confirm
@@ -104,7 +105,7 @@ class ModelsScreen(Screen[None]):
 
     def _show(self) -> None:
         """What was found, as far as it matches what is typed; drawn anew where it is being composed again."""
-        if not self.query(RowTable):
+        if not composed(self, "#models", "#models-title", "#models-note"):
             return
         rows = self.rows or []
         table = self.query_one("#models", RowTable)
