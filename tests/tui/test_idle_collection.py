@@ -55,8 +55,20 @@ def test_little_garbage_is_not_worth_a_collection(collection: IdleCollection, mo
     assert alive(left) == 10
 
 
-def test_much_garbage_does_not_wait(collection: IdleCollection) -> None:
+def test_much_garbage_waits_for_the_answer_to_a_key_at_most(
+    collection: IdleCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     left = garbage(TOO_MANY)
+    collection.touched()
+    collection.look()
+    assert alive(left) == len(left)
+    monkeypatch.setattr(idle_collection, "ANSWERED_S", 0)
+    collection.look()
+    assert alive(left) == 0
+
+
+def test_very_much_garbage_waits_for_nothing(collection: IdleCollection) -> None:
+    left = garbage(10 * TOO_MANY)
     collection.touched()
     collection.look()
     assert alive(left) == 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import time
 
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.05
 IDLE_S = 0.3  # without a key or the mouse
+ANSWERED_S = 0.06  # after a key its answer is drawn, and the next one hardly there
 WORTH_IT = 5_000  # objects that came and stayed since the last time
 TOO_MANY = 20_000  # the young are not waited with: some 10 ms
 
@@ -30,11 +31,11 @@ class IdleCollection:
         self._touched = time.monotonic()
 
     def look(self) -> None:
-        came = gc.get_count()[0]
-        if time.monotonic() - self._touched >= IDLE_S:
+        came, still = gc.get_count()[0], time.monotonic() - self._touched
+        if still >= IDLE_S:
             if came >= WORTH_IT or self._survivors:
                 gc.collect()
                 self._survivors = False
-        elif came >= TOO_MANY:
+        elif came >= TOO_MANY and (still >= ANSWERED_S or came >= 10 * TOO_MANY):
             gc.collect(0)
             self._survivors = True

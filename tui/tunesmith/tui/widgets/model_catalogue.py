@@ -128,11 +128,15 @@ class ModelCatalogue(Vertical):
             self.query_one("#catalogue-facts", Static).update(Content.styled(t("model.none_found"), FAINT))
             return
         folder, place = self.folders.get(entry.key), self.planning.place()
-        self.query_one("#catalogue-facts", Static).update(
-            Content("\n").join([*about(entry), *self._badge(entry, place), *way_to(entry, folder)])
-        )
-        button.label = Content(t("model.use") if folder else t("model.use_fetched", bytes=bytes_text(fetched(entry))))
-        button.refresh(layout=True)  # the label's length is the button's
+        told = Content("\n").join([*about(entry), *self._badge(entry, place), *way_to(entry, folder)])
+        facts = self.query_one("#catalogue-facts", Static)
+        # Nothing else moves where they are as high as before: a new layout takes longer than all the rest of a key.
+        height = told.get_height({}, facts.content_size.width) if facts.content_size.width else 0
+        facts.update(told, layout=height != facts.content_size.height)
+        label = Content(t("model.use") if folder else t("model.use_fetched", bytes=bytes_text(fetched(entry))))
+        wider = label.cell_length != Content(str(button.label)).cell_length
+        button.label = label
+        button.refresh(layout=wider)  # the label's length is the button's
 
     def _badge(self, entry: Entry, place: Place | None) -> list[Content]:
         return badge_text(self.badges.get(entry.key), place, there=bool(self.planning.simulated))
