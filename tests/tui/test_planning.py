@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 from planned import on_cpu, own
 
 from tunesmith.daemon.api.home import Home
@@ -45,6 +46,21 @@ def test_the_starter_is_planned_before_its_model_is_unpacked(tmp_path: Path) -> 
 
 def test_rows_nobody_looked_at_are_assumed(tmp_path: Path) -> None:
     assert planning(tmp_path, own(tmp_path, "qwen2.5-0.5b-instruct")).rows() == ASSUMED
+
+
+def test_of_rows_whose_tokens_nobody_could_count_the_number_is_known(tmp_path: Path) -> None:
+    """The model that would count them is not on this machine yet."""
+    found = planning(tmp_path, own(tmp_path, "qwen2.5-0.5b-instruct"))
+    found.checked(msgspec.structs.replace(REPORT, rows_kept=60, tokens=None))
+    rows = found.rows()
+    assert (rows.rows, rows.held_out, rows.known) == (57, 3, False)
+    assert (rows.longest, rows.mean) == (ASSUMED.longest, ASSUMED.mean)
+    few = found.recommend()
+    found.draft.data_file = "others.jsonl"
+    many = found.recommend()
+    assert few is not None and many is not None
+    few_rows, many_rows = (plans.plan("balanced").spec.training.batch_size for plans in (few, many))
+    assert few_rows < many_rows  # or a few rows would make a handful of steps, in which nothing is learned
 
 
 def test_a_finished_check_counts_for_the_data_it_was_of(tmp_path: Path) -> None:

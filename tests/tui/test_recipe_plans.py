@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from textual.widgets import Button, Input, Select, Static
 
 from tunesmith.daemon.api.requests import Submit
 from tunesmith.daemon.api.view import JobView
+from tunesmith.recipes.planner.plans import Recommendation
 from tunesmith.tui import texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.draft import Draft
@@ -227,6 +229,33 @@ async def test_run_anyway_asks_first_and_submits_with_force(tmp_path: Path, monk
         await pilot.press("y")
         await until(pilot, lambda: daemon.submitted)
         assert [(request.force, request.rows) for request in daemon.submitted] == [(True, None)]
+
+
+async def test_who_starts_before_the_plans_are_there_gets_the_recommended_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, daemon = wizard(tmp_path, on_gpu(24, 22), own(tmp_path, SMALL)), Daemon()
+    recommend, may_go_on = app.planning.recommend, threading.Event()
+
+    def slowly() -> Recommendation | None:
+        may_go_on.wait(20)
+        return recommend()
+
+    async def give() -> Daemon:
+        return daemon
+
+    monkeypatch.setattr(app, "daemon", give)
+    monkeypatch.setattr(app.planning, "recommend", slowly)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("f5", "ctrl+r")
+        await pilot.pause(0.2)
+        assert daemon.submitted == []
+        may_go_on.set()
+        await until(pilot, lambda: daemon.submitted)
+        plans = app.screen.query_one(RecipeStep).plans
+        assert plans is not None
+        wanted = plans.plan(plans.recommended).spec.training
+        assert daemon.submitted[0].spec.training.batch_size == wanted.batch_size
 
 
 async def test_without_a_machine_or_a_model_nothing_is_claimed(tmp_path: Path) -> None:

@@ -95,22 +95,28 @@ class Planning:
 
     def checked(self, report: Report) -> None:
         """A check of the draft's data has finished."""
-        if report.tokens is not None and report.rows_kept:
+        if report.rows_kept:
             self._tokens, self._rows, self._counted = report.tokens, report.rows_kept, _question(self.draft)
 
     def rows(self) -> Rows:
-        """Of the draft's data: counted where a check finished, else assumed."""
+        """Of the draft's data: counted where a check finished, else assumed; only their number where the model that
+        would count their tokens is not here yet.
+        """
         return self.rows_of(self.draft)
 
     def rows_of(self, draft: Draft) -> Rows:
         """The same of another draft, such as the starter's."""
         from tunesmith.recipes.data.checking.statistics import Tokens
-        from tunesmith.recipes.planner import ASSUMED, Rows
+        from tunesmith.recipes.planner import ASSUMED, Rows, assumed
 
         given = draft.data == GIVEN
         held_out = STARTER_HELD_OUT if given else 0
-        if self._tokens is not None and self._counted == _question(draft):
-            return Rows.of(self._tokens, self._rows, held_out_fraction=_held_out_fraction(draft), held_out=held_out)
+        if self._counted == _question(draft):
+            apart = _held_out_fraction(draft)
+            if self._tokens is not None:
+                return Rows.of(self._tokens, self._rows, held_out_fraction=apart, held_out=held_out)
+            if not given:
+                return assumed(self._rows, apart)
         return Rows.of(Tokens(*STARTER_TOKENS), STARTER_ROWS, held_out=held_out) if given else ASSUMED
 
     def submission(self, draft: Draft, spec: JobSpec, *, force: bool = False) -> Submit:

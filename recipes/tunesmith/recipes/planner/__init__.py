@@ -9,7 +9,7 @@ from tunesmith.recipes.planner.fit import Fit, fit
 from tunesmith.recipes.planner.forecast import Forecast, Part, StageForecast, forecast, probed
 from tunesmith.recipes.planner.learned import Correction, Learned
 from tunesmith.recipes.planner.place import Place, place_of
-from tunesmith.recipes.planner.rows import ASSUMED, Rows
+from tunesmith.recipes.planner.rows import ASSUMED, Rows, assumed
 from tunesmith.recipes.planner.shrink import Change, shrunk
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Place",
     "Rows",
     "StageForecast",
+    "assumed",
     "fit",
     "forecast",
     "place_of",

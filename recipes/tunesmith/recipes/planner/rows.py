@@ -40,3 +40,9 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ASSUMED = Rows(rows=1000, longest=1024, mean=300.0, held_out=50, known=False)
+
+
+def assumed(rows: int, held_out_fraction: float) -> Rows:
+    """So many rows whose tokens nobody has counted: usual lengths, and all that goes by their number."""
+    apart = round(rows * held_out_fraction)
+    return msgspec.structs.replace(ASSUMED, rows=max(1, rows - apart), held_out=apart)

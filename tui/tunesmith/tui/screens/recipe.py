@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Select, Static
+from textual.worker import Worker, WorkerCancelled
 
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.tui import plan_text
@@ -299,7 +301,8 @@ class RecipeStep(Vertical):
     @on(Button.Pressed, "#start")
     @work
     async def action_start(self) -> None:
-        """What does not fit is started only by who insists."""
+        """What does not fit is started only by who insists; who is quick waits for the plan of what was just given."""
+        await self._until_planned()
         if self._check() is not None:
             return
         if self.planning.simulated:
@@ -313,6 +316,17 @@ class RecipeStep(Vertical):
                 return
         self.post_message(Done("recipe"))
         self.post_message(StartRun(force=force))
+
+    async def _until_planned(self) -> None:
+        """Another plan may take the place of one that was begun."""
+
+        def at_work() -> Worker[object] | None:
+            ours = (one for one in self.workers if one.group == "plan" and one.node is self)
+            return next((one for one in ours if not one.is_finished), None)
+
+        while (planning := at_work()) is not None:
+            with contextlib.suppress(WorkerCancelled):
+                await planning.wait()
 
     def action_default(self) -> None:
         """Give the value with the focus its automatic value back: the plan's, else the default."""
