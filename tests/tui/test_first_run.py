@@ -112,7 +112,8 @@ async def test_all_steps_with_their_defaults_take_at_most_twelve_keys(empty: Hom
         assert person.keys <= MOST_KEYS
 
 
-async def test_who_looks_elsewhere_is_left_there(empty: Home) -> None:
+async def test_who_looks_elsewhere_is_left_there(empty: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WAITS, "1")  # or the run is over before one can look
     app = TunesmithApp(empty)
     async with app.run_test(size=(100, 30)) as pilot:
         person = Person(pilot)
