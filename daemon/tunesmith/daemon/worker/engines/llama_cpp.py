@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import ctypes
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,8 +81,7 @@ class Llama:
         self._c = llama_cpp
         gguf_header.read(path)  # what llama.cpp takes a file's word for, and aborts over
         llama_cpp.llama_backend_init()
-        self._quiet = llama_cpp.llama_log_callback(_errors_only)
-        llama_cpp.llama_log_set(self._quiet, None)
+        _say_errors_only()
         parameters = llama_cpp.llama_model_default_params()
         self._model: Any = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self._model:
@@ -365,6 +365,16 @@ class Llama:
             if context:
                 self._c.llama_free(context)
         self._c.llama_model_free(self._model)
+
+
+@functools.cache
+def _say_errors_only() -> object:
+    """Of llama.cpp's log. The library calls what it was given for as long as the process lives, so it must be kept."""
+    import llama_cpp
+
+    kept = llama_cpp.llama_log_callback(_errors_only)
+    llama_cpp.llama_log_set(kept, None)
+    return kept
 
 
 def _errors_only(level: int, text: bytes, data: object) -> None:
