@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import subprocess
@@ -64,6 +65,20 @@ def test_the_prompt_is_the_one_that_verification_and_training_see(starter: Child
     engine.close()
     assert given.ids == wanted
     assert ended(starter.ask("", messages=tuple(messages), max_tokens=1)).prompt_tokens == len(wanted)
+
+
+@pytest.mark.slow
+def test_another_model_is_loaded_after_an_engine_is_gone() -> None:
+    """llama.cpp goes on to call what it was given to write its log with."""
+    from tunesmith.daemon.worker.engines import Options, chosen
+    from tunesmith.daemon.worker.llama import Engine
+
+    engine = chosen("auto", starter_gguf()).open(starter_gguf(), Options(512, 1, Path("unused")))
+    engine.close()
+    del engine
+    gc.collect()
+    with Engine(starter_gguf()) as another:
+        assert another.tokenize("Grüße")
 
 
 @pytest.mark.slow
