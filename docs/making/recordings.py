@@ -168,7 +168,8 @@ def play(name: str, steps: tuple[Step, ...], folder: Path) -> tuple[int, list[st
             recording.hold()
     finally:
         tmux.end()
-    title = f"Tunesmith, {name}: {pressed} keys" + (f" and {len(typed)} {'texts' if len(typed) > 1 else 'text'}" if typed else "")
+    texts = f" and {len(typed)} text{'s' * (len(typed) > 1)}" if typed else ""
+    title = f"Tunesmith, {name}: {pressed} keys{texts}"
     HERE.mkdir(exist_ok=True)
     (HERE / f"{name}.cast").write_text("\n".join(recording.lines(title)) + "\n", "utf-8")
     return pressed, typed
