@@ -26,6 +26,7 @@ from daemon_process import DaemonProcess
 from live import FORECAST, START, on_a_machine
 from textual.pilot import Pilot
 from textual.widgets import Input
+from textual.worker import Worker
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import places
@@ -44,6 +45,8 @@ from tunesmith.tui.draft import OWN, Draft
 from tunesmith.tui.picture import svg
 from tunesmith.tui.screens import compare
 from tunesmith.tui.screens.help import key_lines
+from tunesmith.tui.screens.machines import MachinesScreen
+from tunesmith.tui.screens.models import ModelsScreen
 
 HOME = Path("/home/ada/.local/share/tunesmith")
 FOLDER = Path(__file__).parents[1] / "pictures"
@@ -251,16 +254,27 @@ async def _picture(shot: Shot, daemon: DaemonProcess) -> tuple[str, tuple[tuple[
 
 
 async def settled(pilot: Pilot[None]) -> None:
-    """Nothing more is being found out, and three looks in a row show the same."""
+    """Nothing more is being found out, and three looks in a row show the same. Raises TimeoutError."""
     seen, same, deadline = "", 0, time.monotonic() + 60
-    while same < 3 and time.monotonic() < deadline:
+    while same < 3:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{pilot.app.screen} does not come to rest: {[*map(str, pilot.app.workers)]}")
         await pilot.pause(0.15)
-        at_work = any(not worker.is_finished and worker.group in WAITED for worker in pilot.app.workers)
+        at_work = any(worker.group in WAITED and not _found_out(worker) for worker in pilot.app.workers)
         at_work |= any(getattr(step, "view", ...) is None for step in pilot.app.query("RunStep, ResultStep"))
         at_work |= bool(pilot.app.screen.query("ChatPane.-busy"))
         shown = pilot.app.export_screenshot()
         same = same + 1 if shown == seen and not at_work else 0
         seen = shown
+
+
+def _found_out(worker: Worker[object]) -> bool:
+    """The screens beside the rail look again and again, for as long as they are open: once is enough."""
+    screen = worker.node
+    once = (isinstance(screen, ModelsScreen) and screen.rows is not None) or (
+        isinstance(screen, MachinesScreen) and screen.looked
+    )
+    return once or worker.is_finished
 
 
 WAITED = ("badges", "plan", "data-check", "data-columns", "model-check", "refresh", "look", "preview")
