@@ -35,6 +35,7 @@ WATCHED, SKIPPED, SKIPPED_S = (
 PATIENCE_S = 1500
 COMMAND = str(Path(sys.executable).with_name("tunesmith"))
 CLOSE, OPEN = "close the terminal", "open another"
+SHOWN = "/home/ada/harbour-files"  # in place of the folder that a session has, which is as long
 Frame = tuple[float, str]  # shown from that second on
 
 
@@ -89,7 +90,8 @@ class Tmux:
         self._call("send-keys", "-l", text)
 
     def screen(self, *, colours: bool) -> str:
-        return self._call("capture-pane", "-p", *(("-e",) if colours else ()))
+        drawn = self._call("capture-pane", "-p", *(("-e",) if colours else ()))
+        return drawn.replace(str(self._folder), SHOWN)
 
     def end(self) -> None:
         self._call("kill-server")
