@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,12 @@ def test_the_converter_is_the_vendored_one() -> None:
     assert command[1:] == [
         "/vendor/convert_hf_to_gguf.py", "/model", "--outfile", "/out.gguf", "--outtype", "q8_0",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", [f"{c.key}:{v}" for c in exports.cards().values() for v in c.kl_limits if v])
+def test_what_to_try_instead_can_be_written(target: str) -> None:
+    card, variant = exports.find(target)
+    named = re.findall(r"\b(?:gguf|bnb):\w+(?:-plain)?", card.instead(variant))
+    assert (named and target not in named[:1]) or variant == "f16"
+    for other in named:
+        exports.find(other)

@@ -23,7 +23,7 @@ from tunesmith.daemon.worker.llama import LONGEST_CONTEXT, Engine
 from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.daemon.worker.reloaded import Reloaded
 from tunesmith.daemon.worker.watched import run_watched
-from tunesmith.recipes import exports, gguf_types
+from tunesmith.recipes import exports
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import ModelError, VerificationError
@@ -267,12 +267,6 @@ def why(result: e.Verified) -> str:
 def hint(result: e.Verified) -> str:
     """What to try instead."""
     if not result.prompt_equal or not result.token_ids_equal:
-        return "Do not use the file. The base model's tokenizer files may be incomplete; copy them again."
-    key, _, variant = result.key.partition(":")
-    if key == "bnb":
-        return f"Do not use the folder. Export {'bnb:int8' if variant == 'nf4' else 'merged'} or gguf:q8_0."
-    if variant.endswith(gguf_types.WITHOUT):
-        return f"Do not use the file. Export it with an importance matrix: gguf:{gguf_types.bare(variant)}."
-    if larger := gguf_types.larger(variant):
-        return f"Do not use the file. Export a larger type such as gguf:{larger}."
-    return "Do not use the file. Run the job again; if it stays so, export a larger type such as gguf:f16."
+        return "Do not use it. The base model's tokenizer files may be incomplete; copy them again."
+    card, variant = exports.find(result.key)
+    return f"Do not use it. {card.instead(variant)}"

@@ -34,6 +34,10 @@ class ExportContext(Protocol):
         """The merged model as the folder `staged`, its linear layers as bitsandbytes' `kind`."""
 
 
+def try_again(variant: str) -> str:
+    return "Run the job again; if it stays so, export a larger type such as gguf:f16."
+
+
 class Export(msgspec.Struct, frozen=True):
     """`write(context, variant, staged)` writes the file or folder `staged`, in a worker; publishing is the worker's.
 
@@ -41,6 +45,7 @@ class Export(msgspec.Struct, frozen=True):
     `kl_limits` gives, by variant, the largest KL divergence from the merged model that verification accepts (nats a
     token); an export without limits is not run by a runtime of its own. `of_adapter`: there must be an adapter.
     `beside_base`: it is run beside a GGUF of the base. `converts`: llama.cpp's converter must know the model.
+    `instead` says what to try where a variant does not say what the merged model says.
     `offered` are the variants that the wizard shows, all of them where it is empty. `runtime` loads it to be verified,
     with `package` if that is not always imported.
     """
@@ -53,6 +58,7 @@ class Export(msgspec.Struct, frozen=True):
     write: Callable[[Any, str, Path], None]
     size: Callable[[Any, str], int]
     kl_limits: Mapping[str, float] = {}
+    instead: Callable[[str], str] = try_again
     of_adapter: bool = False
     beside_base: bool = False
     converts: bool = False

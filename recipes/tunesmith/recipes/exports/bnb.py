@@ -71,6 +71,7 @@ CARD = Export(
     file_name=lambda variant: f"model-bnb-{variant}",
     write=write,
     size=size,
+    instead=lambda variant: f"Export {'bnb:int8' if variant == 'nf4' else 'merged'} or gguf:q8_0.",
     kl_limits={variant: kind.kl_limit for variant, kind in KINDS.items()},
     runtime=TRANSFORMERS,
     package="bitsandbytes",

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tunesmith.recipes import gguf_types
-from tunesmith.recipes.exports import Export, ExportContext, weight_counts
+from tunesmith.recipes.exports import Export, ExportContext, try_again, weight_counts
 from tunesmith.recipes.models import headers
 from tunesmith.recipes.models.safetensors import read
 
@@ -42,6 +42,14 @@ def size(context: ExportContext, variant: str) -> int:
     return HEADER_BYTES + gguf_types.weight_bytes(variant, parameters, known)
 
 
+def instead(variant: str) -> str:
+    if variant.endswith(gguf_types.WITHOUT):
+        return f"Export it with an importance matrix: gguf:{gguf_types.bare(variant)}."
+    if larger := gguf_types.larger(variant):
+        return f"Export a larger type such as gguf:{larger}."
+    return try_again(variant)
+
+
 CARD = Export(
     key="gguf",
     title="GGUF",
@@ -53,4 +61,5 @@ CARD = Export(
     size=size,
     converts=True,
     kl_limits={variant: gguf_types.named(variant)[0].kl_limit for variant in gguf_types.variants()},
+    instead=instead,
 )
