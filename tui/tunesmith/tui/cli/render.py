@@ -262,28 +262,28 @@ def verdict(correct: bool | None) -> Text:
 
 
 def answers_table(view: JobView, set_name: str) -> Table:
-    """Each question with what the model said before and after, graded in words."""
-    table = Table(title=Text(set_name.replace("_", " ")), show_lines=True, expand=False, title_justify="left")
-    table.add_column("question", ratio=3)
-    table.add_column("before", ratio=4)
-    table.add_column("after", ratio=4)
+    """Each question with what was answered before and after; of a run that only exported, by what it wrote last."""
     by_row: dict[int, dict[str, Answered]] = {}
     for answered in view.answers:
         if answered.set_name == set_name:
             by_row.setdefault(answered.row, {})[answered.subject] = answered
-    for row in sorted(by_row):
-        given = by_row[row]
-        cells = []
-        for subject in ("base", "tuned"):
-            answer = given.get(subject)
-            if answer is not None:
-                mark = verdict(answer.correct)
-                cells.append(Text.assemble(mark, ": " if mark.plain else "", one_line(answer.answer)))
-            else:
-                cells.append(Text("-"))
+    table = Table(title=Text(set_name.replace("_", " ")), show_lines=True, expand=False, title_justify="left")
+    table.add_column("question", ratio=3)
+    asked = {subject for given in by_row.values() for subject in given}
+    shown = {"gguf": "export"} if asked == {"gguf"} else {"base": "before", "tuned": "after"}
+    for title in shown.values():
+        table.add_column(title, ratio=4)
+    for _, given in sorted(by_row.items()):
         question = next(iter(given.values())).question
-        table.add_row(Text(one_line(question, 200)), *cells)
+        table.add_row(Text(one_line(question, 200)), *(answer_text(given.get(subject)) for subject in shown))
     return table
+
+
+def answer_text(answer: Answered | None) -> Text:
+    if answer is None:
+        return Text("-")
+    mark = verdict(answer.correct)
+    return Text.assemble(mark, ": " if mark.plain else "", one_line(answer.answer))
 
 
 def one_line(text: str, limit: int = 140) -> str:
