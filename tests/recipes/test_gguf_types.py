@@ -32,13 +32,6 @@ def test_what_needs_a_matrix_is_refused_without(name: str) -> None:
     assert f"gguf:{name}'" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    ("parameters", "suits"), [(135e6, "q8_0"), (600e6, "q5_k_m"), (3e9, "q5_k_m"), (7.6e9, "q4_k_m"), (70e9, "q4_k_m")]
-)
-def test_what_suits_a_model_goes_by_its_size(parameters: float, suits: str) -> None:
-    assert gguf_types.recommended(int(parameters)) == suits
-
-
 def test_rows_that_blocks_do_not_divide_take_more() -> None:
     fits = gguf_types.weight_bytes("q4_k_m", 1_000_000, 4096)
     assert fits == round(1_000_000 * 4.8944 / 8) < gguf_types.weight_bytes("q4_k_m", 1_000_000, 576)

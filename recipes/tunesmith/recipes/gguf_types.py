@@ -87,16 +87,6 @@ def named(variant: str) -> tuple[GgufType, bool]:
     return TYPES[name], name not in MATRIX_FREE and name == variant
 
 
-def recommended(parameters: int) -> str:
-    """The smallest type that stays close for a model of this size: the fewer weights, the more each counts.
-
-    Four bits visibly break a model of 135 million weights; from 7 billion on they are hardly noticed.
-    """
-    if parameters < 500_000_000:
-        return "q8_0"
-    return "q5_k_m" if parameters < 5_000_000_000 else "q4_k_m"
-
-
 def weight_bytes(variant: str, parameters: int, row: int) -> int:
     """About how many bytes `parameters` weights take, most of them in rows of `row`."""
     kind, _ = named(variant)

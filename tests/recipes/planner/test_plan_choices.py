@@ -143,7 +143,7 @@ def test_a_tuner_that_was_set_is_in_all_plans_and_lean_is_lean_by_other_means() 
     assert all("adapter" not in plan.spec.exports for plan in found.plans)
 
 
-def test_exports_suit_the_size_and_what_the_converter_can() -> None:
+def test_exports_suit_the_size_of_the_model() -> None:
     plan = planned(TINY).plan("balanced")
     assert plan.spec.exports == ("adapter", "merged", "gguf:q8_0")
     assert said(plan)["exports"][1] == "exports"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from tunesmith.recipes import tuners
 from tunesmith.recipes.planner import memory
-from tunesmith.recipes.planner.filled import gguf
 from tunesmith.recipes.planner.plans import Choice, Reason
 from tunesmith.recipes.planner.rules import rules
 from tunesmith.recipes.planner.search import Case, Found, full_is_sensible, tried
@@ -170,13 +167,8 @@ def of_exports(case: Case, found: Found) -> Reason:
             "exports_memory",
             {"needed": bytes_text(tried(case, msgspec.structs.replace(found.setup, whole=True)).forecast.host_bytes)},
         )
-    suited = rules().gguf_of(case.facts.parameters)
-    values: Mapping[str, str] = {
-        "variant": gguf(case.facts),
-        "suited": suited,
-        "parameters": count_text(case.facts.parameters),
-    }
-    return Reason("exports" if suited == gguf(case.facts) else "exports_no_variant", dict(values))
+    parameters = case.facts.parameters
+    return Reason("exports", {"variant": rules().gguf_of(parameters), "parameters": count_text(parameters)})
 
 
 def sizes(needed: int, case: Case) -> dict[str, str]:

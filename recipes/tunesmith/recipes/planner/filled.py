@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tunesmith.recipes import exports, tuners
+from tunesmith.recipes import tuners
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import memory
 from tunesmith.recipes.planner.place import Place
@@ -79,13 +79,7 @@ def targets(setup: Setup, facts: ModelFacts) -> tuple[str, ...]:
     own = ("adapter",) if tuners.cards()[setup.tuner].adapter else ("merged",)
     if not setup.whole:
         return own
-    return tuple(dict.fromkeys((*own, "merged", f"gguf:{gguf(facts)}")))
-
-
-def gguf(facts: ModelFacts) -> str:
-    """The variant that suits the model's size and that the converter has."""
-    suited = rules().gguf_of(facts.parameters)
-    return suited if suited in exports.cards()["gguf"].variants else rules().export.otherwise
+    return tuple(dict.fromkeys((*own, "merged", f"gguf:{rules().gguf_of(facts.parameters)}")))
 
 
 def seen(spec: JobSpec, rows: Rows) -> Rows:

@@ -60,7 +60,6 @@ class Window(_Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Export(_Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     up_to_parameters: tuple[int, ...]
     variants: tuple[str, ...]
-    otherwise: str
 
 
 class Faster(_Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,7 +89,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return next((size for size in sizes if rows * epochs >= size * self.batch.least_steps), sizes[-1])
 
     def gguf_of(self, parameters: int) -> str:
-        """The variant that suits a model of this size, whether or not there is one."""
+        """The GGUF type that suits a model of this size: the fewer weights, the more each counts."""
         return self.export.variants[sum(parameters > limit for limit in self.export.up_to_parameters)]
 
 

@@ -148,6 +148,7 @@ def possible(job: Path) -> list[dict[str, Any]]:
     from tunesmith.recipes.exports import bnb
     from tunesmith.recipes.further import RECIPE
     from tunesmith.recipes.planner import memory
+    from tunesmith.recipes.planner.rules import rules
     from tunesmith.recipes.spec import load
 
     adapter, merged = folders(job / "artifacts")
@@ -164,7 +165,7 @@ def possible(job: Path) -> list[dict[str, Any]]:
             size, best = None, False
             if card.key == "gguf" and facts is not None:
                 size = gguf_types.weight_bytes(variant, facts.parameters, facts.hidden_size)
-                best = variant == gguf_types.recommended(facts.parameters)
+                best = variant == rules().gguf_of(facts.parameters)
             elif card.key == "bnb" and facts is not None:
                 size = bnb.weight_bytes(variant, facts, memory.stored_width(facts))
             found.append({
