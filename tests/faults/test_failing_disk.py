@@ -68,6 +68,23 @@ async def up(daemon: DaemonProcess) -> bool:
     return True
 
 
+@pytest.mark.parametrize(("kind", "number"), FAULTS[:2])
+async def test_a_daemon_whose_disk_fails_while_it_starts_says_what_to_do(
+    tmp_path: Path, shim: Path, kind: str, number: int
+) -> None:
+    ended = 0
+    for call in range(1, 7):
+        home = tmp_path / f"home-{call}"
+        fault = f"{kind} {call} {number}"
+        daemon = DaemonProcess(home, **disk_shim.environment(shim, home, only="-m tunesmith.daemon", fault=fault))
+        if not await up(daemon):
+            ended += 1
+            del daemon.environment["DISK_SHIM_FAULT"]
+            assert await up(daemon), fault
+        await daemon.tidy()
+    assert ended, "some fault struck before it answered"
+
+
 async def accepted(daemon: DaemonProcess, key: str) -> JobView:
     """Submitted until it is accepted; each refusal is a typed one."""
     for _ in range(4):

@@ -146,9 +146,14 @@ MACHINES = {
         system="Linux 6.8 x86_64", cpu_name="Intel Atom", cores=2, simd=(), memory_bytes=2 * GB,
         memory_free_bytes=GB // 3, devices=(Device("cpu", "Intel Atom", 2 * GB, GB // 3),), disk_free_bytes=GB // 5,
         warnings=(
-            Warning("Only 0.3 GB of memory are free", "Close other programs; the starter needs about 3 GB."),
-            Warning("Only 0.2 GB of disk are free", "Free some space, or set TUNESMITH_HOME elsewhere."),
-            Warning("This processor has no AVX2", "Training works and is slow."),
+            Warning(
+                "Only 0.3 GB of memory are free; the starter needs about 3 GB", "Close other programs.",
+                "little_memory", (("free", "0.3 GB"),),
+            ),
+            Warning(
+                "Only 0.2 GB of disk are free", "Free space, or set TUNESMITH_HOME elsewhere.",
+                "little_disk", (("free", "0.2 GB"),),
+            ),
         ),
     ),
     "hostile": Machine(

@@ -12,7 +12,6 @@ from live import FakeClient, finished
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
-from textual.widgets._footer import FooterKey
 from textual.widgets._select import SelectOverlay
 
 from tunesmith.daemon.api.home import Home
@@ -108,16 +107,29 @@ async def test_the_key_bar_shows_whole_keys_and_always_the_help(language: str) -
             await pilot.resize_terminal(width, 24)
             bar = wizard.frame.query_one(KeyBar)
             await until(pilot, lambda width=width, bar=bar: bar.size.width == width and fits(bar))
-            keys = list(bar.query(FooterKey))
-            assert any(key.action == "help" for key in keys) and len(keys) <= shown_before
-            shown_before = len(keys)
+            assert any(key.action == "help" for key in bar.keys) and len(bar.keys) <= shown_before
+            shown_before = len(bar.keys)
         await pilot.resize_terminal(120, 24)
-        await until(pilot, lambda: len(bar.query(FooterKey)) > shown_before)
+        await until(pilot, lambda: len(bar.keys) > shown_before)
+
+
+async def test_a_key_of_the_bar_can_be_clicked_and_is_marked_under_the_pointer() -> None:
+    wizard = app()
+    async with wizard.run_test(size=(120, 24)) as pilot:
+        bar = wizard.frame.query_one(KeyBar)
+        await until(pilot, lambda: fits(bar))
+        before = next(count for count, key in enumerate(bar.keys) if key.action == "help")
+        column = sum(key.cells for key in bar.keys[:before]) + 1
+        await pilot.hover(KeyBar, offset=(column, 0))
+        await until(pilot, lambda: bar.under_pointer == bar.keys[before])
+        await pilot.click(KeyBar, offset=(column, 0))
+        await until(pilot, lambda: isinstance(wizard.screen, HelpScreen))
 
 
 def fits(bar: KeyBar) -> bool:
-    keys = list(bar.query(FooterKey))
-    return bool(keys) and all(key.region.right <= bar.region.right and key.region.width > 0 for key in keys)
+    """What is drawn of the bar is its keys, none of them cut."""
+    drawn = bar.render_line(0).text
+    return bool(bar.keys) and drawn.rstrip() == "".join(f" {key.display} {key.text} " for key in bar.keys).rstrip()
 
 
 Drawn = list[tuple[str, bool | None, bool | None, bool | None]]

@@ -17,8 +17,9 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.recipes import machine
 from tunesmith.recipes.machine import Device, Holder, Machine, Warning
 from tunesmith.tui.app import TunesmithApp
+from tunesmith.tui.machine_text import processor
 from tunesmith.tui.screens import machine as screen
-from tunesmith.tui.widgets.gauge import Gauge
+from tunesmith.tui.widgets.gauge import NAME_CELLS, Gauge
 
 replace = msgspec.structs.replace
 GPU = Device("cuda", "NVIDIA H200", 150_000_000_000, 149_000_000_000, "sm90", index=0, temperature_c=35,
@@ -116,3 +117,19 @@ def test_a_look_has_the_devices_that_the_doctor_saw_through_torch(tmp_path: Path
     assert found.name == SEEN.devices[0].name
     assert screen.figure(found) == "12.0 GB", "what was free when it was measured is not what is free now"
     assert screen._used(found) is None, "so there is no bar"
+
+
+async def test_what_a_gauge_means_begins_below_its_figure_on_every_line(tmp_path: Path) -> None:
+    many = "NVIDIA H100 80GB HBM3. Free for other work; one device trains. " * 2
+    app = TunesmithApp(Home(tmp_path), machine=replace(IDLE, devices=(replace(GPU, name=many), PROCESSOR)), live=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        gauge = app.screen.query_one(".device-0", Gauge)
+        lines = [gauge.render_line(y).text.rstrip() for y in range(gauge.size.height)]
+        assert len(lines) > 3 and all(line.startswith(" " * NAME_CELLS) for line in lines[1:])
+        assert all(line.strip() for line in lines[:-1])
+
+
+def test_a_processor_without_a_name_is_told_by_its_cores() -> None:
+    assert processor(replace(IDLE, cpu_name="", cores=1)) == "1 core"
+    assert processor(replace(IDLE, simd=("avx2", "amx_bf16"))) == "AMD EPYC, 2 cores, avx2 amx_bf16"

@@ -47,7 +47,14 @@ GPU_MACHINE = Machine(
         Device("cpu", "AMD EPYC 9354", 64_000_000_000, 21_000_000_000),
     ),
     disk_free_bytes=3_100_000_000,
-    warnings=(Warning("Only 3.1 GB of disk are free", "Free some space, or set TUNESMITH_HOME elsewhere."),),
+    warnings=(
+        Warning(
+            "Only 3.1 GB of disk are free",
+            "Free space, or set TUNESMITH_HOME elsewhere.",
+            "little_disk",
+            (("free", "3.1 GB"),),
+        ),
+    ),
 )
 
 

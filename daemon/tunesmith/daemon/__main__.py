@@ -19,6 +19,7 @@ import uvicorn
 
 from tunesmith.daemon import database, settings
 from tunesmith.daemon.admission import Admission, look
+from tunesmith.daemon.api import disk_errors
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.requests import API_VERSION, VERSION_HEADER
 from tunesmith.daemon.controls import Controls
@@ -56,13 +57,15 @@ def main() -> int:
     began = time.monotonic()
     home = Home.find()
     try:
-        private_folder(home.root)
+        with disk_errors.writing(home.root):
+            private_folder(home.root)
         _allow_descriptors()
         with locked(home):
             if REBUILD in sys.argv[1:]:
                 print(*database.set_aside(home.database), sep="\n")
                 return 0
-            log_to(home.log)
+            with disk_errors.writing(home.log):
+                log_to(home.log)
             with listening(home.socket) as listener:
                 asyncio.run(serve(home, settings.read(os.environ), listener, began))
     except TunesmithError as error:
@@ -161,8 +164,9 @@ def locked(home: Home) -> Iterator[None]:
                         "daemon_running",
                     ) from error
                 time.sleep(0.05)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        with disk_errors.writing(home.lock):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(handle)

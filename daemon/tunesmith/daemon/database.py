@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tunesmith.daemon import migrations
+from tunesmith.daemon.api import disk_errors
 from tunesmith.recipes.errors import DaemonError, MachineError, TunesmithError
 
 # FULL: with NORMAL a power cut takes acknowledged jobs along.
@@ -66,37 +67,20 @@ def typed(error: Exception, path: Path) -> Exception:
     if isinstance(error, TunesmithError):
         return error
     if isinstance(error, OSError):
-        return _of_disk(error, path)
+        return disk_errors.refused(error, path)
     if not isinstance(error, sqlite3.DatabaseError) or not hasattr(error, "sqlite_errorcode"):
         return error
     code = error.sqlite_errorcode & 0xFF  # without what extended codes add
     if code in CODES_OF_DAMAGE:
         return damaged(path, str(error))
     if code == sqlite3.SQLITE_FULL:
-        return full(path.parent)
+        return disk_errors.full(path.parent)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return MachineError(f"Another program holds {path}", "End whatever opened the database.", "database_busy")
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
         hint = f"Look at the disk of {path.parent} and at the rights of its files; all goes on once it works again."
         return MachineError(f"The database {path} cannot be written: {error}", hint, "disk_error")
     return error
-
-
-def _of_disk(error: OSError, path: Path) -> MachineError:
-    import errno
-
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return full(path.parent)
-    what = error.filename or path.parent
-    return MachineError(
-        f"The disk refused: {what}: {error.strerror or error}",
-        "Look at the disk and at the rights of that folder; all goes on once it works again.",
-        "disk_error",
-    )
-
-
-def full(root: Path) -> MachineError:
-    return MachineError(f"The disk of {root} is full", "Free some space, then try again.", "disk_full")
 
 
 def damaged(path: Path, what: str) -> DaemonError:

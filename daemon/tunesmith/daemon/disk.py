@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from pathlib import Path
 
 from tunesmith.recipes.errors import MachineError
 from tunesmith.recipes.units import bytes_text
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 HINT = "Free some space, or set TUNESMITH_HOME to a folder on a larger disk."
 
 

@@ -28,10 +28,8 @@ def here(machine: Machine | None, measured: Measured | None, *, brief: bool) -> 
         return Content("\n").join([head, Content.styled(t("machine.looking"), FAINT)])
     lines = [head]
     lines += [_device(device, trains=device == machine.device) for device in machine.devices if device.kind != "cpu"]
-    simd = f", {' '.join(machine.simd)}" if machine.simd else ""
-    cores = t("machine.cores", name=one_line(machine.cpu_name), cores=machine.cores)
     trains = f" · {t('machine.trains_here')}" if machine.device.kind == "cpu" else ""
-    lines.append(_line(t("machine.cpu"), cores + simd + trains))
+    lines.append(_line(t("machine.cpu"), processor(machine) + trains))
     memory = t("machine.free_of", free=bytes_text(machine.memory_free_bytes), total=bytes_text(machine.memory_bytes))
     disk = t("machine.free", free=bytes_text(machine.disk_free_bytes))
     lines.append(_line(t("machine.memory"), f"{memory} · {t('machine.disk')}: {disk}"))
@@ -42,6 +40,12 @@ def here(machine: Machine | None, measured: Measured | None, *, brief: bool) -> 
         if not brief:
             lines.append(Content.assemble(("→ ", "$secondary bold"), one_line(fix)))
     return Content("\n").join(lines)
+
+
+def processor(machine: Machine) -> str:
+    """Its name, where the system tells it, how many cores it grants, and its vector instructions."""
+    cores = t("machine.one_core") if machine.cores == 1 else t("machine.cores", cores=machine.cores)
+    return ", ".join(filter(None, (one_line(machine.cpu_name), cores, " ".join(machine.simd))))
 
 
 def _device(device: Device, *, trains: bool) -> Content:

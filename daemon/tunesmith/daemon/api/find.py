@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from tunesmith.daemon.api import service, settings
+from tunesmith.daemon.api import disk_errors, service, settings
 from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.home import Home, private_folder, refuse_foreign
 from tunesmith.recipes.errors import DaemonError
@@ -33,17 +33,22 @@ async def running(home: Home) -> Client | None:
 async def ensure_daemon(home: Home, *, start: bool = True) -> Client:
     """A client of a daemon that answers, started when none does.
 
-    Raises DaemonError when none runs and `start` is False, or when a started one ends or stays silent.
+    Raises DaemonError when none runs and `start` is False, or when a started one ends or stays silent, MachineError
+    when the disk refuses.
     """
     if client := await running(home):
         return client
     if not start:
         raise DaemonError("No daemon is running", "Start it with `tunesmith daemon start`.", code="not_running")
-    private_folder(home.root)
+    with disk_errors.writing(home.root):
+        private_folder(home.root)
     # One that is installed as a service stays one: else the manager would find the home taken at the next login.
     if await asyncio.to_thread(service.start, home):
         return await answering(home)
-    with open(home.root / "daemon-start.log", "wb") as output:
+    log = home.root / "daemon-start.log"
+    with disk_errors.writing(log):
+        log.touch()
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "tunesmith.daemon"],
             stdin=subprocess.DEVNULL,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from tunesmith.daemon.api import disk_errors
 from tunesmith.daemon.hubs import Hub, HubFile, Kind, finishing, of_kind, refusals
 from tunesmith.daemon.hubs.answers import Source
 from tunesmith.daemon.hubs.arriving import Queue
@@ -23,7 +23,6 @@ from tunesmith.recipes.units import bytes_text
 STAGED = ".partial"  # where files lie until they are whole; hidden, so that reading the folder passes over it
 TELL_EVERY_S = 0.1
 SPARE_BYTES = 200_000_000  # left free on the disk, so that the download does not stop everything else
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def fetch_files(
@@ -83,7 +82,7 @@ def run(hub: Hub, queue: Queue, folder: Path, limits: Limits, progress: Callable
         finisher.join()
         if ended:  # else a thread that still waits for an answer has the files, and writes nothing
             queue.close()
-    if isinstance(queue.failure, OSError) and queue.failure.errno in DISK_FULL:
+    if isinstance(queue.failure, OSError) and queue.failure.errno in disk_errors.FULL:
         raise disk_full(folder) from queue.failure
     if queue.failure is not None:
         raise queue.failure

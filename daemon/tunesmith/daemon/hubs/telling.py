@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import threading
@@ -12,7 +11,7 @@ from typing import TextIO
 
 import msgspec
 
-from tunesmith.daemon.api import downloads
+from tunesmith.daemon.api import disk_errors, downloads
 from tunesmith.recipes.errors import MachineError
 
 TELL_EVERY_S = 0.1
@@ -71,7 +70,7 @@ def end_with_parent() -> None:
 
 def of_the_disk(error: OSError, folder: Path) -> MachineError:
     """What a person is told of an error of the disk while `folder` was written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in disk_errors.FULL:
         return MachineError(
             f"The disk of {folder} is full",
             "Free some space and run the same command: what arrived is kept, and it goes on from there.",

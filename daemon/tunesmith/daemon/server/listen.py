@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tunesmith.daemon.api import disk_errors
 from tunesmith.daemon.api.home import SOCKET_PATH_LIMIT, private_folder
 from tunesmith.recipes.errors import DaemonError
 
@@ -27,7 +28,8 @@ def listening(path: Path) -> Iterator[socket.socket]:
             "Set TUNESMITH_HOME, or XDG_RUNTIME_DIR, to a shorter path.",
             "socket_path",
         )
-    private_folder(path.parent)
+    with disk_errors.writing(path.parent):
+        private_folder(path.parent)
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise DaemonError(f"{path} is in the way and is no socket", "Move it aside.", "socket_path")
@@ -45,7 +47,8 @@ def bound(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        with disk_errors.writing(path):
+            listener.bind(str(path))
     finally:
         os.umask(before)
     return listener

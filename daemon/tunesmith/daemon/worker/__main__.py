@@ -14,9 +14,9 @@ import time
 import traceback
 from pathlib import Path
 
-from tunesmith.daemon import disk, worker_log
+from tunesmith.daemon import worker_log
+from tunesmith.daemon.api import disk_errors, offline
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.api import offline
 from tunesmith.daemon.worker import hub_model, load, processor
 from tunesmith.daemon.worker.context import Context, Stopped
 from tunesmith.daemon.worker.stages import run_all
@@ -85,7 +85,7 @@ def explain(error: BaseException) -> ErrorBody:
     """What a person reads of `error`; the log has the traceback."""
     if isinstance(error, TunesmithError):
         return error.body()
-    if isinstance(error, OSError) and error.errno in disk.FULL:
+    if isinstance(error, OSError) and error.errno in disk_errors.FULL:
         return ErrorBody("disk_full", f"The disk is full: {error.filename or error}", "Free some space, run again.")
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ErrorBody(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tunesmith.daemon import disk, publish
+from tunesmith.daemon import publish
+from tunesmith.daemon.api import disk_errors
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.worker import resident
@@ -121,7 +122,7 @@ class Context:
                 try:
                     line = line[os.write(self._journal, line) :]
                 except OSError as error:
-                    if error.errno not in disk.FULL or self.cancelled or time.monotonic() > until:
+                    if error.errno not in disk_errors.FULL or self.cancelled or time.monotonic() > until:
                         raise
                     time.sleep(1.0)
         finally:

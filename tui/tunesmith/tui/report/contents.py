@@ -15,6 +15,7 @@ from tunesmith.recipes.machine import Machine
 from tunesmith.recipes.spec import JobSpec, complete, to_yaml
 from tunesmith.recipes.units import bytes_text, count_text, duration_text, flops_text
 from tunesmith.tui.explained import told
+from tunesmith.tui.machine_text import processor
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.report import curves
 from tunesmith.tui.report.blocks import Block, Code, Heading, Paragraph, Picture, Table
@@ -167,7 +168,7 @@ def _data(view: JobView) -> Iterator[Block]:
 def _machine(view: JobView, machine: Machine | None) -> Iterator[Block]:
     rows: list[tuple[str, str]] = []
     if machine is not None:
-        rows.append((t("machine.cpu"), t("machine.cores", name=one_line(machine.cpu_name), cores=machine.cores)))
+        rows.append((t("machine.cpu"), processor(machine)))
         rows.append((t("machine.memory"), bytes_text(machine.memory_bytes)))
         rows += [
             (device.kind, f"{one_line(device.name)}, {bytes_text(device.memory_bytes)}")

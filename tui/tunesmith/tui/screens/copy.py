@@ -64,7 +64,7 @@ class CopyScreen(ModalScreen[None]):
 
 
 def _line(offer: Offer) -> Content:
-    return Content.assemble((offer.label, "$secondary"), "  ", one_line(offer.text)[:LINE_CHARACTERS] or "—")
+    return Content.assemble((offer.label, "bold"), "  ", one_line(offer.text)[:LINE_CHARACTERS] or "—")
 
 
 def offers(view: JobView) -> list[Offer]:

@@ -14,6 +14,7 @@ from textual.widgets import Button, Static
 
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.explained import warned
+from tunesmith.tui.machine_text import processor
 from tunesmith.tui.messages import Done, StartRun
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
@@ -64,11 +65,10 @@ class MachineStep(Vertical):
                 meaning(device, machine),
                 _used(device),
             ).add_class(f"device-{number}")
-        simd = " ".join(machine.simd)
         on_cpu = machine.device.kind == "cpu"
         yield Gauge(
             t("machine.cpu"),
-            t("machine.cores", name=one_line(machine.cpu_name), cores=machine.cores) + (f", {simd}" if simd else ""),
+            processor(machine),
             t("machine.cpu_trains") if on_cpu else t("machine.cpu_helps"),
         )
         yield Gauge(

@@ -7,6 +7,7 @@ from tunesmith.recipes.units import bytes_text
 from tunesmith.tui import local_models, model_check
 from tunesmith.tui.draft import GIVEN, OWN, Draft
 from tunesmith.tui.forecast_text import badge_text
+from tunesmith.tui.machine_text import processor
 from tunesmith.tui.planning import Planning
 from tunesmith.tui.screens.goal import said
 from tunesmith.tui.screens.machine import figure, meaning, told
@@ -26,10 +27,9 @@ def machine(ask: Asker, draft: Draft, planning: Planning) -> str | None:
         for device in found.devices:
             if device.kind != "cpu":
                 ask.say(f"{device.kind.upper()}: {figure(device)}. {meaning(device, found)}")
-        cores = t("machine.cores", name=found.cpu_name, cores=found.cores)
         trains = t("machine.cpu_trains") if found.device.kind == "cpu" else t("machine.cpu_helps")
         free, total = bytes_text(found.memory_free_bytes), bytes_text(found.memory_bytes)
-        ask.say(f"{t('machine.cpu')}: {cores}. {trains}")
+        ask.say(f"{t('machine.cpu')}: {processor(found)}. {trains}")
         ask.say(f"{t('machine.memory')}: {t('machine.free_of', free=free, total=total)}.")
         disk = t("machine.free", free=bytes_text(found.disk_free_bytes))
         ask.say(f"{t('machine.disk')}: {disk}. {t('machine.disk_means')}")

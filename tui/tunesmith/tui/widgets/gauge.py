@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -26,6 +27,13 @@ class Gauge(Widget):
         self.set_reactive(Gauge.share, share)
 
     def render(self) -> Content:
+        return self._drawn(self.content_size.width)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return self._drawn(width).plain.count("\n") + 1
+
+    def _drawn(self, width: int) -> Content:
+        """Lines of at most `width` cells; those of the meaning begin below the figure, where there is room for that."""
         narrow = self.app.size.width < NARROW_COLUMNS
         name = Content(self.label)
         parts: list[Content | str | tuple[str, str]] = [
@@ -37,7 +45,9 @@ class Gauge(Widget):
             colour = "$success" if self.share < 0.7 else "$warning" if self.share < 0.9 else "$error"
             parts += [("━" * filled, colour), ("─" * (BAR_CELLS - filled), "$foreground 30%"), "  "]
         parts.append(self.figure)
+        lines = Content.assemble(*parts).wrap(max(1, width))
         if self.meaning:
-            indent = "\n" + ("" if narrow else " " * NAME_CELLS)
-            parts.append((indent + self.meaning.replace("\n", indent), "$foreground 60%"))
-        return Content.assemble(*parts)
+            indent = 0 if narrow else NAME_CELLS
+            meaning = Content.styled(self.meaning, "$foreground 60%").wrap(max(1, width - indent))
+            lines += [line.pad_left(indent) for line in meaning]
+        return Content("\n").join(lines)
