@@ -56,3 +56,24 @@ def test_freed_memory_stays_until_it_is_released() -> None:
     assert left < 10, "large blocks lie outside of the heap: they leave no holes"
     assert kept > held - 10
     assert released < held - 90
+
+
+def test_what_short_windows_left_is_released_before_a_long_one_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[int] = []
+    heap = processor.Heap((4 * 384, 4 * 1024))  # blocks of 2 MiB from 1,366 and from 512 tokens on
+    for tokens in (1500, 400, 500, 1000, 1300, 1400, 1500, 600, 100, 1500):
+        monkeypatch.setattr(processor, "release_freed_memory", lambda tokens=tokens: released.append(tokens))
+        heap.before(tokens)
+    assert released == [1000, 1400, 1500]
+
+
+def test_a_model_whose_mlp_has_no_one_width_is_told_by_its_own() -> None:
+    from types import SimpleNamespace
+
+    import torch
+
+    from tunesmith.daemon.worker.train.core import token_bytes
+
+    config = SimpleNamespace(hidden_size=64, intermediate_size=[128, 256])
+    model = SimpleNamespace(dtype=torch.bfloat16, config=SimpleNamespace(get_text_config=lambda: config))
+    assert token_bytes(model) == (128,)

@@ -16,11 +16,11 @@ from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN, JobSpec
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
 STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights as large as the largest, beside it
 LIBRARIES_BYTES, LIBRARIES_FULL_FROM, LIBRARIES_SPARED = 60 * MIB, 126 * MIB, 15 * MIB
-HOLES = 0.35  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
+HOLES = 0.5  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
 HEAPED_BLOCK = 2 * MIB
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
-GROWN_BYTES, APART, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 42 * MIB, 0.35, 0.03, 0.025
+GROWN_BYTES, GROWN_KERNELS, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 10 * MIB, 1.2, 0.015, 0.025
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
@@ -96,27 +96,19 @@ def holes(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> float
 
 
 def heaped(facts: ModelFacts, parts: Parts) -> float:
-    """Bytes of activations in blocks of the heap: larger ones lie outside."""
-    return parts.activations * min(1.0, HEAPED_BLOCK / max(1.0, 4.0 * parts.tokens * facts.hidden_size))
+    """Bytes of activations in blocks of the heap; larger ones lie outside, and leave nothing there (worker's Heap)."""
+    return parts.activations if 4 * parts.tokens * facts.hidden_size < HEAPED_BLOCK else 0.0
 
 
-def growing(
-    facts: ModelFacts, place: Place, *, tokens: int, recomputed: int, kept_bytes: float, peak_bytes: int
-) -> int:
-    """Bytes that come to training after its worst window of `tokens`, whose peak was `peak_bytes`.
+def growing(place: Place, *, kernels: int, recomputed: int, peak_bytes: int) -> int:
+    """Bytes that come to training after its worst window, whose peak was `peak_bytes`.
 
-    On a CPU for windows of other lengths: kernels for their numbers of rows, and heap for what windows keep (of the
-    worst `kept_bytes`) in blocks that were large enough there to lie outside of it; more where layers are `recomputed`.
+    On a CPU for windows of other lengths: kernels for their numbers of rows, of `kernels` bytes in all, and what is
+    kept beside them; more where layers are `recomputed`.
     """
     if place.device != "cpu":
         return int(ALLOCATOR_GROWTH * peak_bytes)
-    apart = 0.0
-    for width in (facts.hidden_size, facts.intermediate_size):
-        limit = HEAPED_BLOCK / max(1.0, 4.0 * width)
-        if limit < tokens:
-            apart = APART * kept_bytes * limit / tokens
-            break  # where narrow blocks lie outside wide ones do too, in every window
-    return int(GROWN_BYTES + apart + (RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0))
+    return int(GROWN_BYTES + GROWN_KERNELS * kernels + (RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0))
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:

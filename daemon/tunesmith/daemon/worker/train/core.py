@@ -13,6 +13,7 @@ from tunesmith.daemon.api.events import PathTaken
 from tunesmith.daemon.worker.kernels.cross_entropy import cross_entropy, linear_cross_entropy
 from tunesmith.daemon.worker.kernels.table import KERNELS
 from tunesmith.daemon.worker.packing.windows import Row, Step, Window, packed, padded
+from tunesmith.daemon.worker.processor import Heap
 from tunesmith.daemon.worker.train import flops
 
 
@@ -38,6 +39,7 @@ class Core:
         self.paths: tuple[PathTaken, ...] = ()
         self._work: flops.Summary | None = None
         self._undo: list[Callable[[], None]] = []
+        self._heap = Heap(token_bytes(self.base)) if device == "cpu" else None
         # Ready-made masks have four dimensions; with one of them models build none of their own.
         self._no_mask = torch.zeros(1, 1, 1, 1, device=device)
 
@@ -55,6 +57,8 @@ class Core:
 
     def summed_loss(self, window: Window) -> tuple[Any, Any]:
         """Cross entropy in nats summed over the window's labels (differentiable), and how many were predicted right."""
+        if self._heap is not None:
+            self._heap.before(window.positions)
         window = window.to(self.device)
         inputs: dict[str, Any] = {"input_ids": window.input_ids, "use_cache": False}
         if window.segments is None:
@@ -110,6 +114,13 @@ class Core:
         """Every part is computed by its own model's code again."""
         while self._undo:
             self._undo.pop()()
+
+
+def token_bytes(model: Any) -> tuple[int, ...]:
+    """Of one token, in the blocks that layers keep of a window: as wide as the model, and as its MLP."""
+    config = model.config.get_text_config()
+    widths = (config.hidden_size, getattr(config, "intermediate_size", None))
+    return tuple(width * model.dtype.itemsize for width in widths if isinstance(width, int))
 
 
 def longest_turned_alike(config: Any) -> int | None:

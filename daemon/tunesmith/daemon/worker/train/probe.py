@@ -23,6 +23,7 @@ from tunesmith.daemon.worker.train import checkpoint, memory
 from tunesmith.daemon.worker.train.core import Core
 from tunesmith.daemon.worker.train.run import let_go
 from tunesmith.recipes import planner
+from tunesmith.recipes.planner import memory as planned
 from tunesmith.recipes.planner import stages
 
 LEAST_STEPS = 12  # of a run that is probed: a shorter one shows by itself
@@ -65,11 +66,8 @@ def run(context: Context) -> None:
         context.model.zero_grad(set_to_none=True)
     work = [core.flops(step) for step in steps]
     mean = seconds_of_mean_step(seconds, work, [step.tokens for step in steps], float(batches.tokens.mean()))
-    largest = max(window.positions for window in steps[0])
-    kept = next((part.bytes for part in plan.forecast.parts if part.key == "activations"), 0)
-    growing = stages.growing(
-        plan.facts, plan.place, tokens=largest, recomputed=plan.forecast.recomputed, kept_bytes=kept, peak_bytes=peak
-    )
+    kernels = planned.parts(context.spec, plan.facts, plan.rows, plan.place).kernels
+    growing = stages.growing(plan.place, kernels=kernels, recomputed=plan.forecast.recomputed, peak_bytes=peak)
     forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total, growing_bytes=growing)
     context.plan = msgspec.structs.replace(plan, forecast=forecast)
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
