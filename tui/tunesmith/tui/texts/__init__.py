@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from tunesmith.tui.line_breaks import between_ideographs
+
 FOLDER = Path(__file__).parent
 LANGUAGES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))  # the codes; `name()` says what each is called
 
 _language = "en"
+between_ideographs()
 
 
 @cache
