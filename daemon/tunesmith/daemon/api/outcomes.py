@@ -6,6 +6,7 @@ import msgspec
 
 from tunesmith.daemon.api.told import Told
 from tunesmith.recipes.intervals import Interval
+from tunesmith.recipes.words import Said
 
 
 class Scored(Told, frozen=True, kw_only=True, tag="scored"):
@@ -106,3 +107,5 @@ class Verified(Told, frozen=True, kw_only=True, tag="verified"):
     merged_perplexity: float | None = None
     why: str = ""
     hint: str = ""
+    why_said: Said | None = None
+    hint_said: Said | None = None
