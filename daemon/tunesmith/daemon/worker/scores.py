@@ -83,6 +83,7 @@ def measured(
             e.RowScore(row, scores[0][row], scores[1][row]) for row in order if scores[0][row] != scores[1][row]
         )[:CHANGED],
         own_code=opened.score.rpartition(":")[0] if own else "",
+        row_scores=tuple(scores[1]) if opened.scorer.whole is None else (),
     )
 
 
