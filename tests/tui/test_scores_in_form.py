@@ -7,12 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from planned import on_gpu, own, planned, wizard
+from planned import Fixed, on_gpu, own, planned, wizard
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Input, Static
 
 from tunesmith.recipes.spec import EvaluationSpec, JobSpec, complete
-from tunesmith.tui import texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.draft import Draft
 from tunesmith.tui.forms import GATE, SCORES, Value
@@ -95,6 +94,7 @@ async def test_the_default_key_takes_the_scores_away_again(tmp_path: Path) -> No
         step = await planned(pilot)
         assert ticked(step) == ["chrf"]
         field(step, SCORES).focus()
+        await pilot.pause()
         await pilot.press("ctrl+d")
         for _ in range(500):  # until the plans are made anew
             await pilot.pause(0.01)
@@ -112,14 +112,24 @@ def test_a_recipe_that_is_opened_keeps_its_scores_and_gate() -> None:
     assert draft.spec().evaluation.scores == spec.evaluation.scores, "no plan takes them away"
 
 
-@pytest.mark.parametrize(("size", "language"), [((120, 36), "en"), ((80, 24), "en"), ((80, 24), "zh")])
-def test_scores_look_right(snap_compare: Snap, tmp_path: Path, size: tuple[int, int], language: str) -> None:
-    async def look(pilot: Pilot[None]) -> None:
-        step = await planned(pilot)
-        step.query_one("#score-chrf", Checkbox).focus()
-        step.query_one("#score-rouge-l", Checkbox).scroll_visible(animate=False)
-        await pilot.pause(0.1)
-
-    texts.use(language)
+@pytest.mark.parametrize(
+    ("size", "language"), [((120, 36), "en"), ((80, 24), "en"), ((80, 24), "zh")], ids=["wide", "usual", "usual-zh"]
+)
+def test_scores_look_right(
+    snap_compare: Snap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], language: str
+) -> None:
+    Fixed(fits=True)(monkeypatch)
     app = app_of(tmp_path, evaluation_scores="exact_match chrf", evaluation_fail_if="chrf < before.chrf")
+
+    async def look(pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        await app.speak(language)
+        step = await planned(pilot)
+        step.query_one("#recipe-summary", Static).update("/models/qwen  /data/rows.jsonl")  # no temporary names
+        for one in app.screen.query(Input):
+            one.cursor_blink = False
+        step.query_one("#score-chrf", Checkbox).focus()
+        field(step, GATE).scroll_visible(animate=False)
+        await pilot.pause(0.2)
+
     assert snap_compare(app, terminal_size=size, run_before=look)

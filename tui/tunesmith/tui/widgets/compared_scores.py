@@ -58,7 +58,8 @@ def lines(found: Sequence[ScoreChange], titles: tuple[str, str], width: int) -> 
     cells = INTERVAL_CELLS if whole else VALUE_CELLS
     text_of = interval_text if whole else value_text
     beside = width >= name_cells + 2 * cells + rest_cells
-    made = [Content.assemble(" " * name_cells, *(_cell(title, cells, HEADING) for title in titles))]
+    last = [(t("compare.column_change"), HEADING)] if beside else []
+    made = [Content.assemble(" " * name_cells, *(_cell(title, cells, HEADING) for title in titles), *last)]
     for one in found:
         name = Content.styled(name_of(one), FAINT).truncate(name_cells - 1, ellipsis=True)
         values = [_cell(text_of(side, one.top), cells, "bold") for side in (one.a, one.b)]
