@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import msgspec
+import pytest
 
 from tunesmith.recipes.data.rows import FileNotice, RejectedRow
 from tunesmith.recipes.errors import MachineError
@@ -45,6 +46,11 @@ def test_errors_rows_and_files_bring_their_codes() -> None:
     assert row.said == Said("a.jsonl:3: no token to learn from", "row.nothing_trained",
                             {"odd": "1.5", "file": "a.jsonl", "line": 3})  # fmt: skip
     assert of_file(FileNotice("a.csv", "read as UTF-16", "utf16")).said.code == "file.utf16"
+
+
+def test_only_what_words_mean_crosses_the_socket() -> None:
+    with pytest.raises(TypeError):
+        msgspec.json.encode(COMPILER)  # so that nobody sends words as text and forgets their code
 
 
 def test_words_go_through_processes_and_the_socket_unchanged() -> None:

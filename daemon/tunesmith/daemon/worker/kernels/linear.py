@@ -35,7 +35,9 @@ class Linear(torch.autograd.Function):
 
 def missing(device: str) -> str:
     """Why it cannot be used on `device`; empty when it can."""
-    return products.missing() if device == "cpu" else "the library behind torch.mm is the fastest there"
+    if device == "cpu":
+        return products.missing()
+    return say("mm_fastest", "the library behind torch.mm is the fastest there")
 
 
 def candidates(model: Any) -> Iterator[Any]:

@@ -66,7 +66,7 @@ def choose(
         name = type(core.base).__name__
         what = say("no_such_layers", "{model} has no layers that can be checkpointed", model=name)
         if wanted != "auto":
-            raise ModelError(what, "Set training.gradient_checkpointing to auto or off.")
+            raise ModelError(str(what), "Set training.gradient_checkpointing to auto or off.")
         return 0, wording.path(PART, KEPT, what)
     if wanted != "auto":
         layers = count if wanted == "full" else (count + 1) // 2

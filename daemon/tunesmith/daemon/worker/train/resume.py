@@ -227,7 +227,7 @@ def _tell(context: Context, saved: Checkpoint, reasons: Sequence[str]) -> None:
         step=saved.step,
         attempt=context.attempt,
         exact=not context.inexact,
-        reasons=context.inexact,
+        reasons=tuple(map(str, context.inexact)),
         reasons_said=tuple(said(reason) for reason in context.inexact),
     )
     context.emit(event)
