@@ -262,7 +262,8 @@ class RecipeStep(Vertical):
         for row in self.query(ValueRow):
             changed = row.value.key in self.draft.typed
             row.mark(wrong=changed and self.draft.error(row.value) is not None, changed=changed)
-        self.query_one(ScoreChoices).show()
+        for boxes in self.query(ScoreChoices):
+            boxes.show()
         self._explain()
         trouble = self.query_one("#recipe-trouble", Trouble)
         try:
