@@ -22,6 +22,7 @@ from tunesmith.recipes.errors import MachineError
 from tunesmith.recipes.models import catalogue
 from tunesmith.recipes.planner import ASSUMED
 from tunesmith.recipes.spec import JobSpec, complete
+from tunesmith.recipes.words import say
 
 TRAIN, EXPORT = 59_000_000, 690_000_000  # what live.FORECAST says that they write
 Usage = collections.namedtuple("Usage", "total used free")
@@ -132,7 +133,7 @@ def test_a_person_who_cancels_is_not_kept_waiting(context: Context, monkeypatch:
 
 def test_notices_without_end_go_to_the_log(context: Context, capfd: pytest.CaptureFixture[str]) -> None:
     for number in range(contexts.NOTICES + 50):
-        context.notice("info", f"notice {number}")
+        context.notice("info", say("loss", "notice {loss}", loss=number))
     told = journal(context)
     assert len(told) == contexts.NOTICES
     assert isinstance(told[-1], e.Notice) and "in its log only" in told[-1].text

@@ -70,6 +70,7 @@ def test_an_adapter_of_a_base_in_4_bits_learns_and_is_merged_into_the_whole_base
     assert paths["base"].taken == "nf4, computed in float32" and not paths["base"].fastest
     assert paths["packing"].taken == "windows of at most 512 tokens", "each window dequantizes all weights once more"
     assert paths["activations"].taken == "kept" and "are free" in paths["activations"].why
+    assert [path.part for path in paths.values() if path.why and path.why_said is None] == [], "each says what it means"
     base, tuned = of(e.Scored, events)
     assert tuned.held_out_loss < base.held_out_loss
     assert {answer.subject for answer in of(e.Answered, events)} == {"base", "tuned"}

@@ -57,6 +57,8 @@ def test_what_is_no_proportion_has_the_intervals_of_a_bootstrap(make_context: Ma
     for one in found.values():
         for interval in (one.before, one.after, one.change):
             assert interval.low <= interval.value <= interval.high
+    assert sum(found["chrf"].row_scores) / 20 == found["chrf"].after.value and len(found["chrf"].row_scores) == 20
+    assert found["bleu"].row_scores == (), "no mean over the rows"
     assert found["regex"].after.value == pytest.approx(8 / 20) and found["json"].after.value == 0.85
 
 

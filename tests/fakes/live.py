@@ -14,11 +14,13 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import wording
 from tunesmith.daemon.api.listing import Lines, line_of
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, LogText, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, JobError
 from tunesmith.recipes.planner import Change, Forecast, Part, StageForecast
+from tunesmith.recipes.words import Said, Words
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenChat, OpenResult, OpenRun
 from tunesmith.tui.theme import THEMES
 from tunesmith.tui.widgets.key_bar import KeyBar
@@ -61,18 +63,38 @@ def before_training() -> list[e.Event]:
             trained_tokens=1204, longest=71,
         ),
         e.StageFinished(time=START + 6, stage="prepare", seconds=1.4),
-        e.Notice(time=START + 7, level="info", text="float32 on this CPU: bf16 would run at a fifth of its speed."),
+        e.Notice(time=START + 7, level="info", text="float32 on this CPU: bf16 would run at a fifth of its speed.",
+                 code="exact_24_bits"),
         e.StageStarted(time=START + 7, stage="probe"),
         e.StageFinished(time=START + 8, stage="probe", seconds=1.0),
         e.StageStarted(time=START + 8, stage="train"),
     ]  # fmt: skip
 
 
+def coded(text: str, code: str, **values: str | int | Said) -> Words:
+    """Words of the fakes with a code of the product's."""
+    return Words(Said(text, code, dict(values)))
+
+
+NEEDS_80 = coded("needs an NVIDIA GPU of compute capability 8.0", "capability", number="8.0")
 PATHS = (
-    e.PathTaken("attention", "SDPA for each segment", "flash-attn needs an NVIDIA GPU of compute capability 8.0"),
-    e.PathTaken("packing", "best fit, windows of 512 tokens", "every layer keeps segments apart"),
-    e.PathTaken("loss", "labelled positions only, in chunks", "equal to the plain loss to 3e-8 here"),
-    e.PathTaken("lora", "unfused", "the check at the start was off by 2e-4 in layers.3.mlp.up_proj", fastest=False),
+    wording.path(
+        "attention", "SDPA for each segment",
+        coded(f"flash-attn {NEEDS_80}", "of_backend", name="flash-attn", why=NEEDS_80.said),
+    ),
+    wording.path(
+        "packing", coded("best fit, windows of 512 tokens", "windows", tokens=512),
+        coded("every layer keeps segments apart", "end_to_end"),
+    ),
+    wording.path(
+        "loss", coded("labelled positions only, in chunks", "loss_in_chunks"),
+        coded("equal to the plain loss to 3e-8 here", "other_positions"),
+    ),
+    wording.path(
+        "lora", coded("unfused", "plain"),
+        coded("the check at the start was off by 2e-4 in layers.3.mlp.up_proj", "other_gradients", share="2e-4"),
+        fastest=False,
+    ),
 )  # fmt: skip
 
 

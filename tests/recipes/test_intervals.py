@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.recipes.intervals import Interval, bootstrapped, wilson
+from tunesmith.recipes.intervals import Interval, bootstrapped, difference, wilson
 
 
 def mean(sums: list[float]) -> float:
@@ -28,6 +28,19 @@ def test_a_proportion_has_the_published_interval(right: int, n: int, low: float,
     found = wilson(right, n)
     assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
     assert found.value == right / n
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    # Newcombe, "Interval estimation for the difference between independent proportions", 1998, table II, method 10.
+    [((48, 80), (56, 70), 0.0524, 0.3339), ((3, 10), (9, 10), 0.1705, 0.8090), ((0, 10), (10, 10), 0.6075, 1.0)],
+)
+def test_a_difference_has_the_published_interval(
+    first: tuple[int, int], second: tuple[int, int], low: float, high: float
+) -> None:
+    found = difference(wilson(*first), wilson(*second))
+    assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    assert found.value == pytest.approx(second[0] / second[1] - first[0] / first[1])
 
 
 def test_it_can_be_told_on_another_scale() -> None:

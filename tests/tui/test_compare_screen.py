@@ -14,6 +14,7 @@ from textual.widgets import Static
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.compare import compare
 from tunesmith.daemon.api.view import JobView
+from tunesmith.recipes.intervals import Interval
 from tunesmith.recipes.spec import JobSpec, TrainingSpec, complete
 from tunesmith.tui import texts
 from tunesmith.tui.screens import jobs as jobs_module
@@ -54,6 +55,51 @@ async def opened(pilot: Pilot[None], fake: FakeClient, first: int, second: int) 
 
 def said(screen: CompareScreen, part: str) -> str:
     return str(screen.query_one(f"#compare-{part}", Static).render())
+
+
+def scored(events: list[e.Event], name: str, before: Interval, *each: float) -> list[e.Event]:
+    """A run whose answers have a score too, the `each` of every row."""
+    mean = sum(each) / len(each)
+    after = Interval(mean, mean - 0.09 * 100, mean + 0.06 * 100)
+    made = e.Measured(time=START, name=name, score=name, rows=len(each), top=100.0, before=before, after=after,
+                      change=Interval(mean - before.value, 1.0, 2.0), row_scores=each)  # fmt: skip
+    return [*events[:-1], made, events[-1]]
+
+
+@pytest.fixture
+def scored_client(client: FakeClient) -> FakeClient:
+    """Runs 1 and 2 with scores: chrF in both, ROUGE-L in the second alone."""
+    questions = sum(
+        isinstance(one, e.Answered) and (one.subject, one.set_name) == ("tuned", "held_out") for one in finished()
+    )
+    before = Interval(31.0, 24.0, 40.0)
+    low, high = [50.0 + row for row in range(questions)], [58.0 + 2 * row for row in range(questions)]
+    client.histories[1] = scored(client.histories[1], "chrf", before, *low)
+    client.histories[2] = scored(scored(client.histories[2], "chrf", before, *high), "rouge_l", before, *high)
+    return client
+
+
+@pytest.mark.parametrize(
+    ("size", "language"), [((120, 36), "en"), ((80, 24), "en"), ((80, 24), "zh"), ((40, 12), "zh")]
+)
+def test_scores_look_right(snap_compare: Snap, scored_client: FakeClient, size: tuple[int, int], language: str) -> None:
+    async def look(pilot: Pilot[None]) -> None:
+        screen = await opened(pilot, scored_client, 1, 2)
+        screen.query_one("#compare-scores").scroll_visible(animate=False, top=True)
+        await pilot.pause(0.1)
+
+    texts.use(language)
+    assert snap_compare(Alone(Static()), terminal_size=size, run_before=look)
+
+
+async def test_scores_are_told_with_the_interval_of_their_difference(scored_client: FakeClient) -> None:
+    app = Alone(Static())
+    async with app.run_test(size=(120, 40)) as pilot:
+        told = said(await opened(pilot, scored_client, 1, 2), "scores")
+        chrf = next(line for line in told.splitlines() if line.startswith("chrf"))
+        assert "▲ better" in chrf and chrf.count("[") == 3
+        assert "—" in next(line for line in told.splitlines() if line.startswith("rouge_l"))
+        assert texts.t("compare.scores_paired") in " ".join(told.split())
 
 
 @pytest.mark.parametrize("language", list(texts.LANGUAGES))

@@ -11,8 +11,10 @@ from textual.pilot import Pilot
 from textual.widgets import Button
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import wording
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.intervals import Interval
+from tunesmith.recipes.words import say
 from tunesmith.tui import texts
 from tunesmith.tui.messages import OpenChat
 from tunesmith.tui.screens.result import ResultStep, command
@@ -102,11 +104,20 @@ def test_scores_say_in_words_whether_they_changed(change: Interval, said: str) -
     shown = JobView(1, "run", measured=(measured(change), measured(change, "每个回答都有礼貌" * 9)))
     for width in (120, 76, 30):
         lines = figures(shown, width)
-        assert len(lines) == 3 and all(line.cell_length <= width for line in lines)
+        assert len(lines) == (5 if width == 30 else 3) and all(line.cell_length <= width for line in lines)
         assert said in lines[1].plain or width == 30
         assert "chrf" in lines[1].plain
     assert f"20.0 → {20 + change.value:.1f}" in figures(shown, 120)[1].plain
-    assert figures(shown, 120)[1].plain.endswith("]") and "[" not in figures(shown, 50)[1].plain, "never half of it"
+    assert figures(shown, 120)[1].plain.endswith("]")
+    assert "[" not in figures(shown, 50)[1].plain and figures(shown, 50)[2].plain.endswith("]"), "never half of it"
+
+
+def test_a_gate_that_held_is_said_with_its_figures() -> None:
+    held = wording.notice(
+        "info", say("gate_held", "The gate held: it is not so that {gate}.", gate="chrf < 9 (chrf is 20)")
+    )
+    shown = JobView(1, "run", measured=(measured(Interval(1.0, 0.5, 2.0)),), notices=(held,))
+    assert figures(shown, 100)[-1].plain == "✓ The gate held: it is not so that chrf < 9 (chrf is 20)."
 
 
 def test_scores_of_own_code_are_said_to_be() -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from tunesmith.daemon import submitted
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.api import learning
+from tunesmith.daemon.api import learning, wording
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.model_facts import facts_of
 from tunesmith.daemon.api.view import QUEUED, JobView
@@ -32,6 +32,7 @@ from tunesmith.recipes.planner.shrink import with_changes
 from tunesmith.recipes.planner.ways import NAMES, hint, needs, scarcest, ways_out
 from tunesmith.recipes.spec import TRAIN, JobSpec
 from tunesmith.recipes.units import bytes_text
+from tunesmith.recipes.words import Words, of_resource, say
 
 # The least that data can be: one short row. Nothing of it matters beside the model.
 LEAST = Rows(rows=1, longest=16, mean=16.0, held_out=0, answer=1.0, known=False)
@@ -82,8 +83,9 @@ class Admission:
         except Exception as error:
             # A recipe or model folder that the arithmetic trips over must not end the daemon: the worker says more.
             log.exception("job %d cannot be forecast", view.id)
-            text = f"What this run needs could not be forecast ({type(error).__name__}: {error}); it starts without."
-            return Weighed(True, (e.Notice(time=time.time(), level="warning", text=text),))
+            english = "What this run needs could not be forecast ({error}); it starts without."
+            words = say("not_forecast", english, error=f"{type(error).__name__}: {error}")
+            return Weighed(True, (wording.notice("warning", words),))
 
     def _compared(self, view: JobView) -> Weighed:
         home, now = self._store.home, time.time()
@@ -91,7 +93,9 @@ class Admission:
         spec = spec_of(home, view)
         facts = self._facts_of(view, spec, said.hub)
         if facts is None:  # the worker says what is wrong with it
-            return Weighed(True, (_forced("nothing is known of its model"),) if said.force else ())
+            return Weighed(
+                True, (_forced(say("model_unknown", "nothing is known of its model")),) if said.force else ()
+            )
         room = without(self._machine.now(home, spec.training.device), self._held_back())
         rows = said.rows or LEAST
         known = learning.learned(home)
@@ -100,7 +104,9 @@ class Admission:
         told = (e.Forecasted(time=now, forecast=found),) if said.rows is not None else ()
         fits = fit(found, room.place).holds
         if said.force:
-            return Weighed(True, (_forced("the forecast fits" if fits else short_text(found, room)), *told))
+            return Weighed(
+                True, (_forced(say("it_fits", "the forecast fits") if fits else short_text(found, room)), *told)
+            )
         if fits:
             return Weighed(True, told)
         if not fit(forecast(spec, facts, rows, room.whole, known), room.whole).holds:
@@ -152,15 +158,21 @@ def differs(before: e.Waiting | None, now: e.Waiting) -> bool:
     return abs(now.free - before.free) > TOLD_AGAIN * max(before.free, 1)
 
 
-def _forced(why: str) -> e.Notice:
-    return e.Notice(time=time.time(), level="warning", text=f"Started by force: {why}.")
+def _forced(why: Words) -> e.Notice:
+    return wording.notice("warning", say("forced", "Started by force: {why}.", why=why))
 
 
-def short_text(found: Forecast, room: Room) -> str:
+def short_text(found: Forecast, room: Room) -> Words:
     """`the forecast needs 5.1 GB of memory, of which 2.0 GB are free`."""
     what = scarcest(found, room.place)
     needed, free = needs(found, room.place)[what]
-    return f"the forecast needs {bytes_text(needed)} of {NAMES[what]}, of which {bytes_text(free)} are free"
+    return say(
+        "short",
+        "the forecast needs {needed} of {what}, of which {free} are free",
+        needed=bytes_text(needed),
+        what=of_resource(what, NAMES[what]),
+        free=bytes_text(free),
+    )
 
 
 def refusal(view: JobView, spec: JobSpec, facts: ModelFacts, rows: Rows, room: Room, known: Learned) -> e.Failed:

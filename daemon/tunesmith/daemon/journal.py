@@ -5,14 +5,15 @@ Its first line, written by the daemon before the worker begins, says format and 
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import msgspec
 
 from tunesmith.daemon import versions
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import wording
 from tunesmith.daemon.states import WORKER_EVENTS
+from tunesmith.recipes.words import say
 
 CHUNK_BYTES = 1 << 20  # one read: thousands of steps, and the longest line taken for an event
 
@@ -63,7 +64,7 @@ def read(path: Path, offset: int) -> Piece:
         return Piece((), offset)
     end = data.rfind(b"\n") + 1
     if not end and len(data) == CHUNK_BYTES:
-        return Piece((_unreadable(offset, "longer than 1 MB"),), offset + len(data))
+        return Piece((_unreadable(offset, say("line_too_long", "longer than 1 MB")),), offset + len(data))
     found: list[e.Event] = []
     at = offset
     for line in data[:end].splitlines(keepends=True):
@@ -89,11 +90,12 @@ def _event(line: bytes, at: int) -> e.Event:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _unreadable(at, str(error))
     if not isinstance(event, WORKER_EVENTS):
-        return _unreadable(at, "not for a worker to say")
+        return _unreadable(at, say("not_a_workers", "not for a worker to say"))
     if isinstance(event, e.StageStarted | e.StageProgress | e.StageFinished) and event.stage not in e.STAGES:
-        return _unreadable(at, f"no stage is called {event.stage!r}")
+        return _unreadable(at, say("no_such_stage", "no stage is called {name}", name=repr(event.stage)))
     return event
 
 
 def _unreadable(at: int, why: str) -> e.Notice:
-    return e.Notice(time=time.time(), level="warning", text=f"A line of the journal at byte {at} was left out: {why}.")
+    english = "A line of the journal at byte {at} was left out: {why}."
+    return wording.notice("warning", say("bad_line", english, at=at, why=why))

@@ -13,7 +13,9 @@ from collections.abc import Callable
 import psutil
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import wording
 from tunesmith.daemon.recovery import WorkerRecord
+from tunesmith.recipes.words import Words, say
 
 LOOKS = 10  # in the time of a lease: its end is noticed a tenth late at most
 
@@ -46,15 +48,15 @@ class Lease:
         stopped = is_stopped(self._record.pid)
         return (
             e.Stalled(time=time.time(), silent_s=silent, stopped=stopped),
-            e.Notice(time=time.time(), level="warning", text=_sentence(self._record.pid, silent, stopped)),
+            wording.notice("warning", _sentence(self._record.pid, silent, stopped)),
         )
 
     def _renew(self) -> tuple[e.Event, ...]:
         if not self._over:
             return ()
         self._over = False
-        text = "The worker process gives signs of life again."
-        return (e.Woke(time=time.time()), e.Notice(time=time.time(), level="info", text=text))
+        words = say("woke", "The worker process gives signs of life again.")
+        return (e.Woke(time=time.time()), wording.notice("info", words))
 
 
 def processor_seconds(pid: int) -> float:
@@ -79,10 +81,15 @@ def is_stopped(pid: int) -> bool:
         return False
 
 
-def _sentence(pid: int, silent_s: float, stopped: bool) -> str:
+def _sentence(pid: int, silent_s: float, stopped: bool) -> Words:
+    seconds = f"{silent_s:.0f}"
     if stopped:
-        return f"The worker process {pid} is stopped by a signal for {silent_s:.0f} s; wake it: `kill -CONT {pid}`."
-    return (
-        f"The worker process {pid} has neither written nor computed anything for {silent_s:.0f} s. It is left alone; "
-        "if it does not come back, cancel the run and resume it."
+        english = "The worker process {pid} is stopped by a signal for {seconds} s; wake it: `kill -CONT {pid}`."
+        return say("held", english, pid=pid, seconds=seconds)
+    return say(
+        "silent",
+        "The worker process {pid} has neither written nor computed anything for {seconds} s. It is left alone; if it "
+        "does not come back, cancel the run and resume it.",
+        pid=pid,
+        seconds=seconds,
     )

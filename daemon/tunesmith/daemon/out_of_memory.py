@@ -16,7 +16,7 @@ import msgspec
 from tunesmith.daemon import cgroup, submitted
 from tunesmith.daemon.admission import LEAST, Look, model_facts, spec_of
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.api import learning
+from tunesmith.daemon.api import learning, wording
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import RUNNING, JobView, fold
 from tunesmith.daemon.publish import write_whole
@@ -24,6 +24,7 @@ from tunesmith.daemon.recovery import WorkerRecord
 from tunesmith.recipes.planner import Rows, shrunk
 from tunesmith.recipes.planner.ways import hint, ways
 from tunesmith.recipes.spec import TRAIN, JobSpec
+from tunesmith.recipes.words import say
 
 CODE = "out_of_memory"
 log = logging.getLogger("tunesmith.memory")
@@ -71,14 +72,17 @@ def _answer(home: Home, view: JobView, failed: e.Failed, machine: Look) -> tuple
     if view.shrunk is None:
         _, changes = shrunk(spec, facts, rows, place)
         if changes:
-            made = ", ".join(f"{change.key} (from {change.before} to {change.after})" for change in changes)
+            made = [
+                say("change", "{name} (from {before} to {after})", name=one.key, before=one.before, after=one.after)
+                for one in changes
+            ]
+            english = "Memory ran out. Made smaller: {made}. The run is tried once more; what it learns stays the same."
             now = time.time()
-            text = f"Memory ran out. Made smaller: {made}. The run is tried once more; what it learns stays the same."
             return (
                 failed,
                 e.Queued(time=now),
                 e.Shrunk(time=now, changes=changes),
-                e.Notice(time=now, level="warning", text=text),
+                wording.notice("warning", say("made_smaller", english, made=made)),
             )
     # That the forecast holds has just been proven wrong: what counts is how much each value saves.
     stage = failed.stage if failed.stage in FORECAST else "train"

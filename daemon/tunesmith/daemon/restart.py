@@ -27,6 +27,7 @@ from tunesmith.daemon.recovery import WorkerRecord
 from tunesmith.daemon.store import Store
 from tunesmith.daemon.supervisor import Supervisor
 from tunesmith.recipes.errors import JobError, TunesmithError
+from tunesmith.recipes.words import say
 
 log = logging.getLogger("tunesmith.restart")
 ENDED = {
@@ -111,7 +112,7 @@ class Restart:
         record = recovery.load(self._store.home.job(view.id) / f"worker-{view.attempt}.json")
         if record is None or record.boot == recovery.boot() or view.interruptions > interruption.MOST:
             return
-        because = "The run was told to end before the machine was restarted; it goes on"
+        because = say("told_to_end", "The run was told to end before the machine was restarted")
         await self._supervisor.ledger.append(view.id, *interruption.again(view, because), only_in=INTERRUPTED)
         self._tell(self._store.get(view.id))
 

@@ -8,6 +8,9 @@
   Significance Tests for Machine Translation Evaluation", EMNLP 2004. Rows are drawn with replacement, each with both
   of its answers. The seed is fixed: the same answers have the same interval. With few rows it is too narrow; where
   nothing differs it is a point.
+- The difference of two figures of different rows is made of their own intervals: Zou, Donner, "Construction of
+  confidence limits about effect measures: a general approach", Statistics in Medicine 27, 2008; of two proportions with
+  Wilson's intervals that is the method that Newcombe recommends, Statistics in Medicine 17, 1998.
 """
 
 from __future__ import annotations
@@ -39,6 +42,14 @@ def wilson(right: float, rows: int, top: float = 1.0) -> Interval:
     middle = (share + square / (2 * rows)) / (1 + square / rows)
     half = Z / (1 + square / rows) * math.sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
     return Interval(top * share, top * max(0.0, min(share, middle - half)), top * min(1.0, max(share, middle + half)))
+
+
+def difference(first: Interval, second: Interval) -> Interval:
+    """Of `second` against `first`, which know nothing of each other."""
+    value = second.value - first.value
+    below = math.hypot(second.value - second.low, first.high - first.value)
+    above = math.hypot(second.high - second.value, first.value - first.low)
+    return Interval(value, value - below, value + above)
 
 
 def resamples(rows: int) -> Any:

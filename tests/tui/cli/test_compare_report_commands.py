@@ -26,8 +26,10 @@ def test_two_runs_are_compared(tunesmith: Any) -> None:
     found = tunesmith("jobs", "compare", "1", "2", "--json").json
     assert (found["a"]["run"], found["b"]["run"]) == (1, 2)
     assert found["answered_by_both"] == 20 and found["answers"] == []
+    assert [(one["score"], one["paired"], one["verdict"]) for one in found["scores"]] == [("correct", True, "unclear")]
     assert {figure["key"] for figure in found["figures"]} >= {"held_out_loss", "tokens_per_second", "peak_bytes"}
     shown = tunesmith("jobs", "compare", "1", "last")
+    assert "Scores of the held-out answers" in shown.out and "Both answered the same questions" in shown.out
     assert shown.code == 0 and "Held-out loss" in shown.out and "0 of 20 answers changed" in shown.out
 
 

@@ -12,7 +12,7 @@ import msgspec
 from tunesmith.recipes import presets
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.spec import STARTER, JobSpec, absolute, complete, load
-from tunesmith.tui.forms import TUNER, Value, values_of
+from tunesmith.tui.forms import GATE, SCORES, TUNER, Value, values_of
 
 OWN, GIVEN = "own", STARTER  # where the model or the data comes from
 
@@ -147,9 +147,10 @@ class Draft(msgspec.Struct, kw_only=True):
         return self._spec(self.values())
 
     def error(self, value: Value) -> RecipeError | None:
-        """What is wrong with one value, whatever the others are."""
+        """What is wrong with one value, whatever the others are. A gate may name the recipe's scores."""
+        asked = tuple(one for one in self.values() if one.key == SCORES and value.key == GATE)
         try:
-            Draft(typed=self.typed, plan=self.plan, planned=self.planned)._spec((value,))
+            Draft(typed=self.typed, plan=self.plan, planned=self.planned)._spec((*asked, value))
         except RecipeError as error:
             return error
         return None

@@ -10,14 +10,18 @@ import msgspec
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.fields import ChoiceField, FlagField, FloatField, IntField
 from tunesmith.recipes.spec import CHECKPOINTING, OVER_LONG, TRAINED, JobSpec
+from tunesmith.tui.score_list import joined, split
 from tunesmith.tui.texts import load, t
 
 AUTO = "auto"
 TUNER = "tuner.kind"  # the choice that decides which other values there are
+SCORES, GATE = "evaluation.scores", "evaluation.fail_if"
 
 
 class Value(msgspec.Struct, frozen=True):
-    """One editable value. `kind` is int, float, choice, flag or text; `optional` reads `auto` as None."""
+    """One editable value. `kind` is int, float, choice, flag, text, scores (a list) or gate (may be empty); `optional`
+    reads `auto` as None.
+    """
 
     key: str
     group: str
@@ -45,9 +49,11 @@ class Value(msgspec.Struct, frozen=True):
         return _translated(f"recipe.help_{self.name}", self.help)
 
     def text(self, value: Any) -> str:
-        """`value` as typed: 0.0002 is `0.0002`, None is `auto`, True is `yes`."""
+        """`value` as typed: 0.0002 is `0.0002`, None is `auto`, True is `yes`; of a list its parts."""
+        if self.kind == "scores":
+            return joined(value)
         if value is None:
-            return AUTO
+            return "" if self.kind == "gate" else AUTO
         if isinstance(value, bool):
             return "yes" if value else "no"
         return f"{value:g}" if isinstance(value, float) else str(value)
@@ -63,6 +69,10 @@ class Value(msgspec.Struct, frozen=True):
                     return None if self.optional and text.lower() in ("", AUTO) else int(text)
                 case "float":
                     return float(text)
+                case "scores":
+                    return split(text)
+                case "gate":
+                    return text or None
                 case _:
                     return text
         except ValueError as error:
@@ -103,6 +113,8 @@ _SPEC_VALUES = (
     ("evaluation.samples", "evaluation"),
     ("evaluation.max_new_tokens", "evaluation"),
     ("evaluation.general", "evaluation"),
+    (SCORES, "evaluation"),
+    (GATE, "evaluation"),
 )
 # The same choices that checks.check_values names.
 _CHOICES = {
@@ -148,7 +160,11 @@ def values_of(tuner: str) -> tuple[Value, ...]:
         default = defaults[section][name] if section else defaults[name]
         if section == "training":
             default = card.training_defaults.get(name, default)
-        if key in choices:
+        if key == SCORES:
+            values.append(Value(key, group, "scores", ()))
+        elif key == GATE:
+            values.append(Value(key, group, "gate", None))
+        elif key in choices:
             values.append(Value(key, group, "choice", default, choices[key]))
         elif isinstance(default, bool):
             values.append(Value(key, group, "flag", default, ("yes", "no")))

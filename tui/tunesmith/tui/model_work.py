@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import msgspec
 
 from tunesmith.recipes.errors import ErrorBody, TunesmithError
+from tunesmith.tui.run_words import words
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -100,8 +101,8 @@ class ModelWork:
                             self.now = Now(kind, name, "downloading", done, total)
                         case downloads.Checking(done, total):
                             self.now = Now(kind, name, "checking", done, total)
-                        case downloads.Waiting(text):
-                            self.now = Now(kind, name, "waiting", waits=text)
+                        case downloads.Waiting(text, said):
+                            self.now = Now(kind, name, "waiting", waits=words(text, said))
                         case models.Pulled():
                             ended = Ended(kind, name, bytes=message.model.bytes)
                             self.checked.pop(Path(message.folder), None)

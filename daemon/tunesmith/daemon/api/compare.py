@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.daemon.api.compared_scores import ScoreChange, scores
 from tunesmith.daemon.api.events import Answered
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.spec import JobSpec
@@ -75,6 +76,7 @@ class Comparison(msgspec.Struct, frozen=True):
     b: Side
     config: tuple[Difference, ...]
     figures: tuple[Figure, ...]
+    scores: tuple[ScoreChange, ...]
     answers: tuple[ChangedAnswer, ...]
     answered_by_both: int
 
@@ -87,6 +89,7 @@ def compare(a: JobView, b: JobView, a_recipe: JobSpec | None, b_recipe: JobSpec 
         b=_side(b),
         config=differences(a, b, a_recipe, b_recipe),
         figures=figures(a, b),
+        scores=scores(a, b),
         answers=tuple(answer for answer in both if answer.a != answer.b or answer.a_correct != answer.b_correct),
         answered_by_both=len(both),
     )

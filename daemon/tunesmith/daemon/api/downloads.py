@@ -17,6 +17,7 @@ import msgspec
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import DaemonError, TunesmithError
+from tunesmith.recipes.words import Said
 
 HUBS = "tunesmith.daemon.hubs"
 STOP_WITHIN_S = 5.0
@@ -42,6 +43,7 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
     """Why nothing happens yet, as a sentence without a full stop."""
 
     text: str
+    said: Said | None = None
 
 
 class Downloaded(msgspec.Struct, frozen=True, tag="downloaded"):

@@ -15,6 +15,7 @@ from tunesmith.daemon.api.told import Told
 from tunesmith.recipes.planner.forecast import Forecast
 from tunesmith.recipes.planner.shrink import Change
 from tunesmith.recipes.spec import STAGES_OF, TRAIN
+from tunesmith.recipes.words import Said
 
 STAGES = STAGES_OF[TRAIN]  # every stage there is
 
@@ -48,7 +49,10 @@ class StageStarted(Told, frozen=True, kw_only=True, tag="stage_started"):
 
 
 class StageProgress(Told, frozen=True, kw_only=True, tag="stage_progress"):
-    """`done` of `total` in `unit` (bytes, rows, steps, tokens, files); `eta_s` None while unknown."""
+    """`done` of `total` in `unit` (bytes, rows, steps, tokens, files); `eta_s` None while unknown.
+
+    `note_said` is what `note` means, here as in other events: None where there is no more to it than the text.
+    """
 
     stage: str
     done: float
@@ -56,6 +60,7 @@ class StageProgress(Told, frozen=True, kw_only=True, tag="stage_progress"):
     unit: str
     eta_s: float | None = None
     note: str = ""
+    note_said: Said | None = None
 
 
 class StageFinished(Told, frozen=True, kw_only=True, tag="stage_finished"):
@@ -109,6 +114,8 @@ class PathTaken(msgspec.Struct, frozen=True):
     taken: str
     why: str
     fastest: bool = True
+    taken_said: Said | None = None
+    why_said: Said | None = None
 
 
 class PathsChosen(Told, frozen=True, kw_only=True, tag="paths_chosen"):
@@ -158,6 +165,7 @@ class Resumed(Told, frozen=True, kw_only=True, tag="resumed"):
     attempt: int
     exact: bool = True
     reasons: tuple[str, ...] = ()
+    reasons_said: tuple[Said, ...] = ()
 
 
 class StoppedEarly(Told, frozen=True, kw_only=True, tag="stopped_early"):
@@ -178,6 +186,7 @@ class DataChecked(Told, frozen=True, kw_only=True, tag="data_checked"):
     trained_tokens: int = 0
     longest: int = 0
     rejected: tuple[str, ...] = ()
+    rejected_said: tuple[Said, ...] = ()
 
 
 class Forecasted(Told, frozen=True, kw_only=True, tag="forecasted"):
@@ -225,10 +234,15 @@ class Gap(Told, frozen=True, kw_only=True, tag="gap", rename={"first": "from", "
 
 
 class Notice(Told, frozen=True, kw_only=True, tag="notice"):
-    """A sentence for the person: level info, warning or error."""
+    """A sentence for the person: level info, warning or error.
+
+    `text` is English; `code` and `values` are what it was made of, for who says it in another language.
+    """
 
     level: str
     text: str
+    code: str = ""
+    values: dict[str, str | int | Said | tuple[Said, ...]] = msgspec.field(default_factory=dict)
 
 
 class Moved(Told, frozen=True, kw_only=True, tag="moved"):

@@ -6,6 +6,7 @@ import msgspec
 
 from tunesmith.daemon.api.told import Told
 from tunesmith.recipes.intervals import Interval
+from tunesmith.recipes.words import Said
 
 
 class Scored(Told, frozen=True, kw_only=True, tag="scored"):
@@ -45,7 +46,8 @@ class Measured(Told, frozen=True, kw_only=True, tag="measured"):
     """A measure of the recipe's `scores` over `rows` held-out answers, from 0 to `top`; higher is better.
 
     `change` is of the same rows, with an interval of its own. `changed` are the rows that changed most, those first.
-    `own_code` is the person's file that computed it; empty for ours.
+    `own_code` is the person's file that computed it; empty for ours. `row_scores` are of the tuned model's answers, in
+    the order of the rows; `after` is their mean. Empty for a measure of the whole set, and in older journals.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Measured(Told, frozen=True, kw_only=True, tag="measured"):
     top: float = 1.0
     changed: tuple[RowScore, ...] = ()
     own_code: str = ""
+    row_scores: tuple[float, ...] = ()
 
 
 class Sampled(Told, frozen=True, kw_only=True, tag="sampled"):
@@ -106,3 +109,5 @@ class Verified(Told, frozen=True, kw_only=True, tag="verified"):
     merged_perplexity: float | None = None
     why: str = ""
     hint: str = ""
+    why_said: Said | None = None
+    hint_said: Said | None = None

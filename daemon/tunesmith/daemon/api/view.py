@@ -9,6 +9,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.recipes.errors import ErrorBody
 from tunesmith.recipes.planner.forecast import Forecast
 from tunesmith.recipes.spec import STAGES_OF, TRAIN
+from tunesmith.recipes.words import Said
 
 QUEUED, RUNNING, PAUSING, CANCELLING, PAUSED, INTERRUPTED, FINISHED, FAILED, CANCELLED = (
     "queued", "running", "pausing", "cancelling", "paused", "interrupted", "finished", "failed", "cancelled",
@@ -31,6 +32,7 @@ class StageView(msgspec.Struct, frozen=True):
     eta_s: float | None = None
     note: str = ""
     seconds: float | None = None
+    note_said: Said | None = None
 
     @property
     def fraction(self) -> float:
@@ -219,7 +221,7 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
         case e.StageStarted(stage=name):
             return _with_stage(view, replace(_stage(view, name), state="running"))
         case e.StageProgress() as p:
-            running = StageView(p.stage, "running", p.done, p.total, p.unit, p.eta_s, p.note)
+            running = StageView(p.stage, "running", p.done, p.total, p.unit, p.eta_s, p.note, note_said=p.note_said)
             return _with_stage(view, running)
         case e.StageFinished(stage=name, seconds=seconds):
             return _with_stage(view, replace(_stage(view, name), state="done", seconds=seconds, eta_s=None))

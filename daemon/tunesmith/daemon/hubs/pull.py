@@ -21,6 +21,7 @@ from tunesmith.recipes.errors import ModelError, TunesmithError
 from tunesmith.recipes.models import json_file, source
 from tunesmith.recipes.models.needed import CONFIG, needed, refuse_unusable
 from tunesmith.recipes.models.source import LOCAL, Named, Repository
+from tunesmith.recipes.words import say
 
 WITHOUT_COMMITS = frozenset({"modelscope"})  # its listing names none: digests over all files stand for them
 RECORD_EVERY_S = 2.0
@@ -174,7 +175,8 @@ class Pull:
             return model_cache.install(self.home, self.kept, {name: one.sha256 for name, one in self.ready.items()})
 
     def wait(self, process: str) -> None:
-        self.teller.waiting(f"another process ({process or 'unknown'}) is fetching {self.title}; this one waits for it")
+        english = "another process ({process}) is fetching {title}; this one waits for it"
+        self.teller.waiting(say("other_fetches", english, process=process or "?", title=self.title))
 
     def is_whole(self) -> bool:
         """Whether the snapshot is there and each of its bytes is what the hub lists."""

@@ -13,6 +13,7 @@ import msgspec
 
 from tunesmith.daemon.api import disk_errors, downloads
 from tunesmith.recipes.errors import MachineError
+from tunesmith.recipes.words import meaning
 
 TELL_EVERY_S = 0.1
 STOP_WITHIN_S = 3.0  # to close connections and journals
@@ -35,7 +36,7 @@ class Teller:
 
     def waiting(self, text: str) -> None:
         if self.due(0, 1):
-            self.say(downloads.Waiting(text))
+            self.say(downloads.Waiting(str(text), meaning(text)))
 
     def due(self, done: int, total: int) -> bool:
         now = time.monotonic()

@@ -17,10 +17,12 @@ import msgspec
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import disk_errors
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api import wording
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.worker import resident
 from tunesmith.recipes.errors import DataError, JobError, ModelError
 from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.words import Words, meaning, of_stage, say
 
 if TYPE_CHECKING:
     from tunesmith.daemon.worker.data.prepare import Prepared
@@ -128,21 +130,21 @@ class Context:
         finally:
             self._busy = False
 
-    def notice(self, level: str, text: str) -> None:
+    def notice(self, level: str, words: Words) -> None:
         """Past NOTICES of one attempt they are in the log only, where nobody counts them."""
         self._notices += 1
         if self._notices > NOTICES:
-            print(f"{level}: {text}", file=sys.stderr, flush=True)
+            print(f"{level}: {words}", file=sys.stderr, flush=True)
             return
         if self._notices == NOTICES:
-            text = f"{text} (Further notices of this attempt are in its log only.)"
-        self.emit(e.Notice(time=time.time(), level=level, text=text))
+            words = say("last_notice", "{words} (Further notices of this attempt are in its log only.)", words=words)
+        self.emit(wording.notice(level, words))
 
-    def notice_once(self, about: str, level: str, text: str) -> None:
+    def notice_once(self, about: str, level: str, words: Words) -> None:
         """A notice, the first time that there is one `about` this."""
         if about not in self._told:
             self._told.add(about)
-            self.notice(level, text)
+            self.notice(level, words)
 
     def progress(self, done: float, total: float, unit: str, note: str = "", before: float = 0) -> None:
         """How far the running stage is; at most ten a second are written, the last always. Checks for a cancel.
@@ -156,8 +158,11 @@ class Context:
         self._last_progress = now
         eta = (now - self._stage_started) * (total - done) / (done - before) if done > before else None
         self.emit(
-            e.StageProgress(time=time.time(), stage=self.stage, done=done, total=total, unit=unit, eta_s=eta, note=note)
-        )
+            e.StageProgress(
+                time=time.time(), stage=self.stage, done=done, total=total, unit=unit, eta_s=eta, note=str(note),
+                note_said=meaning(note),
+            )
+        )  # fmt: skip
 
     def begin(self, stage: str) -> None:
         """Raises Stopped once a person cancelled, JobError when another attempt has the job by now."""
@@ -169,7 +174,8 @@ class Context:
         self.emit(e.StageStarted(time=time.time(), stage=stage))
         if self.keeping:
             self.keeping = False
-            self.notice("warning", f"Stop and keep was asked for while nothing was trained; {stage} goes on as usual.")
+            english = "Stop and keep was asked for while nothing was trained; {stage} goes on as usual."
+            self.notice("warning", say("keep_too_early", english, stage=of_stage(stage)))
 
     def end(self) -> None:
         seconds = time.monotonic() - self._stage_started

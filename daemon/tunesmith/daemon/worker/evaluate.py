@@ -20,6 +20,7 @@ from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.data.rows import Part, Rendered
 from tunesmith.recipes.planner.computed import EVALUATED_ROWS
 from tunesmith.recipes.starter import starter_rows
+from tunesmith.recipes.words import of_subject
 
 
 def run(context: Context) -> None:
@@ -42,7 +43,7 @@ def run(context: Context) -> None:
         context.progress(done, max(total, 1), "rows", note)
 
     for subject in SUBJECTS:
-        step(0, subject)
+        step(0, of_subject(subject))
         with subject_model(context, subject) as model:
             core = context.core if model is context.model else context.core.beside(model)
             losses = []
@@ -51,7 +52,7 @@ def run(context: Context) -> None:
                 for batch in batches(rows):
                     added, counted = summed_loss(core, batch)
                     loss, tokens = loss + added, tokens + counted
-                    step(len(batch), subject)
+                    step(len(batch), of_subject(subject))
                 losses.append(loss / tokens if tokens else None)
             by_loss = scored(subject, losses[0], losses[1])
             context.emit(by_loss)
@@ -83,7 +84,7 @@ def run(context: Context) -> None:
                             set_name=set_name,
                         )
                     )
-                step(len(questions), subject)
+                step(len(questions), of_subject(subject))
             scores.remember(context, subject, correct=sum(marks) / len(marks) if marks else None)
     with gate.keeping(context):
         scores.measure(context, prepared.questions[: evaluation.answers], said)

@@ -15,6 +15,7 @@ from tunesmith.daemon.worker.lent import Lent
 from tunesmith.recipes import exports
 from tunesmith.recipes.errors import MachineError
 from tunesmith.recipes.spec import EXPORT, to_yaml
+from tunesmith.recipes.words import of_error, say
 
 RECIPE, CARD, SUMS = "recipe.yaml", "README.md", "SHA256SUMS"
 
@@ -35,7 +36,7 @@ def write(context: Context, wanted: tuple[str, ...]) -> None:
     disk.refuse_full(context.artifacts, sum(sizes.values()), "the exports need", hint)
 
     def report(written: int, doing: str = "") -> None:
-        note = f"{target}: {doing}" if doing else target
+        note = say("of_export", "{export}: {told}", export=target, told=doing) if doing else target
         context.progress(done + min(written, sizes[target]), total, "bytes", note)
 
     for target, (card, variant) in targets.items():
@@ -74,7 +75,7 @@ def kept(context: Context, final: Path) -> publish.Published | None:
     try:
         return publish.verify_folder(final) if final.is_dir() else publish.verify_file(final)
     except MachineError as error:
-        context.notice("warning", f"{error.message}. It is written again.")
+        context.notice("warning", say("written_again", "{error}. It is written again.", error=of_error(error)))
         return None
 
 

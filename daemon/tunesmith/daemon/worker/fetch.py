@@ -16,6 +16,7 @@ from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository,
 from tunesmith.recipes.models.starter_file import starter_gguf
 from tunesmith.recipes.spec import STARTER
 from tunesmith.recipes.units import bytes_text
+from tunesmith.recipes.words import of_error, say
 
 STARTER_BYTES = 275_000_000  # the float16 folder, measured
 # Merged model, its GGUF in f16 and half that in q8_0, while both the working and the published copies exist.
@@ -65,7 +66,7 @@ def cached(final: Path, context: Context) -> bool:
     try:
         publish.verify_folder(final)
     except MachineError as error:
-        context.notice("warning", f"{error.message}. The model is unpacked again.")
+        context.notice("warning", say("unpacked_again", "{error}. The model is unpacked again.", error=of_error(error)))
         return False
     return True
 

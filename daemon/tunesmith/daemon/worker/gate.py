@@ -11,6 +11,7 @@ from tunesmith.daemon.worker.train import merge
 from tunesmith.recipes import gate, tuners
 from tunesmith.recipes.errors import EvaluationError
 from tunesmith.recipes.spec import TRAIN
+from tunesmith.recipes.words import say
 
 
 def run(context: Context) -> None:
@@ -23,7 +24,7 @@ def run(context: Context) -> None:
         met = found.fails(context.measures)
     told = f"{text} ({figures(context, found)})"
     if not met:
-        context.notice("info", f"The gate held: it is not so that {told}.")
+        context.notice("info", say("gate_held", "The gate held: it is not so that {gate}.", gate=told))
         return
     context.refused = told
     raise EvaluationError(

@@ -20,6 +20,7 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.recipes.errors import MachineError, TunesmithError
 from tunesmith.recipes.models import source
 from tunesmith.recipes.models.source import LOCAL, Named, Repository
+from tunesmith.recipes.words import again, of_error, say
 
 # What keeps the engine's libraries from asking anybody anything; the process that pulls does without.
 QUIET: Mapping[str, str] = {
@@ -28,6 +29,7 @@ QUIET: Mapping[str, str] = {
 }  # fmt: skip
 PIN = "base.json"
 STOP_WITHIN_S = 3.0
+VERIFYING = say("verifying", "verifying")
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -52,7 +54,7 @@ def pulled(context: Context, asked: Named | Repository) -> Path:
 
 def whole(context: Context, found: Pulled, hub: str, no_network: bool) -> Pulled:
     """`found`, every byte of it verified; fetched again where it is damaged."""
-    context.progress(0, max(1, found.model.bytes), "bytes", "verifying")
+    context.progress(0, max(1, found.model.bytes), "bytes", VERIFYING)
     try:
         publish.verify_folder(Path(found.folder))
         return found
@@ -60,7 +62,7 @@ def whole(context: Context, found: Pulled, hub: str, no_network: bool) -> Pulled
         if no_network or found.model.hub == LOCAL:
             mend = f"`tunesmith models verify {found.model.source}` says how to mend it."
             raise MachineError(error.message, mend, "corrupt") from error
-        context.notice("warning", f"{error.message}. It is fetched again.")
+        context.notice("warning", say("fetched_again", "{error}. It is fetched again.", error=of_error(error)))
     return child(context, downloads.HUBS, models.pull_arguments(found.model.source), hub, no_network)
 
 
@@ -74,11 +76,13 @@ def unpacked(context: Context, file: Path) -> Path:
         found = child(context, models.UNPACK, ["import", "--name", name, "--", str(file)], "", True)
     else:
         found = whole(context, Pulled(kept.kept, str(kept.folder)), "", True)
-    context.notice(
-        "info",
-        f"{file.name} holds quantized weights, unpacked to float16: what was lost when they were quantized does not "
-        "come back. Train the original weights where you can get them.",
+    words = say(
+        "unpacked",
+        "{file} holds quantized weights, unpacked to float16: what was lost when they were quantized does not come "
+        "back. Train the original weights where you can get them.",
+        file=file.name,
     )
+    context.notice("info", words)
     return chosen(context, found)
 
 
@@ -88,7 +92,7 @@ def digest_of(context: Context, file: Path) -> str:
         while block := opened.read(16 << 20):
             digest.update(block)
             done += len(block)
-            context.progress(done, total + 1, "bytes", "verifying")
+            context.progress(done, total + 1, "bytes", VERIFYING)
     return digest.hexdigest()
 
 
@@ -156,11 +160,11 @@ class Told:
                     self.before = done
                 self.context.progress(done, max(total, done + 1), "bytes", before=self.before)
             case Checking(done, total):
-                self.context.progress(done, max(total, done + 1), "bytes", "verifying")
-            case Waiting(text):
+                self.context.progress(done, max(total, done + 1), "bytes", VERIFYING)
+            case Waiting(text, said):
                 if text != self.waited:
                     self.waited = text
-                    self.context.notice("info", f"Waiting: {text}.")
+                    self.context.notice("info", say("waiting", "Waiting: {why}.", why=again(said or text)))
                 self.context.check_cancelled()
 
 

@@ -15,6 +15,7 @@ from tunesmith.recipes.errors import DataError
 from tunesmith.recipes.exports import folder_bytes, gguf
 from tunesmith.recipes.gguf_types import BLOCK
 from tunesmith.recipes.models import gguf_header
+from tunesmith.recipes.words import say
 
 MATRIX_TOKENS = 16_384  # 32 contexts of 512; with the starter's 7,586 the divergence of 4 bits falls by two fifths
 LEAST_TOKENS = 256  # below, most inputs are seen too rarely to say anything
@@ -42,7 +43,9 @@ class Lent:
         kept = self.matrix(source) if matrix else None
         self.run(quantize.command(source, staged, number, kept))
         if told := fallbacks(staged):
-            self._context.notice("info", f"{self._context.exporting}: {told}")
+            self._context.notice(
+                "info", say("of_export", "{export}: {told}", export=self._context.exporting, told=told)
+            )
 
     def compress(self, kind: str, staged: Path) -> None:
         self.run(compress.command(self.merged, staged, kind))
@@ -55,7 +58,7 @@ class Lent:
             return published
         path = self._context.work / f"converted-{kind}.gguf"
         if not path.is_file():
-            self._note("converting")
+            self._note(say("converting", "converting"))
             writing = path.with_name(f"writing-{path.name}")
             run_watched(gguf.command(self.vendor, self.merged, kind, writing), self._context.work, self._patiently)
             writing.rename(path)
@@ -73,13 +76,14 @@ class Lent:
 
         def look() -> None:
             count = done.read_text("ascii") if done.is_file() else ""
-            self._note(f"importance matrix, row {count or 0} of {len(rows)}")
+            self._note(say("matrix_row", "importance matrix, row {row} of {rows}", row=count or "0", rows=len(rows)))
             self._patiently()
 
         run_watched(importance.command(source, given, staged), self._context.work, look)
         staged.rename(path)
         tokens = sum(len(row) for row in rows)
-        self._context.notice("info", f"The importance matrix was made of {tokens} tokens in {len(rows)} rows.")
+        english = "The importance matrix was made of {tokens} tokens in {rows} rows."
+        self._context.notice("info", say("matrix_made", english, tokens=tokens, rows=len(rows)))
         return path
 
     def _patiently(self) -> None:
@@ -126,9 +130,13 @@ def fallbacks(path: Path) -> str:
     matrices = sum(len(shape) > 1 for shape in shapes.values())
     if not taken:
         return ""
-    kinds = ", ".join(f"{count} as {kind}" for kind, count in taken.most_common())
-    rows = " and ".join(str(width) for width in sorted(widths))
-    return (
-        f"{sum(taken.values())} of {matrices} matrices have rows of {rows} weights, which blocks of {BLOCK} do not "
-        f"divide; they are kept in blocks of 32, {kinds}."
+    return say(
+        "other_blocks",
+        "{count} of {matrices} matrices have rows of {rows} weights, which blocks of {block} do not divide; they are "
+        "kept in blocks of 32, {kinds}.",
+        count=taken.total(),
+        matrices=matrices,
+        rows=", ".join(str(width) for width in sorted(widths)),
+        block=BLOCK,
+        kinds=", ".join(f"{count} × {kind}" for kind, count in taken.most_common()),
     )

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tunesmith.daemon.api import wording
 from tunesmith.daemon.api.events import PathTaken
 from tunesmith.recipes import exports, optimizers, quants, tuners
 from tunesmith.recipes.errors import MachineError, ModelError
 from tunesmith.recipes.models import headers
 from tunesmith.recipes.spec import JobSpec, TrainingSpec
+from tunesmith.recipes.words import say
 
 FILES_HINT = "Fetch the model again, or copy its files again."
 MODEL_HINT = (
@@ -128,17 +130,23 @@ def base_path(spec: JobSpec, device_name: str, kind: Any) -> PathTaken:
     """How the base is stored and computed with, and why."""
     computed = str(kind).removeprefix("torch.")
     kept = str(weights_dtype(spec, kind)).removeprefix("torch.")
-    why = "the recipe says so" if spec.training.dtype != "auto" else f"what {device_name} computes fastest here"
-    if device_name != "cuda" and spec.training.dtype == "auto":
-        why = "exact to 24 bits; training.dtype bfloat16 halves the memory of the weights, slower where it was measured"
     card = quants.cards()[spec.quantization]
+    kept = card.title if spec.quantization != "none" else kept
+    stored = say("stored_computed", "{stored}, computed in {dtype}", stored=kept, dtype=computed)
     if spec.quantization != "none":
-        slow = device_name in card.slow_on
-        why = f"{card.blurb} Its weights are turned back into {computed} for every product."
-        return PathTaken("base", f"{card.title}, computed in {computed}", why, fastest=not slow)
+        english = "{quantization}: its weights are turned back into {dtype} for every product"
+        why = say("turned_back", english, quantization=card.title, dtype=computed)
+        return wording.path("base", stored, why, fastest=device_name not in card.slow_on)
     if kept != computed:
-        return PathTaken("base", f"{kept}, computed in {computed}", "weights that are trained need the bits of float32")
-    return PathTaken("base", computed, why)
+        return wording.path("base", stored, say("float32_bits", "weights that are trained need the bits of float32"))
+    if spec.training.dtype != "auto":
+        return wording.path("base", computed, say("says_so", "the recipe says so"))
+    if device_name == "cuda":
+        return wording.path(
+            "base", computed, say("computes_fastest", "what {device} computes fastest here", device="cuda")
+        )
+    english = "exact to 24 bits; training.dtype bfloat16 halves the memory of the weights, slower where it was measured"
+    return wording.path("base", computed, say("exact_24_bits", english))
 
 
 def stored_dtype(folder: Path) -> Any:

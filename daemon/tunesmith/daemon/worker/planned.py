@@ -19,6 +19,7 @@ from tunesmith.recipes.planner import Forecast, Place, Rows
 from tunesmith.recipes.planner import learned as corrections
 from tunesmith.recipes.spec import JobSpec
 from tunesmith.recipes.units import bytes_text
+from tunesmith.recipes.words import of_error, say
 
 FORCE = "force"  # a file in the job's folder: the person wants it to run whatever is forecast
 
@@ -40,7 +41,7 @@ def run(context: Context) -> None:
     try:
         facts = models.read(context.base)
     except ModelError as error:  # whether it can be trained its loading shows; only the forecast is missing
-        context.notice("info", f"There is no forecast: {error.message}.")
+        context.notice("info", say("no_forecast", "There is no forecast: {error}.", error=of_error(error)))
         return
     rows, place = rows_of(context.prepared, context.spec), here(context)
     learned = learning.learned(context.home)
@@ -125,4 +126,5 @@ def learn(context: Context, *, memory_bytes: int, step_seconds: float) -> None:
             ),
         )
     except OSError as error:  # the run is worth more
-        context.notice("info", f"What this run taught about this machine could not be kept: {error}.")
+        english = "What this run taught about this machine could not be kept: {error}."
+        context.notice("info", say("not_learned", english, error=error))

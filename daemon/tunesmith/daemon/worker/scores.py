@@ -16,6 +16,7 @@ from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.evals import Eval, Scorer
 from tunesmith.recipes.gate import BEFORE
 from tunesmith.recipes.intervals import Interval, bootstrapped, wilson
+from tunesmith.recipes.words import say
 
 CHANGED = 10  # rows that are told; all answers are in the result anyway
 
@@ -36,7 +37,8 @@ def run(context: Context) -> None:
         found.append(Opened(score, card, card.open(argument)))
     for path in evals.own_code(context.spec.evaluation.scores):
         digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        context.notice("info", f"Scores are computed by your own code in {path} (SHA-256 {digest[:16]}).")
+        english = "Scores are computed by your own code in {path} (SHA-256 {digest})."
+        context.notice("info", say("own_code", english, path=path, digest=digest[:16]))
     context.scorers = tuple(found)
 
 
@@ -51,7 +53,8 @@ def measure(context: Context, rows: Sequence[HeldOutRow], said: Mapping[str, Seq
     if context.scorers is None:
         run(context)
     if context.scorers and not rows:
-        context.notice("warning", "No held-out row is a question with an answer, so no scores were taken.")
+        english = "No held-out row is a question with an answer, so no scores were taken."
+        context.notice("warning", say("no_scores", english))
         return
     for opened in context.scorers or ():
         found = measured(context, opened, rows, said["base"], said["tuned"])
@@ -80,6 +83,7 @@ def measured(
             e.RowScore(row, scores[0][row], scores[1][row]) for row in order if scores[0][row] != scores[1][row]
         )[:CHANGED],
         own_code=opened.score.rpartition(":")[0] if own else "",
+        row_scores=tuple(scores[1]) if opened.scorer.whole is None else (),
     )
 
 

@@ -11,6 +11,7 @@ from tunesmith.daemon.worker.train import identity, merge
 from tunesmith.recipes import again, tuners
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.planner.stages import needs_merging
+from tunesmith.recipes.words import say
 
 
 def run(context: Context) -> None:
@@ -30,7 +31,7 @@ def run(context: Context) -> None:
     if tuners.cards()[context.spec.tuner["kind"]].adapter and adapter.is_dir():
         publish.verify_folder(adapter)
         context.adapter = adapter
-    context.progress(0, 1, "files", "merged")
+    context.progress(0, 1, "files", say("merged", "merged"))
     if merged.is_dir():
         publish.verify_folder(merged)
         context.merged = merged

@@ -29,6 +29,7 @@ from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import ModelError, VerificationError
 from tunesmith.recipes.exports import gguf
 from tunesmith.recipes.spec import EXPORT
+from tunesmith.recipes.words import meaning, of_error, reasons, say
 
 GRADED = "gguf:q8_0"  # the one most people will run; all held-out questions are put to it
 SIDE_BY_SIDE = (HeldOutRow([{"role": "user", "content": "What is the capital of France?"}], "Paris"),)
@@ -54,7 +55,8 @@ class Reference(msgspec.Struct, frozen=True):
 def run(context: Context) -> None:
     targets = [target for target in context.spec.exports if exports.find(target)[0].kl_limits]
     if not targets:
-        context.notice("info", "No export is run by a runtime of its own, so there is nothing to compare.")
+        english = "No export is run by a runtime of its own, so there is nothing to compare."
+        context.notice("info", say("nothing_to_compare", english))
         return
     ggufs = [target for target in targets if exports.find(target)[0].runtime == exports.LLAMA]
     graded = GRADED if GRADED in targets else (ggufs or targets)[-1]
@@ -67,11 +69,11 @@ def run(context: Context) -> None:
         done += 1
         context.progress(done, total, "checks", note)
 
-    context.progress(0, total, "checks", "merged")
+    context.progress(0, total, "checks", say("merged", "merged"))
     reference = refer(context)
     processor.release_freed_memory()  # the merged model is not needed any more
     done += 2
-    step("merged")
+    step(say("merged", "merged"))
     results = []
     for target in targets:
         asked = rows if target == graded or context.spec.task == EXPORT else []
@@ -173,7 +175,12 @@ def verify(
         perplexity=scores.perplexity,
         merged_perplexity=scores.expected_perplexity,
     )
-    return result if result.passed else msgspec.structs.replace(result, why=why(result), hint=hint(result))
+    if result.passed:
+        return result
+    because, way_on = why(result), hint(result)
+    return msgspec.structs.replace(
+        result, why=str(because), hint=str(way_on), why_said=meaning(because), hint_said=meaning(way_on)
+    )
 
 
 def base_gguf(context: Context) -> Path:
@@ -201,6 +208,7 @@ def unusable(target: str, error: ModelError) -> e.Verified:
         kl_limit=0.0,
         why=error.message,
         hint=error.hint,
+        why_said=of_error(error).said,
     )
 
 
@@ -253,20 +261,26 @@ def one_line(text: str) -> str:
 
 def why(result: e.Verified) -> str:
     """What failed, in words."""
-    reasons = (
-        (not result.prompt_equal, "its chat template renders another prompt"),
-        (not result.token_ids_equal, "it cuts text into other tokens"),
+    found = (
+        (not result.prompt_equal, say("other_prompt", "its chat template renders another prompt")),
+        (not result.token_ids_equal, say("other_tokens", "it cuts text into other tokens")),
         (
             not result.kl_divergence <= result.kl_limit,
-            f"its KL divergence is {result.kl_divergence:.2g}, at most {result.kl_limit:g} is allowed",
+            say(
+                "diverges",
+                "its KL divergence is {divergence}, at most {limit} is allowed",
+                divergence=f"{result.kl_divergence:.2g}",
+                limit=f"{result.kl_limit:g}",
+            ),
         ),
     )
-    return "; ".join(text for holds, text in reasons if holds)
+    return reasons(text for holds, text in found if holds)
 
 
 def hint(result: e.Verified) -> str:
     """What to try instead."""
     if not result.prompt_equal or not result.token_ids_equal:
-        return "Do not use it. The base model's tokenizer files may be incomplete; copy them again."
+        english = "Do not use it. The base model's tokenizer files may be incomplete; copy them again."
+        return say("do_not_use_tokens", english)
     card, variant = exports.find(result.key)
-    return f"Do not use it. {card.instead(variant)}"
+    return say("do_not_use", "Do not use it. {instead}", instead=card.instead(variant))

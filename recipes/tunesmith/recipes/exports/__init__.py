@@ -11,6 +11,7 @@ import msgspec
 
 from tunesmith.recipes import catalog
 from tunesmith.recipes.errors import RecipeError, nearest
+from tunesmith.recipes.words import say
 
 LLAMA, TRANSFORMERS = "llama.cpp", "transformers"
 
@@ -35,7 +36,7 @@ class ExportContext(Protocol):
 
 
 def try_again(variant: str) -> str:
-    return "Run the job again; if it stays so, export a larger type such as gguf:f16."
+    return say("try_again", "Run the job again; if it stays so, export a larger type such as gguf:f16.")
 
 
 class Export(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from tunesmith.recipes.exports import TRANSFORMERS, Export, ExportContext
 from tunesmith.recipes.models import headers, safetensors
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.quants import nf4
+from tunesmith.recipes.words import say
 
 HEAD = ("lm_head", "embed_out", "output")  # linear layers that are left as they are, by the ends of their names
 EMBEDDINGS = ("embed_tokens", "embed_in", "wte", "wpe", "word_embeddings")
@@ -71,7 +72,9 @@ CARD = Export(
     file_name=lambda variant: f"model-bnb-{variant}",
     write=write,
     size=size,
-    instead=lambda variant: f"Export {'bnb:int8' if variant == 'nf4' else 'merged'} or gguf:q8_0.",
+    instead=lambda variant: say(
+        "try_or_q8", "Export {target} or gguf:q8_0.", target="bnb:int8" if variant == "nf4" else "merged"
+    ),
     kl_limits={variant: kind.kl_limit for variant, kind in KINDS.items()},
     runtime=TRANSFORMERS,
     package="bitsandbytes",

@@ -9,6 +9,7 @@ from tunesmith.recipes import gguf_types
 from tunesmith.recipes.exports import Export, ExportContext, try_again, weight_counts
 from tunesmith.recipes.models import headers
 from tunesmith.recipes.models.safetensors import read
+from tunesmith.recipes.words import say
 
 CONVERTED = ("f32", "f16", "bf16", "q8_0")  # what the converter writes itself; the rest is quantized from one of these
 SOURCES = {"F32": "f32", "BF16": "bf16"}  # in which nothing of weights stored so is lost; float16 for all others
@@ -44,9 +45,9 @@ def size(context: ExportContext, variant: str) -> int:
 
 def instead(variant: str) -> str:
     if variant.endswith(gguf_types.WITHOUT):
-        return f"Export it with an importance matrix: gguf:{gguf_types.bare(variant)}."
+        return say("try_matrix", "Export it with an importance matrix: gguf:{type}.", type=gguf_types.bare(variant))
     if larger := gguf_types.larger(variant):
-        return f"Export a larger type such as gguf:{larger}."
+        return say("try_larger", "Export a larger type such as gguf:{type}.", type=larger)
     return try_again(variant)
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models import headers, json_file, safetensors
+from tunesmith.recipes.words import Words, say
 
 SETTINGS = (
     "config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -37,13 +38,13 @@ NAMES = ("id2label", "label2id")  # free text, not settings
 SHOWN = 6  # names in a sentence
 
 
-def view(folder: Path, into: Path, cache: Path | None = None) -> list[str]:
+def view(folder: Path, into: Path, cache: Path | None = None) -> list[Words]:
     """Make `into` the view of the model in `folder`; sentences about what is not in it.
 
     Links may lead to other files of `folder`, of the hub's cache it lies in, and of `cache`. Raises ModelError where
     one leads elsewhere, or a weights file is none.
     """
-    left: list[str] = []
+    left: list[Words] = []
     into.mkdir(parents=True, exist_ok=True)
     for old in into.iterdir():
         old.unlink()
@@ -57,7 +58,8 @@ def view(folder: Path, into: Path, cache: Path | None = None) -> list[str]:
             found, dropped = allowed(json_file.read(real), name)
             (into / name).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2))
             if dropped:
-                left.append(f"{name} says {listed(dropped)}, which is not followed: a model's own code is never run.")
+                english = "{file} says {names}, which is not followed: a model's own code is never run."
+                left.append(say("not_followed", english, file=name, names=listed(dropped)))
         else:
             if name in weights:
                 safetensors.read(real)
@@ -65,7 +67,8 @@ def view(folder: Path, into: Path, cache: Path | None = None) -> list[str]:
     others = [path.name for path in folder.iterdir() if path.name not in taken and harmful(path)]
     others.sort(key=lambda name: (not name.endswith(".py"), name))
     if others:
-        left.append(f"{listed(others)} in the model's folder can hold code and are not read.")
+        english = "{names} in the model's folder can hold code and are not read."
+        left.append(say("not_read", english, names=listed(others)))
     return left
 
 
@@ -136,4 +139,4 @@ def harmful(path: Path) -> bool:
 
 
 def listed(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return ", ".join(names[:SHOWN]) + (f" (+{len(names) - SHOWN})" if len(names) > SHOWN else "")

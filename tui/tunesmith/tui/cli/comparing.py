@@ -24,18 +24,13 @@ def compare(
     second: Annotated[str, typer.Argument(metavar="B", help="The run to compare it with.")],
     as_json: Json = False,
 ) -> None:
-    """Compare two runs: recipe values that differ, loss curves, figures, and the answers that changed.
+    """Compare two runs: recipe values that differ, loss curves, figures, scores with their intervals, changed answers.
 
     Example: tunesmith jobs compare 3 4
     """
-    import os
-
     from tunesmith.daemon.api import compare as comparing
-    from tunesmith.tui import texts
     from tunesmith.tui.cli import render
     from tunesmith.tui.cli.session import find_run, with_client
-
-    texts.use(texts.from_environment(os.environ))
 
     async def act(client: Client) -> tuple[JobView, JobView]:
         runs = [await find_run(client, run) for run in (first, second)]
@@ -76,6 +71,7 @@ def show(found: Comparison) -> None:
         console.print(Text(curve.plain), soft_wrap=True)
     for title, table in (
         (t("compare.figures"), figures(found)),
+        *([(t("compare.scores"), scores(found))] if found.scores else []),
         (t("compare.config"), config(found)),
     ):
         console.print(Text(f"\n{title}", "bold"))
@@ -103,6 +99,23 @@ def figures(found: Comparison) -> Table:
         name = t(f"compare.figure_{figure.key}")
         values = [figure_text(figure.key, value) for value in (figure.a, figure.b)]
         table.add_row(name, *values, Text(f"{change} {verdict}".strip()))
+    return table
+
+
+def scores(found: Comparison) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from tunesmith.tui.texts import t
+    from tunesmith.tui.widgets.compared_scores import how, interval_text, name_of
+
+    change = t("compare.column_change")
+    table = Table("", *titles(found), change, "", box=None, header_style="bold", pad_edge=False)
+    table.caption, table.caption_justify = how(found.scores), "left"
+    for one in found.scores:
+        values = [interval_text(side, one.top) for side in (one.a, one.b)]
+        told = t(f"scores.{one.verdict}") if one.verdict else ""
+        table.add_row(Text(name_of(one)), *map(Text, values), Text(interval_text(one.change, one.top, "+")), Text(told))
     return table
 
 

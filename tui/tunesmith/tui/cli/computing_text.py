@@ -9,6 +9,7 @@ from rich.text import Text
 from tunesmith.daemon.api.events import MemoryMeasured, PathTaken, TrainStep
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.units import bytes_text, flops_text
+from tunesmith.tui.run_words import inexact_text, taken_text, why_text
 
 COMPONENTS = ("weights", "adapter", "gradients", "optimizer", "activations", "other")
 
@@ -16,15 +17,15 @@ COMPONENTS = ("weights", "adapter", "gradients", "optimizer", "activations", "ot
 def path_text(path: PathTaken) -> Text:
     """`attention: SDPA per segment (why)`; a path that is slower than another one says so in words."""
     slower = "" if path.fastest else ", slower than possible"
-    text = Text.assemble(f"{path.part.replace('_', ' ')}: {path.taken}", (slower, "yellow"))
-    return text.append(f" ({path.why})" if path.why else "", "dim")
+    text = Text.assemble(f"{path.part.replace('_', ' ')}: {taken_text(path)}", (slower, "yellow"))
+    return text.append(f" ({why_text(path)})" if path.why else "", "dim")
 
 
 def paths_lines(view: JobView, *, briefly: bool = False) -> list[Text]:
     """A line a path; `briefly` the fastest ones share a line without their reasons."""
     if not briefly:
         return [path_text(path) for path in view.paths]
-    fastest = [f"{path.part.replace('_', ' ')}: {path.taken}" for path in view.paths if path.fastest]
+    fastest = [f"{path.part.replace('_', ' ')}: {taken_text(path)}" for path in view.paths if path.fastest]
     why = f"(why: tunesmith jobs show {view.id})"
     return [path_text(path) for path in view.paths if not path.fastest] + [Text(f"{'; '.join(fastest)} {why}", "dim")]
 
@@ -59,7 +60,7 @@ def computing_lines(view: JobView) -> list[Text]:
     if view.resumed is not None:
         lines.append(Text(f"went on after step {view.resumed.step}"))
         if not view.resumed.exact:
-            why = "; ".join(view.resumed.reasons)
+            why = inexact_text(view.resumed)
             lines.append(Text(f"inexact resume: not the bits of a run that was never stopped ({why})", "yellow"))
     if (stopped := view.stopped_early) is not None:
         lines.append(Text(f"training was stopped early, after step {stopped.step} of {stopped.total_steps}"))

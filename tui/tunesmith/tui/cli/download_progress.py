@@ -25,6 +25,7 @@ async def follow(
     from tunesmith.daemon.api.downloads import Checking, Downloading, Waiting
     from tunesmith.recipes.units import bytes_text
     from tunesmith.tui.cli import render
+    from tunesmith.tui.run_words import words
 
     console = render.err()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
@@ -35,10 +36,10 @@ async def follow(
         async with aclosing(messages) as arriving:
             async for message in arriving:
                 match message:
-                    case Waiting(text):
+                    case Waiting(text, said):
                         if text != waited:
                             waited = text
-                            console.print(f"waiting: {text}")
+                            console.print(f"waiting: {words(text, said)}")
                     case Downloading(done, of) | Checking(done, of):
                         what = name if isinstance(message, Downloading) else f"{name}, verifying"
                         bars.update(task, description=what, completed=done, total=of)

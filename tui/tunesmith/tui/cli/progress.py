@@ -16,6 +16,7 @@ from tunesmith.daemon.api.view import JobView, StageView
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
 from tunesmith.tui.cli.computing_text import paths_lines, speed_text
 from tunesmith.tui.cli.render import err, one_line, run_seconds, stage_now, verdict, waiting_text
+from tunesmith.tui.run_words import notice_text, words
 
 REDRAWS_A_SECOND = 8
 PLAIN_EVERY_S = 10.0  # a log file wants to be read, not filled
@@ -73,7 +74,7 @@ def print_notices(console: Console, view: JobView, seen: int) -> int:
     """Print the notices past the first `seen`; returns how many there are now."""
     for notice in view.notices[seen:]:
         style = {"warning": "yellow", "error": "red"}.get(notice.level, "dim")
-        console.print(Text.assemble((f"{notice.level}: ", style), notice.text))
+        console.print(Text.assemble((f"{notice.level}: ", style), notice_text(notice)))
     return len(view.notices)
 
 
@@ -125,7 +126,7 @@ def stage_detail(view: JobView, stage: StageView) -> str:
     if step is not None:
         parts += [f"loss {step.loss:.3f}", speed_text(step), bytes_text(step.memory_bytes)]
     if stage.note and step is None:
-        parts.append(stage.note)
+        parts.append(words(stage.note, stage.note_said))
     return ", ".join(parts)
 
 

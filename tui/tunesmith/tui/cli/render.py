@@ -26,6 +26,7 @@ from tunesmith.tui import scores_text
 from tunesmith.tui.cli.computing_text import computing, computing_lines
 from tunesmith.tui.cli.scores import print_scores
 from tunesmith.tui.plain import for_json, harmless, plain
+from tunesmith.tui.run_words import notice_text, verification_text, words
 
 STATE_STYLES = {
     "finished": "green", "running": "cyan", "failed": "red", "cancelled": "yellow", "cancelling": "yellow",
@@ -238,11 +239,11 @@ def job_text(view: JobView) -> Text:
         took = duration_text(stage.seconds) if stage.seconds is not None else ""
         done = f"{stage.fraction:.0%}" if stage.state == "running" and stage.total else ""
         state = "stopped" if stage.state == "running" and view.ended_already else stage.state
-        text.append(f"  {stage.name:<9} {state:<8} {took}{done} {stage.note}".rstrip() + "\n")
+        text.append(f"  {stage.name:<9} {state:<8} {took}{done} {words(stage.note, stage.note_said)}".rstrip() + "\n")
     for line in computing_lines(view):
         text.append("  ").append_text(line).append("\n")
     for notice in view.notices:
-        text.append(plain(f"  {notice.level}: {notice.text}\n"))
+        text.append(plain(f"  {notice.level}: {notice_text(notice)}\n"))
     if view.stalled is not None:
         text.append("  stalled: no sign of life of its worker process\n", "yellow")
     if view.finishing and not view.ended_already:
@@ -329,7 +330,7 @@ def print_result(view: JobView) -> None:
             f"{verified.tokens_compared} tokens"
         )
         if verified.why:
-            console.print(f"  {verified.why}. {verified.hint}", soft_wrap=True)
+            console.print(f"  {verification_text(verified)}", soft_wrap=True)
     for written in view.artifacts:
         console.print(
             f"{written.key}:  {Path(view.folder) / written.path}  ({bytes_text(written.bytes)})", soft_wrap=True

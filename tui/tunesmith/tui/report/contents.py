@@ -21,6 +21,7 @@ from tunesmith.tui.report import curves
 from tunesmith.tui.report.blocks import Block, Code, Heading, Paragraph, Picture, Table
 from tunesmith.tui.report.measured import measured
 from tunesmith.tui.reproduce import command, more_command
+from tunesmith.tui.run_words import notice_text, rejected_texts, taken_text, why_text
 from tunesmith.tui.texts import shown, t
 from tunesmith.tui.widgets.compared import value_text
 from tunesmith.tui.widgets.computing import part_name
@@ -158,7 +159,7 @@ def _data(view: JobView) -> Iterator[Block]:
         for d in view.data
     ]  # fmt: skip
     yield Table(tuple(t(f"report.data_{name}") for name in names), tuple(rows), frozenset(range(1, 7)))
-    rejected = [one_line(reason) for checked in view.data for reason in checked.rejected]
+    rejected = [one_line(reason) for checked in view.data for reason in rejected_texts(checked)]
     if rejected:
         said = "\n".join(rejected[:REJECTED_SHOWN])
         more = len(rejected) - REJECTED_SHOWN
@@ -198,8 +199,8 @@ def _machine(view: JobView, machine: Machine | None) -> Iterator[Block]:
         head = (t("report.part"), t("report.computed"), t("report.why"))
         yield Heading(t("computing.paths"), 3)
         yield Table(head, tuple(
-            (part_name(p.part), ("" if p.fastest else f"! {t('computing.slower_mark')}: ") + one_line(p.taken),
-             one_line(p.why)) for p in view.paths
+            (part_name(p.part), ("" if p.fastest else f"! {t('computing.slower_mark')}: ") + one_line(taken_text(p)),
+             one_line(why_text(p))) for p in view.paths
         ))  # fmt: skip
 
 
@@ -249,7 +250,7 @@ def _notices(view: JobView) -> Iterator[Block]:
     if view.notices:
         yield Heading(t("report.notices"))
         for notice in view.notices:
-            yield Paragraph(plain(notice.text), NOTICE_MARKS.get(notice.level, NOTICE_MARKS["info"])[0])
+            yield Paragraph(plain(notice_text(notice)), NOTICE_MARKS.get(notice.level, NOTICE_MARKS["info"])[0])
 
 
 def _again(view: JobView) -> Iterator[Block]:

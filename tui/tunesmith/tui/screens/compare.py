@@ -24,7 +24,7 @@ from tunesmith.tui.plain import plain
 from tunesmith.tui.screens.composed import composed
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
-from tunesmith.tui.widgets import compared
+from tunesmith.tui.widgets import compared, compared_scores
 from tunesmith.tui.widgets.job_head import state_text
 from tunesmith.tui.widgets.key_bar import KeyBar
 from tunesmith.tui.widgets.overlaid_losses import OverlaidLosses
@@ -66,6 +66,8 @@ class CompareScreen(Screen[None]):
             yield OverlaidLosses()
             yield Static(t("compare.figures"), classes="title")
             yield Static(id="compare-figures", markup=False)
+            yield Static(t("compare.scores"), classes="title")
+            yield Static(id="compare-scores", markup=False)
             yield Static(t("compare.config"), classes="title")
             yield Static(id="compare-config", markup=False)
             yield Static(t("compare.answers"), classes="title")
@@ -97,7 +99,8 @@ class CompareScreen(Screen[None]):
         recipes = [await asyncio.to_thread(_recipe, view) for view in views]
         self._note = "\n".join(sentences(error) for error in recipes if isinstance(error, JobError))
         known = [recipe if isinstance(recipe, JobSpec) else None for recipe in recipes]
-        self.error, self.comparison = None, compare(views[0], views[1], known[0], known[1])
+        found = await asyncio.to_thread(compare, views[0], views[1], known[0], known[1])
+        self.error, self.comparison = None, found
 
     def watch_comparison(self) -> None:
         self._draw()
@@ -132,6 +135,7 @@ class CompareScreen(Screen[None]):
         short = tuple(t("compare.run", id=side.run) for side in (found.a, found.b))
         for place, lines in (
             ("figures", compared.figures(found.figures, (short[0], short[1]), width)),
+            ("scores", compared_scores.lines(found.scores, (short[0], short[1]), width)),
             ("config", compared.differences(found.config, (short[0], short[1]), width)),
             ("answers", compared.answers(found, (short[0], short[1]), width)),
         ):

@@ -20,7 +20,7 @@ from tunesmith.tui import plan_text
 from tunesmith.tui.draft import GIVEN, Draft
 from tunesmith.tui.explained import told
 from tunesmith.tui.forecast_text import FAINT, lift_text, missing
-from tunesmith.tui.forms import TUNER, Value
+from tunesmith.tui.forms import SCORES, TUNER, Value
 from tunesmith.tui.messages import Done, StartRun
 from tunesmith.tui.planning import Planning
 from tunesmith.tui.texts import t
@@ -28,6 +28,7 @@ from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.export_choices import ExportChoices
 from tunesmith.tui.widgets.plan_cards import KEYS, PlanCard, PlanCards
 from tunesmith.tui.widgets.recipe_forecast import RecipeForecast
+from tunesmith.tui.widgets.score_choices import ScoreChoices
 from tunesmith.tui.widgets.step_parts import StepActions, StepHeading, Trouble
 from tunesmith.tui.widgets.value_row import ValueRow
 from tunesmith.tui.widgets.ways import Ways
@@ -72,6 +73,8 @@ class RecipeStep(Vertical):
                     group = value.group
                     yield Static(Content(t(f"recipe.group_{group}")), classes="section")
                 yield ValueRow(value, self.draft.text(value))
+                if value.key == SCORES:
+                    yield ScoreChoices(self.draft, value)
             yield Static(Content(t("recipe.group_exports")), classes="section")
             yield ExportChoices(self.draft)
         yield RecipeForecast()
@@ -135,9 +138,11 @@ class RecipeStep(Vertical):
         if event.text == self.draft.text(event.value):
             return
         self.draft.set(event.value, event.text)
+        if event.value.key == SCORES:
+            self._row(SCORES).show(event.text)  # it may have been a box
         if event.value.key == TUNER:
             await self._draw_anew()
-            next(row for row in self.query(ValueRow) if row.value.key == TUNER).query_one(Select).focus()
+            self._row(TUNER).query_one(Select).focus()
         self._check()
         self.replan(SETTLE_S)
 
@@ -237,6 +242,9 @@ class RecipeStep(Vertical):
     def _value(self, key: str) -> Value:
         return next(value for value in self.draft.values() if value.key == key)
 
+    def _row(self, key: str) -> ValueRow:
+        return next(row for row in self.query(ValueRow) if row.value.key == key)
+
     def _show_values(self) -> None:
         for row in self.query(ValueRow):
             row.show(self.draft.text(row.value))
@@ -254,6 +262,8 @@ class RecipeStep(Vertical):
         for row in self.query(ValueRow):
             changed = row.value.key in self.draft.typed
             row.mark(wrong=changed and self.draft.error(row.value) is not None, changed=changed)
+        for boxes in self.query(ScoreChoices):
+            boxes.show()
         self._explain()
         trouble = self.query_one("#recipe-trouble", Trouble)
         try:
@@ -288,7 +298,10 @@ class RecipeStep(Vertical):
             parts.append((f"{t('forecast.typed')} ", "$primary"))
         elif choice is not None:
             parts.append((f"{plan_text.reason(choice.reason)} ", "$secondary"))
-        parts += [f"{value.explanation} ", (t("recipe.default", value=value.default_text), FAINT)]
+        parts += [
+            f"{value.explanation} ",
+            (t("recipe.default", value=value.default_text or t("recipe.nothing")), FAINT),
+        ]
         box.update(Content.assemble(*parts))
 
     def _choice(self, key: str) -> Choice | None:
@@ -332,7 +345,7 @@ class RecipeStep(Vertical):
         """Give the value with the focus its automatic value back: the plan's, else the default."""
         if (value := self.looked_at) is not None:
             self.draft.typed.pop(value.key, None)
-            next(row for row in self.query(ValueRow) if row.value.key == value.key).show(self.draft.text(value))
+            self._row(value.key).show(self.draft.text(value))
             self._check()
             self.replan()
 

@@ -14,6 +14,7 @@ from tunesmith.daemon.api.events import PathTaken
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.units import bytes_text, count_text, flops_text
 from tunesmith.tui.plain import one_line
+from tunesmith.tui.run_words import inexact_text, taken_text, why_text
 from tunesmith.tui.texts import shown, t
 
 NAME_CELLS = 14
@@ -54,7 +55,7 @@ class Computing(VerticalScroll):
 
 def slower(paths: Sequence[PathTaken]) -> Content | None:
     """One line that names the parts for which a faster path exists; None where all are the fastest."""
-    parts = [f"{part_name(path.part)}: {one_line(path.taken)}" for path in paths if not path.fastest]
+    parts = [f"{part_name(path.part)}: {one_line(taken_text(path))}" for path in paths if not path.fastest]
     if not parts:
         return None
     return Content.assemble(("! ", "$warning bold"), (t("computing.slower"), "bold"), " ", "; ".join(parts))
@@ -85,11 +86,11 @@ def _paths(paths: Sequence[PathTaken], width: int) -> list[Content]:
     for path in paths:
         mark = ("✓ ", "$success") if path.fastest else ("! ", "$warning bold")
         name = Content(f"{part_name(path.part)}: ") if narrow else _name(part_name(path.part))
-        said = Content.styled(one_line(path.taken), "bold")
+        said = Content.styled(one_line(taken_text(path)), "bold")
         if not path.fastest:
             said = Content.assemble(said, (f"  {t('computing.slower_mark')}", "$warning"))
         if path.why:
-            said = Content.assemble(said, (f" · {one_line(path.why)}", MUTED))
+            said = Content.assemble(said, (f" · {one_line(why_text(path))}", MUTED))
         if narrow:
             made += _indented(Content.assemble(mark), "  ", Content.assemble(name, said), width)
         else:
@@ -160,7 +161,7 @@ def _checkpoints(view: JobView, width: int) -> list[Content]:
     if view.resumed is not None:
         made += _indented(Content("  "), "  ", Content(t("computing.resumed", step=view.resumed.step)), width)
         if not view.resumed.exact:
-            why = one_line("; ".join(view.resumed.reasons))
+            why = one_line(inexact_text(view.resumed))
             said = Content.styled(t("computing.inexact", why=why), "$warning")
             made += _indented(Content("  "), "  ", said, width)
     if view.checkpoint is not None:

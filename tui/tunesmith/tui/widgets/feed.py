@@ -11,6 +11,7 @@ from tunesmith.daemon.api.events import Answered, DataChecked, Notice, Sampled
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.units import count_text
 from tunesmith.tui.plain import one_line, plain
+from tunesmith.tui.run_words import notice_text
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.following import Following
 
@@ -75,7 +76,7 @@ def item(event: DataChecked | Notice | Answered | Sampled) -> Content:
             return Content.assemble(("≡ ", "$secondary"), text)
         case Notice():
             symbol, style = NOTICE_MARKS.get(event.level, NOTICE_MARKS["info"])
-            return Content.assemble((f"{symbol} ", style), plain(event.text))
+            return Content.assemble((f"{symbol} ", style), plain(notice_text(event)))
         case Answered():
             return Content.assemble(
                 verdict(event.correct), "  ", (subject_name(event.subject), "bold"), "  ",

@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 from tunesmith.daemon.api.view import JobView
 from tunesmith.tui.plain import one_line
+from tunesmith.tui.run_words import notice_text
 from tunesmith.tui.scores_text import figure, label, verdict
 from tunesmith.tui.scores_text import number as number_of
 from tunesmith.tui.texts import t
@@ -19,6 +20,7 @@ SUBJECT_STYLES = {"base": "$secondary", "tuned": "$primary", "gguf": "$success"}
 VERDICTS = {"better": ("$success", "▲"), "worse": ("$warning", "▼"), "unclear": ("$foreground 60%", "·")}
 NAME_CELLS = 14
 VALUE_CELLS = 12
+GATE = "gate_held"  # what the notice about it is called
 SCORE_CELLS = 16  # "0.100 → 0.850"
 
 
@@ -82,7 +84,7 @@ def _figures(view: JobView, width: int) -> list[Content]:
 
 
 def measured(view: JobView, width: int) -> list[Content]:
-    """Of each score what it was and is, and in words whether the change is clear; where it fits, its interval too."""
+    """Of each score what it was and is, in words whether the change is clear, its interval; then the gate that held."""
     if not view.measured:
         return []
     lines = [Content.styled(t("scores.title"), "$foreground 60%")]
@@ -95,7 +97,10 @@ def measured(view: JobView, width: int) -> list[Content]:
         word = Content.styled(words[told], VERDICTS[told][0]).truncate(word_cells, pad=True)
         line = Content.assemble(_padded(label(one), name_cells), _padded(values, SCORE_CELLS), word)
         interval = Content.styled(f"  {figure(one.change, one.top, '+')}", "$foreground 60%")
-        lines.append(line + interval if line.cell_length + interval.cell_length <= width else line)
+        lines += [line + interval] if line.cell_length + interval.cell_length <= width else [line, interval]
+    lines += [
+        Content.assemble(("✓ ", "$success"), one_line(notice_text(held))) for held in view.notices if held.code == GATE
+    ]
     for path in dict.fromkeys(one.own_code for one in view.measured if one.own_code):
         lines.append(Content.styled(t("scores.own_code", path=one_line(path)), "$foreground 60%"))
     return [line.truncate(width) for line in lines]

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from tunesmith.daemon.api.view import StageView
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
 from tunesmith.tui.plain import one_line
+from tunesmith.tui.run_words import words
 from tunesmith.tui.texts import t
 
 # state -> (symbol, style); the symbol alone says the state where there is no colour
@@ -98,7 +99,7 @@ def details(stage: StageView, expected: float | None = None) -> str:
             if stage.total:
                 parts.append(_amount(stage))
             if stage.note:
-                parts.append(one_line(stage.note))
+                parts.append(one_line(words(stage.note, stage.note_said)))
             return " · ".join(parts) or t("run.stage_state_running")
     return ""
 

@@ -8,6 +8,7 @@ from textual.widgets import Static
 from tunesmith.daemon.api.events import Verified
 from tunesmith.recipes.units import count_text
 from tunesmith.tui.plain import one_line
+from tunesmith.tui.run_words import verification_text
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.loss_chart import scientific
 
@@ -44,7 +45,7 @@ def _card(v: Verified) -> Content:
     if v.perplexity is not None and v.merged_perplexity is not None:
         lines.append(_line(t("result.perplexity"), f"{v.perplexity:.2f} ({v.merged_perplexity:.2f})"))
     if v.why:
-        lines.append(Content.styled(one_line(f"{v.why}. {v.hint}"), "$error"))
+        lines.append(Content.styled(one_line(verification_text(v)), "$error"))
     return Content("\n").join(lines)
 
 

@@ -12,6 +12,7 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.source import Source
 from tunesmith.daemon.worker.data.store import REJECTED, Summary
 from tunesmith.recipes.data.checking.findings import FINDINGS
+from tunesmith.recipes.words import again, of_finding, say
 
 SHOWN = 20  # rejected rows named in the event; the file has them all
 NOTICES = 5  # single rows a person is told of at once
@@ -25,13 +26,15 @@ def account(context: Context, source: Source, number: int) -> None:
 
 
 def tell(context: Context, file: str, total: Summary, rejected: Path) -> None:
-    for text in [*total.notices[:NOTICES], *(f"{count} {FINDINGS[code]}." for code, count in total.findings.items())]:
-        context.notice("info", text)
-    for text in total.rejected[:NOTICES]:
-        context.notice("warning", f"Left out {text}")
-    if total.rows_rejected > NOTICES:
-        more = f"{total.rows_rejected - NOTICES} more rows of {file} were left out"
-        context.notice("warning", f"{more}; see {rejected}")
+    for noticed in total.notices[:NOTICES]:
+        context.notice("info", again(noticed))
+    for code, count in total.findings.items():
+        context.notice("info", of_finding(code, f"{count} {FINDINGS[code]}.", count))
+    for row in total.rejected[:NOTICES]:
+        context.notice("warning", say("left_out", "Left out {row}", row=again(row)))
+    if more := max(0, total.rows_rejected - NOTICES):
+        english = "{more} more rows of {file} were left out; see {rejected}"
+        context.notice("warning", say("more_left_out", english, more=more, file=file, rejected=rejected))
     context.emit(
         e.DataChecked(
             time=time.time(),
@@ -42,11 +45,12 @@ def tell(context: Context, file: str, total: Summary, rejected: Path) -> None:
             tokens=total.tokens,
             trained_tokens=total.trained_tokens,
             longest=total.longest,
-            rejected=tuple(text[:300] for text in total.rejected[:SHOWN]),
+            rejected=tuple(str(again(row))[:300] for row in total.rejected[:SHOWN]),
+            rejected_said=tuple(again(row).said for row in total.rejected[:SHOWN]),
         )
     )
 
 
 def first_reasons(sources: Sequence[Source]) -> str:
-    first = [text[:200] for source in sources for text in source.store.summary.rejected][:2]
+    first = [str(again(row))[:200] for source in sources for row in source.store.summary.rejected][:2]
     return f"For example {'; '.join(first)}." if first else ""

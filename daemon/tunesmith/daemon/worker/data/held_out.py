@@ -19,6 +19,7 @@ from tunesmith.recipes.data.parsing import recognition
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rendering.render import render_many
 from tunesmith.recipes.data.rows import FileNotice, Part, RawRow, RejectedRow, Rendered, Sample
+from tunesmith.recipes.words import of_file, of_row, say
 
 PLENTY = 8 * MOST  # candidates out of which a seed draws
 
@@ -70,7 +71,7 @@ def read(context: Context, name: str, file: str, model: Path) -> tuple[list[Held
             case RejectedRow():
                 rejected.append(row)
             case FileNotice():
-                total.notices.append(row.text)
+                total.notices.append(of_file(row).said)
     shape = recognition.recognise([row.value for row in rows]).shape if rows else "messages"
     for row in rows:
         try:
@@ -90,7 +91,7 @@ def read(context: Context, name: str, file: str, model: Path) -> tuple[list[Held
     total.tokens = sum(len(one.ids) for one in scored)
     total.trained_tokens = sum(int(one.trained.sum()) for one in scored)
     total.longest = max((len(one.ids) for one in scored), default=0)
-    total.rejected = [str(row) for row in rejected]
+    total.rejected = [of_row(row).said for row in rejected]
     left_out = context.work / "rejected-held-out.jsonl"
     left_out.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rejected))
     tell(context, name, total, left_out)
@@ -104,7 +105,8 @@ def warn_of_overlap(context: Context, rows: list[HeldOutRow], stores: list[Store
     shared = np.flatnonzero(np.isin(asked, np.concatenate(trained)))
     if len(shared):
         first = rows[shared[0]].where
-        context.notice("warning", f"{len(shared)} held-out questions are in the training rows too, first {first}.")
+        english = "{count} held-out questions are in the training rows too, first {first}."
+        context.notice("warning", say("overlap", english, count=len(shared), first=first))
 
 
 def answered(row: RawRow, shape: str) -> Sample:

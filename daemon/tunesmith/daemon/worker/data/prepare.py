@@ -27,6 +27,7 @@ from tunesmith.recipes.data.rows import Rendered, Sample
 from tunesmith.recipes.errors import DataError, ModelError
 from tunesmith.recipes.machine.cpu import granted_cores
 from tunesmith.recipes.spec import EVALUATE, EXPORT, STARTER, TRAIN, SourceSpec
+from tunesmith.recipes.words import say
 
 AT_ONCE_BYTES = 16 * 2**20  # prepared in a few seconds, so training need not begin before
 MOST_STREAMS = 4  # sources that are prepared side by side; each needs a process with a tokenizer in it
@@ -147,7 +148,8 @@ class Prepared:
             chosen = held_out.hashes(candidates)
             self.feed.held_out = lambda hashes: np.isin(hashes, chosen)
         self.test_with(candidates)
-        self.context.notice("info", f"{len(candidates)} rows are held out of training to test what was learned.")
+        english = "{rows} rows are held out of training to test what was learned."
+        self.context.notice("info", say("held_out", english, rows=len(candidates)))
 
     def test_with(self, samples: list[Sample]) -> None:
         """Score all of `samples`, and ask those that are a question and its answer."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith.recipes.data.examine import Examined
 from tunesmith.recipes.data.rows import Sample
+from tunesmith.recipes.words import Said, of_file, of_row
 
 Array = np.ndarray[Any, Any]
 # What lies on disk: a file a name. `ids` and `masks` have an entry a token, the others one a sequence.
@@ -36,8 +37,8 @@ class Summary(msgspec.Struct):
     trained_tokens: int = 0
     longest: int = 0
     cut: int = 0
-    rejected: list[str] = msgspec.field(default_factory=list)
-    notices: list[str] = msgspec.field(default_factory=list)
+    rejected: list[Said | str] = msgspec.field(default_factory=list)  # text alone in older stores
+    notices: list[Said | str] = msgspec.field(default_factory=list)
     findings: dict[str, int] = {}
 
 
@@ -163,7 +164,7 @@ class Store:
         total.longest = max(total.longest, int(examined.lengths.max(initial=0)))
         total.cut += examined.cut
         total.findings = dict(Counter(total.findings) + examined.findings)
-        total.rejected += [str(row) for row in examined.rejected[: NOTICES - len(total.rejected)]]
+        total.rejected += [of_row(row).said for row in examined.rejected[: NOTICES - len(total.rejected)]]
         for notice in examined.notices:
-            if len(total.notices) < NOTICES and notice.text not in total.notices:
-                total.notices.append(notice.text)
+            if len(total.notices) < NOTICES and (told := of_file(notice).said) not in total.notices:
+                total.notices.append(told)

@@ -8,6 +8,7 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.recipes.data.examine import loaded
 from tunesmith.recipes.errors import DataError, ModelError
+from tunesmith.recipes.words import say
 
 # Spaces, digits, scripts, line ends and marks that tokenizers are known to cut differently.
 PROBES = (
@@ -38,7 +39,8 @@ def folder(context: Context) -> Path:
             f"tokenizer.json of {context.base} cuts text into other tokens than transformers does with its files",
             "Download the model again; its tokenizer files do not belong together.",
         )
-    context.notice("info", "tokenizer.json and tokenizer_config.json disagree; transformers' reading of them holds.")
+    english = "tokenizer.json and tokenizer_config.json disagree; transformers' reading of them holds."
+    context.notice("info", say("tokenizers_disagree", english))
     return made
 
 

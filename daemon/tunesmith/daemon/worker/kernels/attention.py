@@ -14,6 +14,7 @@ import torch
 from tunesmith.daemon.worker.kernels import attention_cpu
 from tunesmith.daemon.worker.kernels.attention_cpu import band, gathered, spread
 from tunesmith.daemon.worker.packing.segments import Group, Segments
+from tunesmith.recipes.words import Words, say
 
 Tensor = torch.Tensor
 NAME = "tunesmith"
@@ -28,6 +29,10 @@ HARMLESS = {
 
 class CannotPack(Exception):
     """This model's attention asks for something packed attention does not compute."""
+
+    def __init__(self, why: Words) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Backend(NamedTuple):
@@ -121,17 +126,20 @@ def flash_3(query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale
 def no_flash(device: str, dtype: torch.dtype, package: str, capability: int) -> str:
     """Why the flash kernels of `package` cannot be used; `capability` is the least major compute capability."""
     if device != "cuda":
-        return f"a CUDA kernel; this device is {device}"
+        return say("cuda_kernel", "a CUDA kernel; this device is {device}", device=device)
     if dtype not in (torch.bfloat16, torch.float16):
-        return f"computes in 16 bits; this run in {str(dtype).removeprefix('torch.')}"
+        computed = str(dtype).removeprefix("torch.")
+        return say("in_16_bits", "computes in 16 bits; this run in {dtype}", dtype=computed)
     if torch.cuda.get_device_capability()[0] < capability:
-        return f"needs compute capability {capability}.0"
-    return "" if not package or find_spec(package) else f"{package} is not installed"
+        return say("capability", "needs compute capability {number}", number=f"{capability}.0")
+    if not package or find_spec(package):
+        return ""
+    return say("not_installed", "{package} is not installed", package=package)
 
 
 def no_varlen(device: str, dtype: torch.dtype) -> str:
     if find_spec("torch.nn.attention.varlen") is None:
-        return f"torch {torch.__version__} does not have it"
+        return say("torch_lacks", "torch {version} does not have it", version=torch.__version__)
     return no_flash(device, dtype, "", 8)
 
 
@@ -146,15 +154,16 @@ BACKENDS = (
 _chosen: list[Backend] = [BACKENDS[-1]]
 
 
-def choose(device: str, dtype: torch.dtype, leave_out: Collection[str] = ()) -> tuple[Backend, list[str]]:
+def choose(device: str, dtype: torch.dtype, leave_out: Collection[str] = ()) -> tuple[Backend, list[Words]]:
     """The fastest backend here from now on, and why each faster one is not it."""
     reasons = []
     for backend in BACKENDS:
-        missing = "gave another result here" if backend.key in leave_out else backend.missing(device, dtype)
+        other = say("other_result", "gave another result here")
+        missing = other if backend.key in leave_out else backend.missing(device, dtype)
         if not missing:
             _chosen[:] = [backend]
             break
-        reasons.append(f"{backend.key}: {missing}")
+        reasons.append(say("of_backend", "{name}: {why}", name=backend.key, why=missing))
     return _chosen[0], reasons
 
 
@@ -181,15 +190,15 @@ def packed_attention(
         return plain
     for name, given in others.items():
         if given is not None and name not in HARMLESS:
-            raise CannotPack(f"its attention uses {name}")
+            raise CannotPack(say("attention_uses", "its attention uses {name}", name=name))
     if sliding_window is None and slides(module):
-        raise CannotPack("its attention does not say its sliding window")
+        raise CannotPack(say("no_window_said", "its attention does not say its sliding window"))
     if dropout:
-        raise CannotPack("its attention has dropout")
+        raise CannotPack(say("attention_dropout", "its attention has dropout"))
     if not getattr(module, "is_causal", True) or others.get("is_causal") is False:
-        raise CannotPack("its attention looks ahead")
+        raise CannotPack(say("looks_ahead", "its attention looks ahead"))
     if query.shape[0] != 1 or query.shape[2] != segments.tokens or key.shape[2] != segments.tokens:
-        raise CannotPack("its attention is not over the whole window")
+        raise CannotPack(say("not_whole_window", "its attention is not over the whole window"))
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
     if k.dtype != q.dtype or v.dtype != q.dtype:

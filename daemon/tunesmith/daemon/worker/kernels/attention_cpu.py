@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tunesmith.daemon.worker.packing.segments import Group, Segments
+from tunesmith.recipes.words import say
 
 Tensor = torch.Tensor
 OPERATIONS = ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward")
@@ -20,9 +21,9 @@ OPERATIONS = ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_produc
 def missing(device: str, dtype: torch.dtype) -> str:
     """Why it cannot be used; empty when it can."""
     if device != "cpu":
-        return f"a CPU kernel; this device is {device}"
+        return say("cpu_kernel", "a CPU kernel; this device is {device}", device=device)
     if not all(hasattr(torch.ops.aten, name) for name in OPERATIONS):
-        return f"torch {torch.__version__} does not have it"
+        return say("torch_lacks", "torch {version} does not have it", version=torch.__version__)
     return ""
 
 

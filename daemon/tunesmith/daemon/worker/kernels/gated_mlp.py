@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tunesmith.daemon.worker.kernels import lora, products
+from tunesmith.recipes.words import say
 
 Tensor = torch.Tensor
 PARTS = ("gate_proj", "up_proj", "down_proj")
@@ -114,13 +115,14 @@ def adapters(weights: Any, scales: tuple[float, ...], dtype: torch.dtype) -> lis
 def refusal(module: Any) -> str:
     """Why the MLP `module` is not fused; empty when it can be."""
     if not activation(module):
-        return f"its activation is {type(getattr(module, 'act_fn', None)).__name__}"
+        name = type(getattr(module, "act_fn", None)).__name__
+        return say("activation", "its activation is {name}", name=name)
     for name in PARTS:
         layer = getattr(module, name)
         if isinstance(layer, torch.nn.Linear):
             continue
         if not hasattr(layer, "lora_A"):
-            return f"its {name} is a {type(layer).__name__}"
+            return say("part_is", "its {part} is a {name}", part=name, name=type(layer).__name__)
     return ""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from tunesmith.daemon.worker.kernels import rms_norm
+from tunesmith.recipes.words import say
 
 Tensor = torch.Tensor
 
@@ -16,8 +17,10 @@ Tensor = torch.Tensor
 def missing(device: str) -> str:
     """Why they cannot be used; empty when they can."""
     if device != "cuda":
-        return f"Triton kernels are for GPUs; this device is {device}"
-    return "" if find_spec("liger_kernel") and find_spec("triton") else "liger-kernel is not installed"
+        return say("triton", "Triton kernels are for GPUs; this device is {device}", device=device)
+    if find_spec("liger_kernel") and find_spec("triton"):
+        return ""
+    return say("not_installed", "{package} is not installed", package="liger-kernel")
 
 
 def fuse_norm(module: Any) -> None:

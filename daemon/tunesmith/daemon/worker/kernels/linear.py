@@ -10,6 +10,7 @@ import torch
 
 from tunesmith.daemon.worker.kernels import products
 from tunesmith.daemon.worker.kernels.lora import recalled, remembered
+from tunesmith.recipes.words import say
 
 Tensor = torch.Tensor
 
@@ -34,7 +35,9 @@ class Linear(torch.autograd.Function):
 
 def missing(device: str) -> str:
     """Why it cannot be used on `device`; empty when it can."""
-    return products.missing() if device == "cpu" else "the library behind torch.mm is the fastest there"
+    if device == "cpu":
+        return products.missing()
+    return say("mm_fastest", "the library behind torch.mm is the fastest there")
 
 
 def candidates(model: Any) -> Iterator[Any]:
@@ -48,8 +51,9 @@ def candidates(model: Any) -> Iterator[Any]:
 def refusal(module: Any) -> str:
     """Why the linear layer `module` is not fused; empty when it can be."""
     if module.weight.dtype != torch.float32:
-        return f"it is in {str(module.weight.dtype).removeprefix('torch.')}"
-    return "" if module.weight.requires_grad else "it is not trained"
+        dtype = str(module.weight.dtype).removeprefix("torch.")
+        return say("stored_in", "it is in {dtype}", dtype=dtype)
+    return "" if module.weight.requires_grad else say("not_trained", "it is not trained")
 
 
 def fuse(module: Any) -> None:

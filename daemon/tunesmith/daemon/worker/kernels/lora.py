@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tunesmith.daemon.worker.kernels import products
+from tunesmith.recipes.words import say
 
 Tensor = torch.Tensor
 
@@ -28,19 +29,19 @@ class Adapter(NamedTuple):
 def refusal(module: Any) -> str:
     """Why the LoRA layer `module` is not fused; empty when it can be."""
     if type(module).__module__ not in ("peft.tuners.lora.layer", "peft.tuners.lora.bnb"):
-        return f"{type(module).__name__} is not plain LoRA"
+        return say("not_lora", "{name} is not plain LoRA", name=type(module).__name__)
     base = module.base_layer
     if type(base).__name__ not in ("Linear", "Linear4bit") or getattr(base, "in_features", 0) == 0:
-        return f"its base is a {type(base).__name__}"
+        return say("base_is", "its base is a {name}", name=type(base).__name__)
     if len(module.active_adapters) != 1 or module.active_adapters[0] not in module.lora_A:
-        return "it has not exactly one active adapter"
+        return say("one_adapter", "it has not exactly one active adapter")
     name = module.active_adapters[0]
     if getattr(module, "lora_variant", {}).get(name) is not None:
-        return "it is a variant of LoRA"
+        return say("lora_variant", "it is a variant of LoRA")
     if module.fan_in_fan_out or module.lora_B[name].bias is not None:
-        return "its weights are laid out otherwise"
+        return say("laid_out", "its weights are laid out otherwise")
     if base.weight.requires_grad:
-        return "its base is trained too"
+        return say("base_trained", "its base is trained too")
     return ""
 
 

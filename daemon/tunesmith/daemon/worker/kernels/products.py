@@ -11,6 +11,7 @@ from functools import cache
 import torch
 
 from tunesmith.recipes.planner.computed import filled_rows
+from tunesmith.recipes.words import say
 
 Tensor = torch.Tensor
 
@@ -19,11 +20,11 @@ Tensor = torch.Tensor
 def missing() -> str:
     """Why oneDNN cannot be used; empty when it can."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return "this torch was built without oneDNN"
+        return say("without_onednn", "this torch was built without oneDNN")
     try:
         torch.ops.mkldnn._linear_pointwise.default(torch.ones(2, 3), torch.ones(4, 3), None, "none", [], "")
     except (AttributeError, RuntimeError, TypeError) as error:
-        return f"oneDNN refused: {str(error).splitlines()[0]}"
+        return say("onednn_refused", "oneDNN refused: {error}", error=str(error).splitlines()[0])
     return ""
 
 

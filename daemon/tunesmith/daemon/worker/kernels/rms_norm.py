@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from tunesmith.recipes.words import say
+
 Tensor = torch.Tensor
 
 
@@ -75,7 +77,9 @@ def epsilon(module: Any) -> float:
 
 def refusal(module: Any) -> str:
     weight = getattr(module, "weight", None)
-    return "" if isinstance(weight, Tensor) and weight.dim() == 1 else "it has no weight of one dimension"
+    if isinstance(weight, Tensor) and weight.dim() == 1:
+        return ""
+    return say("no_such_weight", "it has no weight of one dimension")
 
 
 def fuse(module: Any) -> None:

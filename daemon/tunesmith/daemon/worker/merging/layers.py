@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models.safetensors import Placed
+from tunesmith.recipes.words import Words, say
 
 # Tuners whose layers need nothing of the base until they are merged, and which tests hold to peft's own merge.
 STREAMED = frozenset({"LORA", "IA3", "LOHA", "LOKR", "OFT", "BOFT", "HRA"})
@@ -18,6 +19,10 @@ DTYPES = ("F16", "BF16", "F32", "F64")
 
 class Whole(Exception):
     """Why this adapter can be merged in memory only."""
+
+    def __init__(self, why: Words) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Factors(NamedTuple):
@@ -83,7 +88,7 @@ def layers(base: Path, adapter: Path, files: Iterable[Sequence[Placed]]) -> Laye
     config = PeftConfig.from_pretrained(str(adapter))
     kind = getattr(config.peft_type, "value", str(config.peft_type))
     if kind not in STREAMED or getattr(config, "init_lora_weights", True) not in PLAIN_STARTS:
-        raise Whole(f"its tuner ({kind}) needs the base's weights")
+        raise Whole(say("whole_tuner", "its tuner ({kind}) needs the base's weights", kind=kind))
     model = skeleton(base)
     placed = {tensor.name: tensor for file in files for tensor in file}
     named = names(model, placed)
@@ -99,10 +104,10 @@ def layers(base: Path, adapter: Path, files: Iterable[Sequence[Placed]]) -> Laye
     for name, part in below:
         place = named.get(name)
         if place is None or name in shared:
-            raise Whole(f"the base's files hold no tensor that is {name} alone")
+            raise Whole(say("whole_no_tensor", "the base's files hold no tensor that is {name} alone", name=name))
         tensor = placed[place]
         if tensor.dtype not in DTYPES:
-            raise Whole(f"{place} is stored as {tensor.dtype}")
+            raise Whole(say("whole_stored", "{name} is stored as {dtype}", name=place, dtype=tensor.dtype))
         places.setdefault(id(part.layer), {})[part.name] = place
         parts[place] = part
     return Layers({place: part for place, part in parts.items() if alters(part, config)}, places)
@@ -173,7 +178,7 @@ def changed(model: Any) -> Iterable[tuple[str, Part]]:
         if isinstance(module, ModulesToSaveWrapper):
             kept: Any = module.modules_to_save[module.active_adapter]
             if any(isinstance(one, BaseTunerLayer) for one in kept.modules()):
-                raise Whole(f"{path} is trained itself and has an adapter too")
+                raise Whole(say("whole_trained", "{name} is trained itself and has an adapter too", name=path))
             layer: Any = None
         elif isinstance(module, AuxiliaryTrainingWrapper):
             layer = module.token_adapter
@@ -181,7 +186,7 @@ def changed(model: Any) -> Iterable[tuple[str, Part]]:
         elif isinstance(module, BaseTunerLayer):
             layer, kept = module, module.get_base_layer()
             if isinstance(module, ParamWrapper):  # fused experts, whose files hold each by itself
-                raise Whole(f"{path} has an adapter on several matrices at once")
+                raise Whole(say("whole_several", "{name} has an adapter on several matrices at once", name=path))
         else:
             continue
         inside = (*inside, f"{path}.")

@@ -19,6 +19,7 @@ from tunesmith.daemon.worker.train import kept
 from tunesmith.daemon.worker.train.identity import base_fingerprint
 from tunesmith.recipes.errors import JobError, MachineError
 from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.words import Said, of_error, say
 
 FACTS = "checkpoint.json"
 OPTIMIZER = "optimizer.pt"
@@ -62,6 +63,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     parameters: str = ""
     scaler: bool = False
     inexact: tuple[str, ...] = ()
+    inexact_said: tuple[Said, ...] = ()
     version: int = FORMAT_VERSION
 
 
@@ -86,7 +88,8 @@ def newest(context: Context) -> Checkpoint | None:
         _refuse_other_work(context, found)
         return found
     if any(path.name != f"journal-{context.attempt}.jsonl" for path in context.job.glob("journal-*.jsonl")):
-        context.notice("info", "There is no checkpoint of an earlier attempt: training begins at the first step.")
+        english = "There is no checkpoint of an earlier attempt: training begins at the first step."
+        context.notice("info", say("no_checkpoint", english))
     return None
 
 
@@ -157,7 +160,8 @@ def _whole(context: Context, folder: Path) -> Checkpoint | None:
     except MachineError as error:
         if error.code == publish.NEWER:
             raise JobError(error.message, error.hint, "resume_mismatch") from error
-        context.notice("warning", f"The checkpoint {folder.name} is damaged and not used: {error.message}.")
+        english = "The checkpoint {name} is damaged and not used: {error}."
+        context.notice("warning", say("checkpoint_damaged", english, name=folder.name, error=of_error(error)))
         return None
     return found
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from tunesmith.daemon.api import wording
 from tunesmith.daemon.api.events import PathTaken
 from tunesmith.daemon.worker.packing.windows import Row, Step, Window
 from tunesmith.recipes import optimizers
@@ -16,6 +17,7 @@ from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.planner.computed import ROWS
 from tunesmith.recipes.spec import TrainingSpec
 from tunesmith.recipes.units import bytes_text
+from tunesmith.recipes.words import say
 
 # Of the memory that is free: the rest is for the loss, what kernels need for themselves, and fragmentation.
 USABLE = 0.7
@@ -23,6 +25,7 @@ USABLE = 0.7
 # with their square. Multiples of the rows that products are filled up to.
 PROBES = (ROWS, 2 * ROWS, 3 * ROWS)
 PART = "activations"
+KEPT = say("kept", "kept")
 
 
 class Computing(Protocol):
@@ -58,16 +61,17 @@ def choose(
     """
     wanted, count = training.checkpointing, len(checkpointable(core.base))
     if wanted == "off":
-        return 0, PathTaken(PART, "kept", "the recipe says gradient_checkpointing: off")
+        return 0, wording.path(PART, KEPT, asked("off"))
     if not count:
-        what = f"{type(core.base).__name__} has no layers that can be checkpointed"
+        name = type(core.base).__name__
+        what = say("no_such_layers", "{model} has no layers that can be checkpointed", model=name)
         if wanted != "auto":
-            raise ModelError(what, "Set training.gradient_checkpointing to auto or off.")
-        return 0, PathTaken(PART, "kept", what)
+            raise ModelError(str(what), "Set training.gradient_checkpointing to auto or off.")
+        return 0, wording.path(PART, KEPT, what)
     if wanted != "auto":
         layers = count if wanted == "full" else (count + 1) // 2
         checkpoint(core.base, spread(layers, count))
-        return layers, taken(layers, count, f"the recipe says gradient_checkpointing: {wanted}")
+        return layers, taken(layers, count, asked(wanted))
     tokens = max(longest, min(size, longest * training.batch_size * training.gradient_accumulation))
     if free is None:
         free = free_bytes(device) - to_come(core.model, training)
@@ -77,14 +81,25 @@ def choose(
         if needed <= USABLE * free:
             break
     checkpoint(core.base, spread(layers, count))
-    amount = f"a window of {tokens} tokens keeps {bytes_text(needed)}, {bytes_text(max(0, free))} are free"
+    amount = say(
+        "window_keeps",
+        "a window of {tokens} tokens keeps {bytes}, {free} are free",
+        tokens=tokens,
+        bytes=bytes_text(needed),
+        free=bytes_text(max(0, free)),
+    )
     return layers, taken(layers, count, amount)
+
+
+def asked(value: str) -> str:
+    return say("recipe_says", "the recipe says {setting}", setting=f"gradient_checkpointing: {value}")
 
 
 def taken(layers: int, count: int, why: str) -> PathTaken:
     if not layers:
-        return PathTaken(PART, "kept", why)
-    return PathTaken(PART, f"computed again in {layers} of {count} layers", why, fastest=False)
+        return wording.path(PART, KEPT, why)
+    again = say("computed_again", "computed again in {layers} of {count} layers", layers=layers, count=count)
+    return wording.path(PART, again, why, fastest=False)
 
 
 def checkpointable(base: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.daemon.api.events import PathTaken
+from tunesmith.recipes.words import Words, say
 
 # Whose versions results depend on.
 ENGINES = ("torch", "transformers", "peft", "trl", "accelerate", "numpy", "tunesmith")
@@ -70,13 +71,20 @@ def surroundings(trainer: Any, paths: Sequence[PathTaken]) -> dict[str, str]:
     return found | {path.part: path.taken for path in paths}
 
 
-def inexactness(before: dict[str, str], now: dict[str, str]) -> list[str]:
+def inexactness(before: dict[str, str], now: dict[str, str]) -> list[Words]:
     """Why going on is not exact to the bit: a phrase a reason, none where it is."""
     found = [
-        f"{name} was {before.get(name, 'not there')} and is {now.get(name, 'not there')}"
+        say(
+            "other_now",
+            "{name} was {before} and is {now}",
+            name=name,
+            before=before.get(name, "—"),
+            now=now.get(name, "—"),
+        )
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
     if now["device"] != "cpu":
-        found.append(f"{now['device']} adds numbers in an order that differs from run to run")
+        english = "{device} adds numbers in an order that differs from run to run"
+        found.append(say("order_differs", english, device=now["device"]))
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from tunesmith.daemon import publish
 from tunesmith.daemon.worker.context import Context
 from tunesmith.recipes.units import bytes_text
+from tunesmith.recipes.words import say
 
 KEPT = 2  # the second is for the day the newest is damaged
 SPARE_BYTES = 16 << 20  # stay free beside a checkpoint: for the job's journal and the daemon's database
@@ -44,7 +45,9 @@ def keep_newest(context: Context, next_bytes: int) -> None:
 def let_go(context: Context, old: Path) -> None:
     publish.remove(old)
     free = bytes_text(free_bytes(context.job))
-    context.notice_once("kept", "warning", f"Only one checkpoint is kept: the disk has {free} free.")
+    context.notice_once(
+        "kept", "warning", say("one_checkpoint", "Only one checkpoint is kept: the disk has {free} free.", free=free)
+    )
 
 
 def free_bytes(folder: Path) -> int:

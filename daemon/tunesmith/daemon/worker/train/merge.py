@@ -19,6 +19,7 @@ from tunesmith.recipes import tuners
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models import headers, safetensors
 from tunesmith.recipes.planner.stages import needs_merging
+from tunesmith.recipes.words import Words, say
 
 SETTINGS = ("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json")
 
@@ -76,8 +77,9 @@ def adapter_into_base(context: Context) -> None:
     disk.refuse_full(context.work, total, "the merged model needs")
     try:
         found = layers(context.base, context.adapter, files.values())
-    except Whole as why:
-        context.notice("info", f"The adapter is merged with the whole model in memory: {why}.")
+    except Whole as error:
+        english = "The adapter is merged with the whole model in memory: {why}."
+        context.notice("info", say("merged_whole", english, why=error.why))
         keep(context, adapter_in_memory(context))
         return
     done = 0
@@ -86,7 +88,7 @@ def adapter_into_base(context: Context) -> None:
         with closing(stream.write(files, found, staged)) as written:
             for count in written:
                 done += count
-                context.progress(done, total, "bytes", "merging")
+                context.progress(done, total, "bytes", say("merging", "merging"))
         if (context.base / headers.INDEX).is_file():
             shutil.copyfile(context.base / headers.INDEX, staged / headers.INDEX)
         beside(context, staged)
@@ -120,9 +122,14 @@ def beside(context: Context, folder: Path) -> None:
     context.tokenizer.save_pretrained(str(folder))
 
 
-def told(quantization: str, scores: Scores) -> str:
-    return (
-        f"The adapter was trained on the base in {quantization} and is merged into the unquantized base. The merged "
-        f"model's next tokens differ from the trained one's by a KL divergence of {scores.kl_divergence:.2g} nats and "
-        f"agree in {scores.top1_agreement:.0%} of {scores.tokens_compared} places."
+def told(quantization: str, scores: Scores) -> Words:
+    return say(
+        "merged_unquantized",
+        "The adapter was trained on the base in {quantization} and is merged into the unquantized base. The merged "
+        "model's next tokens differ from the trained one's by a KL divergence of {divergence} nats and agree in "
+        "{agree} of {places} places.",
+        quantization=quantization,
+        divergence=f"{scores.kl_divergence:.2g}",
+        agree=f"{scores.top1_agreement:.0%}",
+        places=scores.tokens_compared,
     )

@@ -10,14 +10,16 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.daemon.api import wording
 from tunesmith.daemon.api.events import PathTaken
 from tunesmith.daemon.worker.kernels import attention, products
-from tunesmith.daemon.worker.kernels.table import KERNELS
+from tunesmith.daemon.worker.kernels.table import KERNELS, LIGER
 from tunesmith.daemon.worker.train import proof
 from tunesmith.daemon.worker.train.core import Core, Fused
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.planner import computed
 from tunesmith.recipes.spec import TrainingSpec
+from tunesmith.recipes.words import Words, reasons, say
 
 ATTENDED_LAYERS = {"full_attention", "sliding_attention"}
 RECURRENT = {"mamba", "ssm", "conv", "recurrent", "rwkv"}
@@ -25,6 +27,7 @@ DROPOUTS = ("attention_dropout", "attn_pdrop", "attn_dropout", "attention_probs_
 COMPILERS = ("c++", "g++", "clang++")
 FLASH = tuple(backend.key for backend in attention.BACKENDS[:-1])
 ALL_KERNELS = frozenset(kernel.key for kernel in KERNELS)
+TAKEN = {"fused": say("fused", "fused"), "plain": say("plain", "plain"), LIGER: say("by_liger", "by Liger")}
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -51,11 +54,15 @@ def build(model: Any, *, training: TrainingSpec, device: str, pad_token_id: int)
     """
     attention.register()
     began = time.perf_counter()
+
+    def took() -> str:
+        return f"{time.perf_counter() - began:.1f}"
+
     core = Core(model, device, pad_token_id, training.window or window(model, device))
     plain = proof.reference(core)
     plain_attention = core.base.config._attn_implementation
-    blocked = unpackable(core.base) if training.packing else "the recipe says packing: false"
-    uncompiled = compiler_missing(device) if training.compile else "the recipe says compile: false"
+    blocked = unpackable(core.base) if training.packing else says("packing: false")
+    uncompiled = compiler_missing(device) if training.compile else says("compile: false")
     off = frozenset() if training.fused else ALL_KERNELS
     failed: dict[Attempt, str] = {}
     for attempt in attempts(not blocked, not uncompiled, off):
@@ -70,7 +77,7 @@ def build(model: Any, *, training: TrainingSpec, device: str, pad_token_id: int)
         try:
             different = proof.differs(core, plain)
         except attention.CannotPack as error:
-            different = blocked = str(error)
+            different = blocked = error.why
         if not different:
             break
         failed[attempt] = different
@@ -92,11 +99,11 @@ def build(model: Any, *, training: TrainingSpec, device: str, pad_token_id: int)
         attention_path(core, backend.key, slower, plain_attention),
         loss_path(core, why(lambda other: other.linear_head)),
         products_path(core, plain.dtype),
-        *kernel_paths(fused, dict.fromkeys(off, "the recipe says fused: false") | reasons),
-        PathTaken("compile", "torch.compile", "the recipe asks for it")
-        if attempt.compiled
-        else PathTaken("compile", "off", uncompiled or why(lambda other: other.compiled), fastest=not training.compile),
-        PathTaken("proof", plain.text(), f"against the plain model, in {time.perf_counter() - began:.1f} s"),
+        *kernel_paths(fused, dict.fromkeys(off, says("fused: false")) | reasons),
+        compile_path(training, attempt, uncompiled or why(lambda other: other.compiled)),
+        wording.path(
+            "proof", plain.text(), say("proven_in", "against the plain model, in {seconds} s", seconds=took())
+        ),
     )
     return core
 
@@ -136,55 +143,79 @@ def unpackable(base: Any) -> str:
     config = base.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ()) - ATTENDED_LAYERS
     if kinds:
-        return f"its layers are {', '.join(sorted(kinds))}: their state would run from one sequence into the next"
+        english = "its layers are {kinds}: their state would run from one sequence into the next"
+        return say("state_runs_on", english, kinds=", ".join(sorted(kinds)))
     for name, module in base.get_decoder().named_modules():  # what looks at pictures is not in the step
         words = {word.lower() for word in re.findall("[A-Z]?[a-z]+", type(module).__name__)}
         if words & RECURRENT and not isinstance(module, Conv1D):
-            return f"{name} ({type(module).__name__}) mixes neighbouring tokens other than by attention"
+            english = "{name} ({kind}) mixes neighbouring tokens other than by attention"
+            return say("mixes_tokens", english, name=name, kind=type(module).__name__)
     if any(getattr(config, name, None) for name in DROPOUTS):
-        return "its attention has dropout, which packed attention does not"
+        return say("packed_dropout", "its attention has dropout, which packed attention does not")
     if not getattr(base, "_supports_attention_backend", False):
-        return f"{type(base).__name__} does not take its attention from transformers' registry"
+        english = "{name} does not take its attention from transformers' registry"
+        return say("no_registry", english, name=type(base).__name__)
     return ""
 
 
 def compiler_missing(device: str) -> str:
     """Why torch.compile cannot be used; empty when it can."""
     if device == "cpu" and not any(shutil.which(name) for name in COMPILERS):
-        return f"there is no C++ compiler ({', '.join(COMPILERS)})"
+        return say("no_compiler", "there is no C++ compiler ({names})", names=", ".join(COMPILERS))
     return ""
+
+
+def says(setting: str) -> Words:
+    return say("recipe_says", "the recipe says {setting}", setting=setting)
+
+
+def of_taken(name: str) -> str:
+    """`fused` and `plain` are words; other names are those of libraries."""
+    return TAKEN.get(name, name)
+
+
+def compile_path(training: TrainingSpec, attempt: Attempt, uncompiled: str) -> PathTaken:
+    if attempt.compiled:
+        return wording.path("compile", "torch.compile", say("asked_for", "the recipe asks for it"))
+    return wording.path("compile", say("off", "off"), uncompiled, fastest=not training.compile)
 
 
 def packing_path(core: Core, blocked: str) -> PathTaken:
     if core.packs:
-        why = "sequences end to end, no padding; a step's rows and its mean loss stay the same"
-        return PathTaken("packing", f"windows of at most {core.size} tokens", why)
-    return PathTaken("packing", "batches of like length, padded", blocked, fastest=False)
+        why = say("end_to_end", "sequences end to end, no padding; a step's rows and its mean loss stay the same")
+        return wording.path("packing", say("windows", "windows of at most {tokens} tokens", tokens=core.size), why)
+    return wording.path("packing", say("padded", "batches of like length, padded"), blocked, fastest=False)
 
 
-def attention_path(core: Core, backend: str, slower: list[str], plain: str) -> PathTaken:
+def attention_path(core: Core, backend: str, slower: list[Words], plain: str) -> PathTaken:
     if not core.packs:
-        return PathTaken("attention", plain, "not packed, so by transformers", fastest=False)
+        return wording.path(
+            "attention", plain, say("unpacked_attention", "not packed, so by transformers"), fastest=False
+        )
     if core.device != "cuda":
-        why = f"kernels for sequences of different length are CUDA's; this device is {core.device}"
-        return PathTaken("attention", backend, why)
-    return PathTaken("attention", backend, "; ".join(slower) or "the fastest there is", fastest=not slower)
+        english = "kernels for sequences of different length are CUDA's; this device is {device}"
+        return wording.path("attention", backend, say("varlen_is_cudas", english, device=core.device))
+    fastest = say("fastest", "the fastest there is")
+    return wording.path("attention", backend, reasons(slower) or fastest, fastest=not slower)
 
 
 def loss_path(core: Core, failed: str) -> PathTaken:
     if core.linear_head:
-        return PathTaken("loss", "labelled positions, in chunks", "the logits of other positions change nothing")
-    return PathTaken("loss", "labelled positions, whole head", failed, fastest=False)
+        why = say("other_positions", "the logits of other positions change nothing")
+        return wording.path("loss", say("loss_in_chunks", "labelled positions, in chunks"), why)
+    return wording.path("loss", say("loss_whole_head", "labelled positions, whole head"), failed, fastest=False)
 
 
 def products_path(core: Core, dtype: Any) -> PathTaken:
     """Of the products with weights in fused layers and in the loss."""
     if core.device != "cpu" or str(dtype) != "torch.float32":
-        return PathTaken("products", "torch.mm", "oneDNN is called for float32 on CPUs only")
+        why = say("onednn_for", "oneDNN is called for float32 on CPUs only")
+        return wording.path("products", "torch.mm", why)
     missing = products.missing()
     if missing:
-        return PathTaken("products", "torch.mm", missing, fastest=False)
-    return PathTaken("products", "oneDNN", "in float32; twice as fast as torch.mm on AMD, where it was measured")
+        return wording.path("products", "torch.mm", missing, fastest=False)
+    english = "in float32; twice as fast as torch.mm on AMD, where it was measured"
+    return wording.path("products", "oneDNN", say("onednn_twice", english))
 
 
 def kernel_paths(fused: Mapping[str, Fused], without: Mapping[str, str]) -> Iterator[PathTaken]:
@@ -192,13 +223,22 @@ def kernel_paths(fused: Mapping[str, Fused], without: Mapping[str, str]) -> Iter
     for part in dict.fromkeys(kernel.part for kernel in KERNELS):
         of_part = (kernel for kernel in KERNELS if kernel.part == part and kernel.key in without)
         left_out = {kernel.taken: without[kernel.key] for kernel in of_part}
-        reasons = [f"not {taken}: {why}" for taken, why in left_out.items()]
+        told: list[str] = [
+            say("not_taken", "not {taken}: {why}", taken=of_taken(taken), why=why) for taken, why in left_out.items()
+        ]
         found = fused.get(part)
         if found is None:
             if left_out:
-                yield PathTaken(part, "plain", "; ".join(dict.fromkeys(left_out.values())), fastest=False)
+                yield wording.path(part, of_taken("plain"), reasons(dict.fromkeys(left_out.values())), fastest=False)
             continue
         count, total = found.layers[""], found.layers.total()
-        reasons += [f"{number} not: {why}" for why, number in found.layers.items() if why]
-        taken = found.taken if count == total else f"{found.taken} in {count} of {total}" if count else "plain"
-        yield PathTaken(part, taken, "; ".join(reasons) or "proven equal to the plain layers", fastest=not reasons)
+        told += [
+            say("so_many_not", "{number} not: {why}", number=number, why=why)
+            for why, number in found.layers.items()
+            if why
+        ]
+        taken = of_taken(found.taken if count else "plain")
+        if 0 < count < total:
+            taken = say("taken_in", "{taken} in {count} of {total}", taken=taken, count=count, total=total)
+        proven = say("proven_equal", "proven equal to the plain layers")
+        yield wording.path(part, taken, reasons(told) or proven, fastest=not told)

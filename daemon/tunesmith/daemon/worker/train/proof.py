@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from tunesmith.daemon.worker.packing.windows import Row, padded
+from tunesmith.recipes.words import say
 
 if TYPE_CHECKING:
     from tunesmith.daemon.worker.train.core import Core
@@ -35,7 +36,8 @@ class Reference:
 
     def text(self) -> str:
         loss, gradients = self.limits
-        return f"loss within {loss:.0e}, gradients within {gradients:.0e}"
+        english = "loss within {loss}, gradients within {gradients}"
+        return say("proven_within", english, loss=f"{loss:.0e}", gradients=f"{gradients:.0e}")
 
 
 def reference(core: Core) -> Reference:
@@ -79,7 +81,8 @@ def differs(core: Core, plain: Reference) -> str:
         return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
     most, most_gradients = plain.limits
     if not abs(loss - plain.loss) <= most * (1 + abs(plain.loss)):
-        return f"its loss was {loss:.6f}, the plain model's {plain.loss:.6f}"
+        english = "its loss was {loss}, the plain model's {plain}"
+        return say("other_loss", english, loss=f"{loss:.6f}", plain=f"{plain.loss:.6f}")
     off, size = 0.0, 0.0
     for ours, theirs in zip(gradients, plain.gradients, strict=True):
         if ours is None and theirs is None:
@@ -89,7 +92,8 @@ def differs(core: Core, plain: Reference) -> str:
         off += float((one.to(two.device) - two).square().sum())
         size += float(two.square().sum())
     if not off**0.5 <= most_gradients * size**0.5:
-        return f"its gradients were off by {(off / max(size, 1e-30)) ** 0.5:.1e} of the plain model's"
+        share = (off / max(size, 1e-30)) ** 0.5
+        return say("other_gradients", "its gradients were off by {share} of the plain model's", share=f"{share:.1e}")
     return ""
 
 

@@ -14,6 +14,7 @@ from tunesmith.daemon.worker.train.pace import Counts, Pace
 from tunesmith.daemon.worker.train.samples import Sampler
 from tunesmith.daemon.worker.train.tensorboard import Board
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.words import say
 
 BAD_STEPS = 3  # in a row, then training stops: one may be a freak row, three are a model that is lost
 
@@ -143,8 +144,10 @@ def callback(context: Context, limit: Limit, board: Board, sampler: Sampler) -> 
             bad = divergence.total
             divergence.see(done, loss, norm, rate)
             if divergence.total > bad:
-                context.notice("warning", f"Step {done}: loss or gradient is not a number.")
-            context.progress(done, total, "steps", f"loss {loss:.3f}")
+                context.notice(
+                    "warning", say("not_a_number", "Step {step}: loss or gradient is not a number.", step=done)
+                )
+            context.progress(done, total, "steps", say("loss", "loss {loss}", loss=f"{loss:.3f}"))
             if not divergence.in_a_row:
                 self.last += sampler.look(done, total, self.pace.seconds)  # no time of the next step
 

@@ -16,6 +16,7 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.train import checkpoint, identity
 from tunesmith.daemon.worker.train.checkpoint import Checkpoint
 from tunesmith.recipes.errors import JobError, MachineError
+from tunesmith.recipes.words import Words, said, say
 
 SAVE_EVERY_S = 120.0  # what a crash may cost
 SAVING_SHARE = 0.02  # of the time; large models are saved less often
@@ -119,7 +120,8 @@ def _keeper(context: Context, trainer: Any, saved: Checkpoint | None, paths: Seq
             except Exception as error:  # noqa: BLE001  # torch and safetensors have errors of their own for a full disk
                 traceback.print_exc()  # training is worth more than a checkpoint of it
                 text = str(error).strip().splitlines() or [type(error).__name__]
-                context.notice("warning", f"Step {state.global_step} could not be saved: {text[0]}.")
+                english = "Step {step} could not be saved: {error}."
+                context.notice("warning", say("not_saved", english, step=state.global_step, error=text[0]))
             self.last = time.monotonic()
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -146,7 +148,8 @@ def facts(context: Context, trainer: Any, paths: Sequence[PathTaken], state: Any
         parameters=parameters,
         scaler=getattr(trainer.accelerator, "scaler", None) is not None,
         surroundings=identity.surroundings(trainer, paths),
-        inexact=context.inexact,
+        inexact=tuple(map(str, context.inexact)),
+        inexact_said=tuple(map(said, context.inexact)),
     )
 
 
@@ -214,15 +217,17 @@ def _refuse_other_weights(trainer: Any, saved: Checkpoint) -> None:
 
 def _tell(context: Context, saved: Checkpoint, reasons: Sequence[str]) -> None:
     """What is not exact once stays so: a later attempt goes on from it."""
-    context.inexact = tuple(dict.fromkeys((*saved.inexact, *reasons)))
+    before = (Words(known) for known in saved.inexact_said) if saved.inexact_said else saved.inexact
+    context.inexact = tuple(dict.fromkeys((*before, *reasons)))
     if reasons:
-        text = f"Going on after step {saved.step} is not exact to the bit: {'; '.join(reasons)}."
-        context.notice("warning", text)
+        english = "Going on after step {step} is not exact to the bit: {reasons}."
+        context.notice("warning", say("inexact", english, step=saved.step, reasons=reasons))
     event = e.Resumed(
         time=time.time(),
         step=saved.step,
         attempt=context.attempt,
         exact=not context.inexact,
-        reasons=context.inexact,
+        reasons=tuple(map(str, context.inexact)),
+        reasons_said=tuple(said(reason) for reason in context.inexact),
     )
     context.emit(event)

@@ -33,7 +33,7 @@ def run(context: Context) -> None:
         base=identity.base_fingerprint(context.base),
         weights=weights,
         tuner=context.spec.tuner,
-        inexact=context.inexact,
+        inexact=tuple(map(str, context.inexact)),
     )
 
 

@@ -17,6 +17,7 @@ from tunesmith.recipes import again
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.spec import TRAIN
 from tunesmith.recipes.tuners import Tuner
+from tunesmith.recipes.words import say
 
 WEIGHTS = "adapter_model.safetensors"
 MAY_DIFFER = {"dropout"}  # of a tuner's knobs: what is no part of the trained weights
@@ -46,8 +47,8 @@ def folder(context: Context, tuner: Tuner) -> Path | None:
             "other_base",
         )
     if context.spec.task == TRAIN:
-        told_of = "the optimizer and the learning-rate schedule start anew"
-        context.notice("info", f"Training begins from {start}; {told_of}.")
+        english = "Training begins from {start}; the optimizer and the learning-rate schedule start anew."
+        context.notice("info", say("begins_from", english, start=start))
     return start
 
 
