@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tunesmith.daemon import publish
-from tunesmith.daemon.api import disk_errors
+from tunesmith.daemon.api import disk_errors, wording
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.api import wording
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.worker import resident
 from tunesmith.recipes.errors import DataError, JobError, ModelError
