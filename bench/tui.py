@@ -127,6 +127,9 @@ def paint(presses: int) -> Figures:
 def show(what: str) -> None:
     """The wizard itself, at a list that is too long."""
     from tunesmith.daemon.api.home import Home
+    from tunesmith.tui import frames
+
+    frames.often()
     from tunesmith.tui.app import TunesmithApp
 
     with tempfile.TemporaryDirectory() as folder:

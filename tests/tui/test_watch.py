@@ -13,7 +13,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import DaemonError
 from tunesmith.tui import watch
-from tunesmith.tui.watch import Coalescer, JobUnknown, JobUpdated, LinkChanged, follow
+from tunesmith.tui.watch import Coalescer, JobUnknown, JobUpdated, LinkChanged, follow, nobody_types
 
 
 async def test_a_finished_job_is_told_once_and_following_ends() -> None:
@@ -43,8 +43,24 @@ async def test_a_storm_of_events_is_told_ten_times_a_second_and_the_last_is_not_
 
 async def test_a_quiet_change_is_told_at_once() -> None:
     told: list[Message] = []
-    Coalescer(told.append).offer(JobView(1, "run"))
+    Coalescer(told.append, nobody_types).offer(JobView(1, "run"))
     assert len(told) == 1
+
+
+async def test_while_a_person_types_changes_are_told_less_often_and_the_last_one_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "POST_INTERVAL_S", 0.01)
+    monkeypatch.setattr(watch, "TYPING_INTERVAL_S", 0.2)
+    told: dict[bool, list[Message]] = {False: [], True: []}
+    for typing, heard in told.items():
+        coalescer = Coalescer(heard.append, lambda typing=typing: typing)
+        for number in range(10):
+            coalescer.offer(JobView(number, "run"))
+            await asyncio.sleep(0.015)
+        await asyncio.sleep(0.25)
+    assert len(told[True]) < len(told[False])
+    assert [message.view.id for heard in told.values() for message in heard[-1:]] == [9, 9]  # type: ignore[attr-defined]
 
 
 async def test_a_daemon_that_is_away_is_said_once_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:

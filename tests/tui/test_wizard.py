@@ -21,7 +21,7 @@ from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.draft import Draft
 from tunesmith.tui.widgets.choice_card import ChoiceCard
 from tunesmith.tui.widgets.data_report import DataReport
-from tunesmith.tui.widgets.rail import STEPS, Rail, RailItem
+from tunesmith.tui.widgets.rail import STEPS, Rail
 from tunesmith.tui.widgets.step_parts import Trouble
 
 MACHINE = Machine(
@@ -111,7 +111,7 @@ async def test_every_step_opens_by_digit_function_key_and_click(tmp_path: Path) 
             assert step(app) == name
         await pilot.press("3")
         assert step(app) == "model"
-        await pilot.click(app.frame.query_one("#rail-goal", RailItem))
+        await pilot.click(Rail, offset=(3, app.frame.query_one(Rail).line_of("goal") + 1))
         await pilot.pause()
         assert step(app) == "goal"
         await pilot.press("escape")

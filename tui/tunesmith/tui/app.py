@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,6 @@ from tunesmith.tui.widgets.rail import STEPS, Rail
 from tunesmith.tui.widgets.step_parts import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tunesmith.daemon.api.client import Client
     from tunesmith.daemon.api.requests import DaemonStatus
     from tunesmith.recipes.machine import Machine
@@ -93,6 +91,9 @@ class TunesmithApp(App[None]):
         if self.collection is not None and isinstance(event, InputEvent):
             self.collection.touched()
         await super().on_event(event)
+
+    def typing(self) -> bool:
+        return self.collection is not None and self.collection.typing()
 
     def collect_when_idle(self) -> None:
         """For who has the process to itself."""

@@ -30,6 +30,10 @@ class IdleCollection:
     def touched(self) -> None:
         self._touched = time.monotonic()
 
+    def typing(self) -> bool:
+        """Whether a person did something a moment ago."""
+        return time.monotonic() - self._touched < IDLE_S
+
     def look(self) -> None:
         came, still = gc.get_count()[0], time.monotonic() - self._touched
         if still >= IDLE_S:

@@ -1,4 +1,4 @@
-"""Follows one job in the daemon and tells a widget about it, at most ten times a second."""
+"""Follows one job in the daemon and tells a widget about it, at most ten times a second, less while a person types."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, TunesmithError
 
 POST_INTERVAL_S = 0.1  # faster than the eye reads, slow enough that 5000 events are no work
+TYPING_INTERVAL_S = 0.3  # to draw a run takes as long as to answer a key, which would wait for it
 PING_INTERVAL_S = 2.0  # the client reconnects silently; this is how soon a person hears of a lost daemon
 RETRY_S = 1.0
 
@@ -40,6 +41,9 @@ class JobClient(Protocol):
 
 Clients = Callable[[], Awaitable[JobClient]]
 """Gives a client whose daemon answers, starting the daemon when none does; raises TunesmithError."""
+
+Typing = Callable[[], bool]
+"""Whether a person types just now."""
 
 
 class JobUpdated(Message):
@@ -73,9 +77,9 @@ class JobUnknown(Message):
 class Coalescer:
     """Posts the latest view offered, at once when quiet, else when the interval is over; never drops the last."""
 
-    def __init__(self, post: Callable[[Message], Any], interval_s: float = POST_INTERVAL_S) -> None:
+    def __init__(self, post: Callable[[Message], Any], typing: Typing) -> None:
         self._post = post
-        self._interval_s = interval_s
+        self._typing = typing
         self._loop = asyncio.get_running_loop()
         self._posted_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
@@ -83,7 +87,7 @@ class Coalescer:
 
     def offer(self, view: JobView) -> None:
         self._waiting = view
-        due = self._posted_at + self._interval_s
+        due = self._posted_at + (TYPING_INTERVAL_S if self._typing() else POST_INTERVAL_S)
         if self._loop.time() >= due:
             self.flush()
         elif self._timer is None:
@@ -104,10 +108,14 @@ class Coalescer:
             self._timer = None
 
 
-async def follow(clients: Clients, job_id: int, post: Callable[[Message], Any]) -> None:
+def nobody_types() -> bool:
+    return False
+
+
+async def follow(clients: Clients, job_id: int, post: Callable[[Message], Any], typing: Typing = nobody_types) -> None:
     """Post the job's view until it ends. A lost daemon is said once, and tried again until it answers."""
     link = _Link(post)
-    coalescer = Coalescer(post)
+    coalescer = Coalescer(post, typing)
     view: JobView | None = None
     try:
         while True:

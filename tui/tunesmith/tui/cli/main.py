@@ -77,7 +77,10 @@ def wizard(
         return
     import gc
 
+    from tunesmith.tui import frames
+
     gc.disable()  # importing makes no garbage; the wizard itself collects when it is idle
+    frames.often()
     from tunesmith.tui.app import run as open_wizard
 
     if not open_wizard():

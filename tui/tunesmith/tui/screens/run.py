@@ -24,7 +24,7 @@ from tunesmith.tui.job_text import shrunk_text, waiting_text
 from tunesmith.tui.messages import JobEnded, JobStarted, OpenResult
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
-from tunesmith.tui.watch import Clients, JobClient, JobUnknown, JobUpdated, LinkChanged, follow
+from tunesmith.tui.watch import Clients, JobClient, JobUnknown, JobUpdated, LinkChanged, follow, nobody_types
 from tunesmith.tui.widgets.computing import Computing, slower
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.error_panel import ErrorPanel
@@ -127,7 +127,8 @@ class RunStep(Container):
             self.job_id, self.view, self.lost, self._seen_alive, self.body = job_id, None, None, False, LIVE
         elif self.view is None or not self.view.ended_already:
             return
-        self.run_worker(follow(self._clients, job_id, self.post_message), group="follow", exclusive=True)
+        typing = getattr(self.app, "typing", nobody_types)  # this step can be shown alone
+        self.run_worker(follow(self._clients, job_id, self.post_message, typing), group="follow", exclusive=True)
 
     @on(JobUpdated)
     def _update(self, message: JobUpdated) -> None:

@@ -152,10 +152,10 @@ class WizardScreen(Screen[None]):
             if (again := getattr(step, "on_recomposed", None)) is not None:
                 again()
         self._focus(self.query_one(f"#step-{self.current}"))
-        self.query_one(Rail).retranslate()
+        self.query_one(Rail).refresh()
         self._show_place()
         self._show_simulated()
-        self.query_one(KeyBar).refresh(recompose=True)
+        self.query_one(KeyBar).bindings_changed(self)
 
     @on(GoTo)
     async def go_to(self, event: GoTo) -> None:

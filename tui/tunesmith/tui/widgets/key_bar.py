@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from rich.cells import cell_len
@@ -76,7 +77,7 @@ class KeyBar(Widget, can_focus=False):
     def on_unmount(self) -> None:
         self.screen.bindings_updated_signal.unsubscribe(self)
 
-    def bindings_changed(self, screen: Screen[object]) -> None:
+    def bindings_changed(self, screen: Screen[Any]) -> None:
         """Also in a window that is not in front, which a page in a browser is not until it is clicked."""
         if self.is_attached and screen is self.screen:
             self.keys = tuple(self._fitting(_keys(screen)))
@@ -135,7 +136,7 @@ class KeyBar(Widget, can_focus=False):
             yield key
 
 
-def _keys(screen: Screen[object]) -> list[ShownKey]:
+def _keys(screen: Screen[Any]) -> list[ShownKey]:
     shortest: dict[str, ActiveBinding] = {}
     for active in screen.active_bindings.values():
         other = shortest.get(active.binding.action)
