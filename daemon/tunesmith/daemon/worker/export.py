@@ -60,7 +60,7 @@ def write(context: Context, wanted: tuple[str, ...]) -> None:
             )
         )
         done += sizes[target]
-        if card.key == "gguf":
+        if card.modelfile:
             text = ollama.modelfile(final.name, load.tokenizer(context.merged), context.merged)
             publish_text(context, f"Modelfile-{variant}", text)
     describe(context, (), wanted)

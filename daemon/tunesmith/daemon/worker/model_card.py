@@ -12,13 +12,6 @@ from tunesmith.recipes import exports, methods, quants, tuners
 from tunesmith.recipes.spec import STARTER, JobSpec
 
 STARTER_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # what the starter is, by the name it is known by
-HOW_TO_LOAD = {
-    "adapter": "`PeftModel.from_pretrained(base, '{file}')` with peft",
-    "merged": "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers",
-    "gguf": "`llama-cli -m {file}` with llama.cpp, `ollama create {name} -f Modelfile-{variant}` with Ollama",
-    "bnb": "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers and bitsandbytes, `vllm serve {file}`",
-    "gguf-adapter": "`llama-cli -m BASE.gguf --lora {file}` with llama.cpp",
-}
 
 
 def text(spec: JobSpec, verified: Sequence[e.Verified], trained: Trained | None, refused: str = "") -> str:
@@ -67,7 +60,7 @@ def how_it_went(spec: JobSpec, trained: Trained | None) -> Iterable[str]:
 def file_row(target: str) -> tuple[str, str, str]:
     card, variant = exports.find(target)
     file = card.file_name(variant)
-    return f"`{file}`", card.blurb, HOW_TO_LOAD.get(card.key, "").format(file=file, variant=variant, name="my-model")
+    return f"`{file}`", card.blurb, card.how_to_load.format(file=file, variant=variant, name="my-model")
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 
-from tunesmith.recipes.exports import TRANSFORMERS, Export, ExportContext
+from tunesmith.recipes.exports import TRANSFORMERS, Export, ExportContext, Planned
 from tunesmith.recipes.models import headers, safetensors
-from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.quants import nf4
 
 HEAD = ("lm_head", "embed_out", "output")  # linear layers that are left as they are, by the ends of their names
@@ -52,10 +51,14 @@ def size(context: ExportContext, variant: str) -> int:
     return rest + round(numbers * KINDS[variant].bytes_a_weight)
 
 
-def weight_bytes(variant: str, facts: ModelFacts, stored_width: float) -> int:
-    """The same from a model's facts; `stored_width` bytes a weight of what is not quantized."""
-    linear = facts.linear_parameters
-    return int((facts.parameters - linear) * stored_width + linear * KINDS[variant].bytes_a_weight)
+def planned(variant: str, model: Planned) -> int:
+    linear = model.facts.linear_parameters
+    rest = (model.facts.parameters - linear) * model.stored_width
+    return int(rest + linear * KINDS[variant].bytes_a_weight)
+
+
+def held(variant: str, model: Planned) -> int:
+    return nf4.LIBRARY_BYTES + planned(variant, model)
 
 
 def left_as_it_is(name: str) -> bool:
@@ -71,6 +74,11 @@ CARD = Export(
     file_name=lambda variant: f"model-bnb-{variant}",
     write=write,
     size=size,
+    planned=planned,
+    held=held,
+    how_to_load=(
+        "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers and bitsandbytes, `vllm serve {file}`"
+    ),
     instead=lambda variant: f"Export {'bnb:int8' if variant == 'nf4' else 'merged'} or gguf:q8_0.",
     kl_limits={variant: kind.kl_limit for variant, kind in KINDS.items()},
     runtime=TRANSFORMERS,
