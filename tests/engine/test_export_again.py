@@ -201,5 +201,5 @@ def test_too_few_rows_are_no_importance_matrix(run: MakeRun, another: Another, m
     context = job(another, run("adapter"), "gguf:q4_k_m")
     monkeypatch.setattr("tunesmith.daemon.worker.lent.LEAST_TOKENS", 10**6)
     with pytest.raises(DataError, match="too few for an importance matrix") as caught:
-        Lent(context, lambda written: None, lambda what: None).matrix(Path("no.gguf"))
+        Lent(context, lambda written: None, lambda what, share: None).matrix(Path("no.gguf"))
     assert "gguf:q4_k_m-plain" in caught.value.hint

@@ -28,7 +28,7 @@ def write(context: Context, wanted: tuple[str, ...]) -> None:
     targets = {target: exports.find(target) for target in wanted}
     done = 0
     target = ""
-    lent = Lent(context, lambda written: report(written), lambda what: report(0, what))
+    lent = Lent(context, lambda written: report(written), lambda what, share: report(int(share * sizes[target]), what))
     sizes = {target: card.size(lent, variant) for target, (card, variant) in targets.items()}
     total = max(1, sum(sizes.values()))
     hint = "Free some space, or leave some targets out of `exports`."
@@ -83,7 +83,7 @@ def describe(context: Context, verified: tuple[e.Verified, ...], wanted: tuple[s
     `sha256sum -c` reads. `wanted` are the targets that were written, where they are not the recipe's.
     """
     written = context.spec if wanted is None else msgspec.structs.replace(context.spec, exports=wanted)
-    card = model_card.text(written, verified, context.trained, context.refused)
+    card = model_card.text(written, context.artifacts, verified, context.trained, context.refused)
     papers = {RECIPE: to_yaml(context.spec), CARD: card}
     if context.trained is not None:
         papers[trained.FILE] = trained.encode(context.trained)

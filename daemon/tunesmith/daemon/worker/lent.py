@@ -8,22 +8,29 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith.daemon.worker import compress, importance, quantize
+from tunesmith.daemon.worker import compress, environments, importance, oneshot, quantize
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.watched import run_watched
+from tunesmith.recipes import compressing
+from tunesmith.recipes.compressing import Scheme
 from tunesmith.recipes.errors import DataError
 from tunesmith.recipes.exports import folder_bytes, gguf
 from tunesmith.recipes.gguf_types import BLOCK
 from tunesmith.recipes.models import gguf_header
 
-MATRIX_TOKENS = 16_384  # 32 contexts of 512; with the starter's 7,586 the divergence of 4 bits falls by two fifths
+CALIBRATION_TOKENS = (
+    compressing.CALIBRATION_TOKENS
+)  # 32 contexts of 512; with the starter's 7,586 the divergence of 4 bits falls by two fifths
+CALIBRATING = 0.9  # of the time that quantizing takes; then it is written
 LEAST_TOKENS = 256  # below, most inputs are seen too rarely to say anything
 
 
 class Lent:
-    """`staged` is what is being written; `report` hears how many bytes of it are there, `note` what else goes on."""
+    """`staged` is what is being written; `report` hears how many bytes of it are there, `note` what goes on and which
+    share of the work is done by then.
+    """
 
-    def __init__(self, context: Context, report: Callable[[int], None], note: Callable[[str], None]) -> None:
+    def __init__(self, context: Context, report: Callable[[int], None], note: Callable[[str, float], None]) -> None:
         self.adapter, self.merged, self.base, self.vendor = (
             context.adapter, context.merged, context.base, context.vendor,
         )  # fmt: skip
@@ -47,6 +54,49 @@ class Lent:
     def compress(self, kind: str, staged: Path) -> None:
         self.run(compress.command(self.merged, staged, kind))
 
+    def oneshot(self, method: str, scheme: Scheme, staged: Path) -> None:
+        """The merged model by llm-compressor. Raises DataError where the rows are too few, MachineError."""
+        group = compressing.group_in(self.merged) if scheme.grouped else 0
+        if scheme.grouped:
+            self._context.notice("info", f"{self._context.exporting}: {compressing.why_this_group(self.merged)}")
+        numbers = [str(scheme.bits), str(group), str(int(scheme.zero_points))]
+        given: list[str] = []
+        if scheme.calibrated:
+            rows, count = self.rows(f"to calibrate {method}")
+            self._context.notice("info", f"{self._context.exporting}: calibrated with {count} of the training data.")
+            given = [str(rows)]
+        done = staged.with_name(staged.name + oneshot.DONE)
+
+        def look() -> None:
+            self._look()
+            if done.is_file() and not staged.exists():
+                layer, _, layers = done.read_text("ascii").partition(" of ")
+                self._note(f"layer {layer} of {layers}", CALIBRATING * int(layer or 0) / int(layers or 1))
+
+        tool = environments.TOOLS[compressing.TOOL]
+        try:
+            with environments.opened(tool, self._context.home, self._told, self._patiently) as environment:
+                script = [str(environment.python), "-P", str(oneshot.__file__)]  # what lies beside it is none of its
+                command = [*script, str(self.merged), str(staged), method, *numbers, *given]
+                run_watched(command, self._context.work, look)
+        finally:
+            done.unlink(missing_ok=True)
+        compress.take_along(self.merged, staged)
+
+    def rows(self, purpose: str) -> tuple[Path, str]:
+        """A file with token ids of the run's own rows, written once, and how many they are. Raises DataError."""
+        path = self._context.work / "calibration-rows.npz"
+        if not path.is_file():
+            rows = calibration(self._context, purpose)
+            staged = path.with_name("calibration-staged.npz")
+            np.savez(staged, tokens=np.concatenate(rows), lengths=np.array([len(row) for row in rows]))
+            staged.rename(path)
+        with np.load(path) as file:
+            return path, f"{len(file['tokens'])} tokens in {len(file['lengths'])} rows"
+
+    def _told(self, what: str) -> None:
+        self._note(what, 0.0)
+
     def converted(self) -> Path:
         """The merged model as a GGUF in which nothing is lost: converted once, or the export that is that already."""
         kind = gguf.source(self.merged)
@@ -55,7 +105,7 @@ class Lent:
             return published
         path = self._context.work / f"converted-{kind}.gguf"
         if not path.is_file():
-            self._note("converting")
+            self._note("converting", 0.0)
             writing = path.with_name(f"writing-{path.name}")
             run_watched(gguf.command(self.vendor, self.merged, kind, writing), self._context.work, self._patiently)
             writing.rename(path)
@@ -66,20 +116,18 @@ class Lent:
         path = self._context.work / "importance.npz"
         if path.is_file():
             return path
-        rows = calibration(self._context)
-        given, staged = path.with_name("importance-rows.npz"), path.with_name("importance-staged.npz")
-        np.savez(given, tokens=np.concatenate(rows), lengths=np.array([len(row) for row in rows]))
+        given, count = self.rows("for an importance matrix")
+        staged = path.with_name("importance-staged.npz")
         done = staged.with_name(staged.name + importance.DONE)
 
         def look() -> None:
-            count = done.read_text("ascii") if done.is_file() else ""
-            self._note(f"importance matrix, row {count or 0} of {len(rows)}")
+            row = done.read_text("ascii") if done.is_file() else ""
+            self._note(f"importance matrix, row {row or 0} of {count.rpartition('in ')[2].partition(' ')[0]}", 0.0)
             self._patiently()
 
         run_watched(importance.command(source, given, staged), self._context.work, look)
         staged.rename(path)
-        tokens = sum(len(row) for row in rows)
-        self._context.notice("info", f"The importance matrix was made of {tokens} tokens in {len(rows)} rows.")
+        self._context.notice("info", f"The importance matrix was made of {count}.")
         return path
 
     def _patiently(self) -> None:
@@ -91,22 +139,25 @@ class Lent:
             self._report(folder_bytes(self.staged) if self.staged.is_dir() else self.staged.stat().st_size)
 
 
-def calibration(context: Context) -> list[np.ndarray]:
-    """Token ids of training rows, in the order of training, cut at LONGEST_ROW; MATRIX_TOKENS at most."""
+def calibration(context: Context, purpose: str) -> list[np.ndarray]:
+    """Token ids of training rows, in the order of training, cut at LONGEST_ROW; CALIBRATION_TOKENS at most.
+
+    Raises DataError where they are too few.
+    """
     feed = context.prepared.feed
     rows: list[np.ndarray] = []
     tokens = 0
     for batch in feed.batches(0):
         for place in batch:
             ids = np.array(feed.sequence(*place)[0][: importance.LONGEST_ROW], np.int32)
-            rows.append(ids[: MATRIX_TOKENS - tokens])
+            rows.append(ids[: CALIBRATION_TOKENS - tokens])
             tokens += len(rows[-1])
-            if tokens >= MATRIX_TOKENS:
+            if tokens >= CALIBRATION_TOKENS:
                 return rows
     if tokens < LEAST_TOKENS:
         raise DataError(
-            f"The training rows have {tokens} tokens, too few for an importance matrix: {LEAST_TOKENS} are needed",
-            "Give more rows with `--data`, or leave the matrix out: `gguf:q4_k_m-plain`.",
+            f"The training rows have {tokens} tokens, too few {purpose}: {LEAST_TOKENS} are needed",
+            "Give more rows with `--data`, or export what needs none: `gguf:q4_k_m-plain`, `gguf:q8_0`, `fp8`.",
             "too_few_rows",
         )
     return rows

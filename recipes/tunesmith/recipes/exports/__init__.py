@@ -34,6 +34,9 @@ class ExportContext(Protocol):
     def compress(self, kind: str, staged: Path) -> None:
         """The merged model as the folder `staged`, its linear layers as bitsandbytes' `kind`."""
 
+    def oneshot(self, method: str, scheme: Any, staged: Path) -> None:
+        """The merged model as the folder `staged`, by llm-compressor's `method` in this scheme of `compressing`."""
+
 
 class Planned(msgspec.Struct, frozen=True):
     """A run's model before anything is written: `stored_width` bytes a weight in the base's files, and how many weights
@@ -66,6 +69,14 @@ def unsaid(variant: str) -> str:
     return ""
 
 
+def says_nothing(path: Path) -> str:
+    return ""
+
+
+def suits_all(facts: ModelFacts) -> str:
+    return ""
+
+
 def no_refusal(variant: str) -> RecipeError | None:
     return None
 
@@ -83,7 +94,9 @@ class Export(msgspec.Struct, frozen=True):
     `offered` are the variants that the wizard shows, `listed` those of `tunesmith export RUN`, all where it is empty.
     `about` says more of a variant than `blurb`; `suits(variant, parameters)` marks what to take for a model of that
     size; `note` stands below the list. `refusal` explains a variant that is none. `how_to_load` is for the model card,
-    where {file}, {variant} and {name} are filled in. `modelfile`: one for Ollama lies beside it.
+    where {file}, {variant} and {name} are filled in; `says(path)` is what the written file says of itself there.
+    `modelfile`: one for Ollama lies beside it. `unsuited(facts)` says why it cannot be made of a model; `tool` is what
+    makes it in an environment of its own.
     `runtime` loads it to be verified, with `package` if that is not always imported.
     """
 
@@ -102,6 +115,9 @@ class Export(msgspec.Struct, frozen=True):
     beside_base: bool = False
     converts: bool = False
     modelfile: bool = False
+    says: Callable[[Path], str] = says_nothing
+    unsuited: Callable[[ModelFacts], str] = suits_all
+    tool: str = ""
     beside: Callable[[str, Planned], int] = nothing
     held: Callable[[str, Planned], int] = nothing
     offered: tuple[str, ...] = ()

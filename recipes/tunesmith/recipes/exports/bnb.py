@@ -8,12 +8,9 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.recipes import compressing
 from tunesmith.recipes.exports import TRANSFORMERS, Export, ExportContext, Planned
-from tunesmith.recipes.models import headers, safetensors
 from tunesmith.recipes.quants import nf4
-
-HEAD = ("lm_head", "embed_out", "output")  # linear layers that are left as they are, by the ends of their names
-EMBEDDINGS = ("embed_tokens", "embed_in", "wte", "wpe", "word_embeddings")
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -44,26 +41,15 @@ def write(context: ExportContext, variant: str, staged: Path) -> None:
 
 
 def size(context: ExportContext, variant: str) -> int:
-    placed = [tensor for path in headers.weight_files(context.merged) for tensor in safetensors.placed(path)]
-    quantized = [tensor for tensor in placed if len(tensor.shape) == 2 and not left_as_it_is(tensor.name)]
-    rest = sum(tensor.bytes for tensor in placed) - sum(tensor.bytes for tensor in quantized)
-    numbers = sum(tensor.shape[0] * tensor.shape[1] for tensor in quantized)
-    return rest + round(numbers * KINDS[variant].bytes_a_weight)
+    return compressing.size(context, KINDS[variant].bytes_a_weight)
 
 
 def planned(variant: str, model: Planned) -> int:
-    linear = model.facts.linear_parameters
-    rest = (model.facts.parameters - linear) * model.stored_width
-    return int(rest + linear * KINDS[variant].bytes_a_weight)
+    return compressing.planned(model, KINDS[variant].bytes_a_weight)
 
 
 def held(variant: str, model: Planned) -> int:
     return nf4.LIBRARY_BYTES + planned(variant, model)
-
-
-def left_as_it_is(name: str) -> bool:
-    layer = name.rpartition(".")[0].rpartition(".")[2]
-    return layer in HEAD or layer in EMBEDDINGS
 
 
 CARD = Export(

@@ -20,7 +20,7 @@ def export(
     run: Finished = "last",
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="TARGETS", help="What to write: gguf:q4_k_m,bnb:nf4. Without: a list."),
+        typer.Option("--to", metavar="TARGETS", help="What to write: gguf:q4_k_m,awq,fp8. Without: a list."),
     ] = None,
     data: Annotated[
         str | None,
