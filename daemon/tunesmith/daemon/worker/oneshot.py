@@ -13,7 +13,7 @@ from typing import Any
 
 DONE = ".done"  # behind the staged name: a file with "layers of all"
 SHARD = "4GB"
-LEFT = ("re:.*lm_head", "re:.*embed_out", "re:.*output$")  # as compressing.HEAD
+LEFT = (r"re:(.*[.])?(lm_head|embed_out|output)$",)  # as compressing.HEAD
 
 
 def main(arguments: list[str]) -> int:

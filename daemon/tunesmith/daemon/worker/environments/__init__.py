@@ -10,6 +10,7 @@ import hashlib
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from tunesmith.daemon.api.locks import locked
 from tunesmith.daemon.worker.environments import installing
 from tunesmith.daemon.worker.environments.installing import Tell, Tool
 
+AGAIN_S = 2.0
 DIGITS = 12  # of the hash that names one
 
 
@@ -34,7 +36,7 @@ class Environment(msgspec.Struct, frozen=True):
         return self.folder / "bin" / "python"
 
 
-# 176 MB, measured.
+# 160 MB, measured.
 _LLM_COMPRESSOR = Tool(
     "llm-compressor", Path(__file__).with_name("llm-compressor.txt"), 300_000_000, "leave awq, gptq and fp8 out"
 )
@@ -64,14 +66,15 @@ def opened(tool: Tool, home: Home, tell: Tell, check: Callable[[], None]) -> Ite
 
 
 def once(tell: Tell, check: Callable[[], None]) -> Tell:
-    """`tell`, for what is new only; each time after `check`."""
-    last = ""
+    """`tell`, at once for what is new, else now and then; each time after `check`."""
+    last, when = "", 0.0
 
     def told(what: str) -> None:
-        nonlocal last
+        nonlocal last, when
         check()
-        if what != last:
-            last = what
+        now = time.monotonic()
+        if what != last or now - when > AGAIN_S:
+            last, when = what, now
             tell(what)
 
     return told
