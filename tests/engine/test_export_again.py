@@ -133,6 +133,7 @@ def test_given_rows_are_evaluated_and_no_other_is_read(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the environment is made, and the quantizer's libraries are loaded three times
 def test_compressed_folders_are_written_in_an_environment_of_their_own_and_load_in_ours(
     run: MakeRun, another: Another, told: Told
 ) -> None:
@@ -151,7 +152,11 @@ def test_compressed_folders_are_written_in_an_environment_of_their_own_and_load_
     notes = {event.note for event in of(e.StageProgress, events)}
     assert any(note.startswith("awq: llm-compressor: ") for note in notes), "that it is installed is told"
     about = (context.artifacts / "README.md").read_text()
-    for target, kept in (("awq", "groups of 32 with zero points"), ("gptq", "groups of 32."), ("fp8", "a scale a row")):
+    for target, kept in (
+        ("awq", "4 bits, groups of 32."),
+        ("gptq", "4 bits, groups of 32."),
+        ("fp8", "8 bits, a scale a row."),
+    ):
         folder = context.artifacts / f"model-{target}"
         publish.verify_folder(folder)
         assert kept in about

@@ -31,20 +31,19 @@ HOW_TO_LOAD = (
 
 
 class Scheme(msgspec.Struct, frozen=True):
-    """How weights are kept: `bits` each, in groups of a row (`grouped`) or whole rows, with zero points or without.
+    """How weights are kept: `bits` each, a scale for groups of a row (`grouped`) or for whole rows. No zero points: as
+    llm-compressor packs them transformers does not load them (5.23 with compressed-tensors 0.19).
 
     `calibrated`: rows go through the model to find the best values.
     """
 
     bits: int
     grouped: bool = False
-    zero_points: bool = False
     calibrated: bool = False
 
     def bytes_a_weight(self, group: int = 0) -> float:
         """`group` weights share a scale, of whole rows where it is 0: too few of those to count."""
-        zero = self.bits / 8 if self.zero_points else 0.0
-        return self.bits / 8 + ((SCALE_BYTES + zero) / group if group else 0.0)
+        return self.bits / 8 + (SCALE_BYTES / group if group else 0.0)
 
 
 def quantized(folder: Path) -> list[Placed]:
@@ -131,6 +130,5 @@ def said(folder: Path) -> str:
         case {"format": str(layout), "config_groups": {"group_0": {"weights": {"num_bits": int(bits)} as weights}}}:
             group = weights.get("group_size")
             shared = f"groups of {group}" if group else "a scale a row"
-            zero = "" if weights.get("symmetric", True) else " with zero points"
-            return f"compressed-tensors ({layout}), {bits} bits, {shared}{zero}"
+            return f"compressed-tensors ({layout}), {bits} bits, {shared}"
     return ""

@@ -26,7 +26,7 @@ def run(context: Context) -> None:
 def write(context: Context, wanted: tuple[str, ...]) -> None:
     publish.remove_staged(context.artifacts)
     targets = {target: exports.find(target) for target in wanted}
-    done = 0
+    done = before = 0
     target = ""
     lent = Lent(context, lambda written: report(written), lambda what, share: report(int(share * sizes[target]), what))
     sizes = {target: card.size(lent, variant) for target, (card, variant) in targets.items()}
@@ -36,13 +36,14 @@ def write(context: Context, wanted: tuple[str, ...]) -> None:
 
     def report(written: int, doing: str = "") -> None:
         note = f"{target}: {doing}" if doing else target
-        context.progress(done + min(written, sizes[target]), total, "bytes", note)
+        context.progress(done + min(written, sizes[target]), total, "bytes", note, before)
 
     for target, (card, variant) in targets.items():
         context.exporting = target
         report(0)
         final = context.artifacts / card.file_name(variant)
         published = kept(context, final)
+        before += 0 if published is None else sizes[target]
         if published is None:
             with publish.staging(final) as staged:
                 lent.staged = staged

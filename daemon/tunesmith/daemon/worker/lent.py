@@ -59,7 +59,7 @@ class Lent:
         group = compressing.group_in(self.merged) if scheme.grouped else 0
         if scheme.grouped:
             self._context.notice("info", f"{self._context.exporting}: {compressing.why_this_group(self.merged)}")
-        numbers = [str(scheme.bits), str(group), str(int(scheme.zero_points))]
+        numbers = [str(scheme.bits), str(group)]
         given: list[str] = []
         if scheme.calibrated:
             rows, count = self.rows(f"to calibrate {method}")

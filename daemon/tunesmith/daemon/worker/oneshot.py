@@ -1,6 +1,6 @@
 """A model quantized by llm-compressor, in a process of the environment that it is installed in; knows nothing of ours.
 
-`python oneshot.py <folder> <staged> <method> <bits> <group> <zero points> [<rows>]`: `method` is awq, gptq or fp8,
+`python oneshot.py <folder> <staged> <method> <bits> <group> [<rows>]`: `method` is awq, gptq or fp8,
 `rows` are token ids as numpy keeps them. Beside `staged` a file says how far it is.
 """
 
@@ -22,15 +22,15 @@ def main(arguments: list[str]) -> int:
     from transformers import AutoModelForCausalLM
 
     folder, staged, method = Path(arguments[0]), Path(arguments[1]), arguments[2]
-    bits, group, zero_points = int(arguments[3]), int(arguments[4]), arguments[5] == "1"
-    rows = read(Path(arguments[6])) if len(arguments) > 6 else None
+    bits, group = int(arguments[3]), int(arguments[4])
+    rows = read(Path(arguments[5])) if len(arguments) > 5 else None
     model = AutoModelForCausalLM.from_pretrained(
         str(folder), dtype="auto", local_files_only=True, trust_remote_code=False, use_safetensors=True
     )
     stored = model.dtype
     if rows is not None and stored == torch.float16:
         model = model.float()  # products in float16 take processors four times as long (measured)
-    recipe = modifiers(method, bits, group, zero_points, lambda kind: telling(kind, staged, len(layers(model))))
+    recipe = modifiers(method, bits, group, lambda kind: telling(kind, staged, len(layers(model))))
     if not torch.accelerator.is_available():
         without_pinned_memory()
     oneshot(model=model, recipe=recipe, dataset=rows, num_calibration_samples=1 if rows is None else len(rows))
@@ -51,12 +51,12 @@ def read(path: Path) -> Any:
     return torch.utils.data.DataLoader(given, batch_size=None)  # type: ignore[arg-type]
 
 
-def modifiers(method: str, bits: int, group: int, zero_points: bool, told: Callable[[Any], Any]) -> list[Any]:
+def modifiers(method: str, bits: int, group: int, told: Callable[[Any], Any]) -> list[Any]:
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.quantization import QuantizationModifier
     from llmcompressor.modifiers.transform.awq import AWQModifier
 
-    weights = {"num_bits": bits, "type": "int", "symmetric": not zero_points, "strategy": "group", "group_size": group}
+    weights = {"num_bits": bits, "type": "int", "symmetric": True, "strategy": "group", "group_size": group}
     groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
     match method:
         case "awq":

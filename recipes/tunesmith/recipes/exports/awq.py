@@ -9,7 +9,7 @@ from tunesmith.recipes.compressing import Scheme
 from tunesmith.recipes.exports import TRANSFORMERS, Export, ExportContext, Planned
 from tunesmith.recipes.models.facts import ModelFacts
 
-SCHEME = Scheme(bits=4, grouped=True, zero_points=True, calibrated=True)
+SCHEME = Scheme(bits=4, grouped=True, calibrated=True)
 KL_LIMIT = 0.5  # the tuned starter came to KLAWQ (docs/exports.md): a small model, whose divergences are large
 
 
