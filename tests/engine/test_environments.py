@@ -14,7 +14,7 @@ import pytest
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.locks import locked
 from tunesmith.daemon.worker import environments
-from tunesmith.daemon.worker.environments import installing
+from tunesmith.daemon.worker.environments import Environment, installing
 from tunesmith.daemon.worker.environments.installing import Tool
 from tunesmith.recipes import exports
 from tunesmith.recipes.errors import MachineError
@@ -82,16 +82,21 @@ def nothing() -> None:
     pass
 
 
-def versions(python: Path, *names: str) -> list[str]:
+def versions(environment: Environment, *names: str) -> list[str]:
     code = f"import {', '.join(names)}; print({', '.join(f'{name}.version' for name in names)})"
-    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(environment.python("-c", code), capture_output=True, text=True, check=True).stdout.split()
 
 
 @pytest.mark.slow
-def test_it_is_made_once_beside_ours_which_stays_as_it_is(ours: Path, home: Home, tool: Callable[..., Tool]) -> None:
+def test_it_is_made_once_beside_ours_which_stays_as_it_is(
+    ours: Path, home: Home, tool: Callable[..., Tool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(home.wheels / "tiny-1.0-py3-none-any.whl") as archive:
+        archive.extractall(tmp_path / "of-this-shell")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "of-this-shell"))  # which another shell has not
     toy, told = tool("tiny==1.0", "fresh==1.0"), Said()
     with environments.opened(toy, home, told.append, nothing) as made:
-        assert versions(made.python, "tiny", "fresh", "torch", "old") == ["1.0", "1.0", "2.0+cpu", "2.0"]
+        assert versions(made, "tiny", "fresh", "torch", "old") == ["1.0", "1.0", "2.0+cpu", "2.0"]
     assert any("Installing" in what for what in told)
     assert sorted(path.name for path in ours.glob("*.py")) == ["old.py", "torch.py"]
     assert sorted(path.name for path in ours.glob("[ot]*-*")) == ["old-1.0.dist-info", "torch-2.0+cpu.dist-info"]
@@ -157,7 +162,7 @@ def test_what_cannot_be_installed_is_told_with_a_way_on_and_torch_is_never_anoth
 
     assert "nowhere==1.0" in refused("nowhere==1.0").message
     assert "hungry" in refused("hungry==1.0").message, "its torch would be another build"
-    assert versions(bare / "bin" / "python", "torch") == ["2.0+cpu"]
+    assert versions(Environment(bare), "torch") == ["2.0+cpu"]
     monkeypatch.setenv("TUNESMITH_OFFLINE", "1")
     monkeypatch.delenv("PIP_NO_INDEX")
     assert "--no-index" in installing.command(tool("tiny"), bare, home.wheels)

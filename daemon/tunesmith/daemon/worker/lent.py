@@ -76,9 +76,8 @@ class Lent:
         tool = environments.TOOLS[compressing.TOOL]
         try:
             with environments.opened(tool, self._context.home, self._told, self._patiently) as environment:
-                script = [str(environment.python), "-P", str(oneshot.__file__)]  # what lies beside it is none of its
-                command = [*script, str(self.merged), str(staged), method, *numbers, *given]
-                run_watched(command, self._context.work, look)
+                arguments = [str(self.merged), str(staged), method, *numbers, *given]
+                run_watched(environment.python(str(oneshot.__file__), *arguments), self._context.work, look)
         finally:
             done.unlink(missing_ok=True)
         compress.take_along(self.merged, staged)

@@ -31,9 +31,9 @@ DIGITS = 12  # of the hash that names one
 class Environment(msgspec.Struct, frozen=True):
     folder: Path
 
-    @property
-    def python(self) -> Path:
-        return self.folder / "bin" / "python"
+    def python(self, *arguments: str) -> list[str]:
+        """A command: neither PYTHONPATH nor the folder of a script is looked into, only what the environment has."""
+        return [str(self.folder / "bin" / "python"), installing.ALONE, *arguments]
 
 
 # 160 MB, measured.

@@ -26,6 +26,7 @@ WHOLE = "whole.json"  # written last: without it an environment is not used, but
 SITE = ("site-packages", "dist-packages")
 KEPT = ("torch",)  # as it is lent
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")  # settings that would install into another place
+ALONE = "-I"  # Python without PYTHONPATH: what is found there now may not be when the environment is used
 TOLD = ("Collecting ", "Downloading ", "Installing collected packages")
 CODE = "tool_not_installed"
 Tell = Callable[[str], None]
@@ -119,7 +120,7 @@ def command(tool: Tool, folder: Path, wheels: Path) -> list[str]:
     if wheels.is_dir():
         more += ["--find-links", str(wheels)]
     return [
-        str(folder / "bin" / "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check",
+        str(folder / "bin" / "python"), ALONE, "-m", "pip", "install", "--no-input", "--disable-pip-version-check",
         "--progress-bar", "off", "--constraint", str(kept), "--requirement", str(tool.requirements), *more,
     ]  # fmt: skip
 
