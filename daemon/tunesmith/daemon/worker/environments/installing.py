@@ -66,10 +66,10 @@ def make(tool: Tool, folder: Path, wheels: Path, tell: Tell) -> None:
     try:
         with_venv(tool, folder, tell)
         told = with_pip(tool, folder, wheels, tell)
+        synced(tool, folder, tell)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    os.sync()  # thousands of small files: before the mark that says they are there
     publish.write_whole(folder / WHOLE, msgspec.json.encode({"tool": tool.key, "pip": told}))
 
 
@@ -123,6 +123,12 @@ def command(tool: Tool, folder: Path, wheels: Path) -> list[str]:
         str(folder / "bin" / "python"), ALONE, "-m", "pip", "install", "--no-input", "--disable-pip-version-check",
         "--progress-bar", "off", "--constraint", str(kept), "--requirement", str(tool.requirements), *more,
     ]  # fmt: skip
+
+
+def synced(tool: Tool, folder: Path, tell: Tell) -> None:
+    """Thousands of small files on the disk, before the mark that says so; in a process, as others' may take long."""
+    note = f"{tool.key}: writing it to the disk"
+    run_watched([sys.executable, ALONE, "-c", "import os; os.sync()"], folder, lambda: tell(note))
 
 
 def version(name: str) -> str:
