@@ -36,7 +36,7 @@ class Environment(msgspec.Struct, frozen=True):
         return [str(self.folder / "bin" / "python"), installing.ALONE, *arguments]
 
 
-# 160 MB, measured.
+# 150 MB, measured.
 _LLM_COMPRESSOR = Tool(
     "llm-compressor", Path(__file__).with_name("llm-compressor.txt"), 300_000_000, "leave awq, gptq and fp8 out"
 )
