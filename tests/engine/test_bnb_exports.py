@@ -18,7 +18,7 @@ from tunesmith.daemon.worker.data.prepare import Prepared
 from tunesmith.recipes import models
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.errors import VerificationError
-from tunesmith.recipes.exports import bnb
+from tunesmith.recipes.exports import Planned, bnb
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 Told = Callable[[Context], list[e.Event]]
@@ -93,6 +93,6 @@ def test_a_folder_of_other_weights_fails_and_says_what_to_try(
 
 
 def test_its_size_is_known_from_headers_and_from_facts_alike(merged: Context) -> None:
-    facts = models.read(merged.merged)
+    known = Planned(models.read(merged.merged), 2.0, 0)
     for kind in bnb.KINDS:
-        assert bnb.size(merged, kind) == pytest.approx(bnb.weight_bytes(kind, facts, 2.0), rel=1e-3)
+        assert bnb.size(merged, kind) == pytest.approx(bnb.planned(kind, known), rel=1e-3)

@@ -133,6 +133,41 @@ def test_given_rows_are_evaluated_and_no_other_is_read(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the environment is made, and the quantizer's libraries are loaded three times
+def test_compressed_folders_are_written_in_an_environment_of_their_own_and_load_in_ours(
+    run: MakeRun, another: Another, told: Told
+) -> None:
+    """Through the real llm-compressor, which is installed for it."""
+    targets = ("awq", "gptq", "fp8")
+    context = job(another, run("adapter"), *targets)
+    export.run(context)
+    verify.run(context)
+    events = told(context)
+    results = of(e.Verified, events)
+    assert [(result.key, result.passed) for result in results] == [(target, True) for target in targets]
+    assert all(result.prompt_equal and result.token_ids_equal and result.perplexity for result in results)
+    notices = [event.text for event in of(e.Notice, events)]
+    assert sum("32 weights of a row share a scale" in text for text in notices) == 2
+    assert sum("calibrated with" in text for text in notices) == 2
+    notes = {event.note for event in of(e.StageProgress, events)}
+    assert any(note.startswith("awq: llm-compressor: ") for note in notes), "that it is installed is told"
+    about = (context.artifacts / "README.md").read_text()
+    for target, kept in (
+        ("awq", "4 bits, groups of 32."),
+        ("gptq", "4 bits, groups of 32."),
+        ("fp8", "8 bits, a scale a row."),
+    ):
+        folder = context.artifacts / f"model-{target}"
+        publish.verify_folder(folder)
+        assert kept in about
+        assert load.tokenizer(folder).chat_template == load.tokenizer(context.merged).chat_template
+        packed = load.model(folder, "cpu", None).model.layers[0].mlp.up_proj
+        assert str(getattr(packed, "weight_packed", getattr(packed, "weight", None)).dtype) == (
+            "torch.float8_e4m3fn" if target == "fp8" else "torch.int32"
+        )
+
+
+@pytest.mark.slow
 def test_quantized_types_adapter_and_modelfile_are_written_and_verified(
     run: MakeRun, another: Another, told: Told
 ) -> None:
@@ -201,5 +236,9 @@ def test_too_few_rows_are_no_importance_matrix(run: MakeRun, another: Another, m
     context = job(another, run("adapter"), "gguf:q4_k_m")
     monkeypatch.setattr("tunesmith.daemon.worker.lent.LEAST_TOKENS", 10**6)
     with pytest.raises(DataError, match="too few for an importance matrix") as caught:
-        Lent(context, lambda written: None, lambda what: None).matrix(Path("no.gguf"))
+        Lent(context, lambda written: None, lambda what, share: None).matrix(Path("no.gguf"))
     assert "gguf:q4_k_m-plain" in caught.value.hint
+    with pytest.raises(DataError, match="too few to calibrate awq"):
+        context.spec = msgspec.structs.replace(context.spec, exports=("awq",))
+        export.run(context)
+    assert not list(context.artifacts.glob("*awq*"))

@@ -13,15 +13,19 @@ from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.exports import gguf
 
 
-def test_five_cards_are_found() -> None:
-    assert sorted(exports.cards()) == ["adapter", "bnb", "gguf", "gguf-adapter", "merged"]
+def test_eight_cards_are_found() -> None:
+    assert sorted(exports.cards()) == ["adapter", "awq", "bnb", "fp8", "gguf", "gguf-adapter", "gptq", "merged"]
 
 
-@pytest.mark.parametrize("key", ["adapter", "bnb", "gguf", "gguf-adapter", "merged"])
+@pytest.mark.parametrize("key", [*exports.cards()])
 def test_every_variant_has_its_own_file_name_and_a_limit_if_any_has(key: str) -> None:
     card = exports.cards()[key]
     assert len({card.file_name(variant) for variant in card.variants}) == len(card.variants) > 0
     assert not card.kl_limits or set(card.kl_limits) == set(card.variants)
+    assert set(card.listed) | set(card.offered) <= set(card.variants)
+    assert card.file_name(card.variants[0]) in card.how_to_load.format(
+        file=card.file_name(card.variants[0]), variant="", name=""
+    )
 
 
 def test_an_unknown_target_gets_the_nearest_known() -> None:
@@ -45,10 +49,20 @@ def test_the_converter_is_the_vendored_one() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("target", [f"{c.key}:{v}" for c in exports.cards().values() for v in c.kl_limits if v])
+def test_a_type_that_needs_a_matrix_is_refused_without_and_says_so() -> None:
+    with pytest.raises(RecipeError, match="needs an importance matrix") as caught:
+        exports.find("gguf:iq1_s-plain")
+    assert "gguf:iq1_s'" in caught.value.hint
+
+
+ALL = [exports.named(card, variant) for card in exports.cards().values() for variant in card.kl_limits]
+
+
+@pytest.mark.parametrize("target", [target for target in ALL if target != "gguf-adapter"])
 def test_what_to_try_instead_can_be_written(target: str) -> None:
     card, variant = exports.find(target)
-    named = re.findall(r"\b(?:gguf|bnb):\w+(?:-plain)?", card.instead(variant))
-    assert (named and target not in named[:1]) or variant == "f16"
-    for other in named:
-        exports.find(other)
+    named = re.findall(r"[a-z0-9_:-]+", card.instead(variant).removeprefix("Export").rstrip("."))
+    known = [exports.named(one, each) for one in exports.cards().values() for each in one.variants]
+    tried = [word for word in named if word in known]
+    assert (tried and target not in tried[:1]) or variant == "f16"
+    assert [word for word in named if ":" in word.strip(":") and word not in known] == []

@@ -48,6 +48,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "cache" / "prepared"
 
     @property
+    def environments(self) -> Path:
+        """Of tools whose requirements would disturb ours: a folder each, which may be removed at any time."""
+        return self.root / "environments"
+
+    @property
+    def wheels(self) -> Path:
+        """Where a person puts packages for a machine without a network."""
+        return self.root / "wheels"
+
+    @property
     def measured(self) -> Path:
         """What the engine found of this machine, kept until one of its versions changes."""
         return self.root / "cache" / "machine.json"

@@ -26,11 +26,16 @@ def main(arguments: list[str]) -> int:
     folder, staged, kind = Path(arguments[0]), Path(arguments[1]), arguments[2]
     model = quantized(folder, kind)
     model.save_pretrained(str(staged), max_shard_size=SHARD)
+    take_along(folder, staged)
+    return 0
+
+
+def take_along(folder: Path, staged: Path) -> None:
+    """What lies beside the weights."""
     for path in folder.iterdir():
         weights = path.suffix == ".safetensors" or path.name in (headers.INDEX, MANIFEST)
         if path.is_file() and not weights and not (staged / path.name).exists():
             shutil.copyfile(path, staged / path.name)
-    return 0
 
 
 def quantized(folder: Path, kind: str) -> Any:

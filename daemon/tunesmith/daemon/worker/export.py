@@ -27,9 +27,9 @@ def run(context: Context) -> None:
 def write(context: Context, wanted: tuple[str, ...]) -> None:
     publish.remove_staged(context.artifacts)
     targets = {target: exports.find(target) for target in wanted}
-    done = 0
+    done = before = 0
     target = ""
-    lent = Lent(context, lambda written: report(written), lambda what: report(0, what))
+    lent = Lent(context, lambda written: report(written), lambda what, share: report(int(share * sizes[target]), what))
     sizes = {target: card.size(lent, variant) for target, (card, variant) in targets.items()}
     total = max(1, sum(sizes.values()))
     hint = "Free some space, or leave some targets out of `exports`."
@@ -37,13 +37,14 @@ def write(context: Context, wanted: tuple[str, ...]) -> None:
 
     def report(written: int, doing: str = "") -> None:
         note = say("of_export", "{export}: {told}", export=target, told=doing) if doing else target
-        context.progress(done + min(written, sizes[target]), total, "bytes", note)
+        context.progress(done + min(written, sizes[target]), total, "bytes", note, before)
 
     for target, (card, variant) in targets.items():
         context.exporting = target
         report(0)
         final = context.artifacts / card.file_name(variant)
         published = kept(context, final)
+        before += 0 if published is None else sizes[target]
         if published is None:
             with publish.staging(final) as staged:
                 lent.staged = staged
@@ -61,7 +62,7 @@ def write(context: Context, wanted: tuple[str, ...]) -> None:
             )
         )
         done += sizes[target]
-        if card.key == "gguf":
+        if card.modelfile:
             text = ollama.modelfile(final.name, load.tokenizer(context.merged), context.merged)
             publish_text(context, f"Modelfile-{variant}", text)
     describe(context, (), wanted)
@@ -84,7 +85,7 @@ def describe(context: Context, verified: tuple[e.Verified, ...], wanted: tuple[s
     `sha256sum -c` reads. `wanted` are the targets that were written, where they are not the recipe's.
     """
     written = context.spec if wanted is None else msgspec.structs.replace(context.spec, exports=wanted)
-    card = model_card.text(written, verified, context.trained, context.refused)
+    card = model_card.text(written, context.artifacts, verified, context.trained, context.refused)
     papers = {RECIPE: to_yaml(context.spec), CARD: card}
     if context.trained is not None:
         papers[trained.FILE] = trained.encode(context.trained)

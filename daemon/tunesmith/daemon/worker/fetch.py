@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.daemon import publish
-from tunesmith.daemon.worker import convertible, hub_model, starter
+from tunesmith.daemon.worker import convertible, export_needs, hub_model, starter
 from tunesmith.daemon.worker.context import Context
 from tunesmith.recipes.errors import MachineError, ModelError
 from tunesmith.recipes.models import headers, needed, source, vetted
@@ -39,6 +39,8 @@ def run(context: Context) -> None:
     if context.spec.model.source != STARTER:
         show(context)
     convertible.refuse_unknown(context.spec, context.base, context.vendor)
+    export_needs.refuse_unsuited(context.spec, context.base)
+    export_needs.install_tools(context)
     context.progress(1, 1, "files")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -12,17 +13,12 @@ from tunesmith.recipes import exports, methods, quants, tuners
 from tunesmith.recipes.spec import STARTER, JobSpec
 
 STARTER_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # what the starter is, by the name it is known by
-HOW_TO_LOAD = {
-    "adapter": "`PeftModel.from_pretrained(base, '{file}')` with peft",
-    "merged": "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers",
-    "gguf": "`llama-cli -m {file}` with llama.cpp, `ollama create {name} -f Modelfile-{variant}` with Ollama",
-    "bnb": "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers and bitsandbytes, `vllm serve {file}`",
-    "gguf-adapter": "`llama-cli -m BASE.gguf --lora {file}` with llama.cpp",
-}
 
 
-def text(spec: JobSpec, verified: Sequence[e.Verified], trained: Trained | None, refused: str = "") -> str:
-    """`refused` is what the recipe's gate says against the model."""
+def text(
+    spec: JobSpec, artifacts: Path, verified: Sequence[e.Verified], trained: Trained | None, refused: str = ""
+) -> str:
+    """`refused` is what the recipe's gate says against the model, whose files are in `artifacts`."""
     base = STARTER_MODEL if spec.model.source == STARTER else spec.model.source
     method = methods.cards()[spec.method["kind"]].title
     tuner = tuners.cards()[spec.tuner["kind"]].title
@@ -35,7 +31,7 @@ def text(spec: JobSpec, verified: Sequence[e.Verified], trained: Trained | None,
         *([f"**The recipe's gate refused this model**: {refused}\n"] if refused else []),
         *how_it_went(spec, trained),
         "## Files\n",
-        table(("file", "what it is", "to load it"), [file_row(target) for target in spec.exports]),
+        table(("file", "what it is", "to load it"), [file_row(target, artifacts) for target in spec.exports]),
         "\n`sha256sum -c SHA256SUMS` checks them all.\n",
     ]
     if verified:
@@ -64,10 +60,12 @@ def how_it_went(spec: JobSpec, trained: Trained | None) -> Iterable[str]:
         yield f"Training was interrupted and went on elsewhere: repeating it gives other last bits ({reasons}).\n"
 
 
-def file_row(target: str) -> tuple[str, str, str]:
+def file_row(target: str, artifacts: Path) -> tuple[str, str, str]:
     card, variant = exports.find(target)
     file = card.file_name(variant)
-    return f"`{file}`", card.blurb, HOW_TO_LOAD.get(card.key, "").format(file=file, variant=variant, name="my-model")
+    said = card.says(artifacts / file)
+    what = f"{card.blurb} {said}." if said else card.blurb
+    return f"`{file}`", what, card.how_to_load.format(file=file, variant=variant, name="my-model")
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 from tunesmith.recipes.errors import TunesmithError
 
 LOOK_EVERY_S = 0.2
 
 
-def run_watched(command: list[str], folder: Path, look: Callable[[], None]) -> None:
-    """Run `command` in `folder`, its output going to standard error, which is the log's; it ends when `look` raises.
+def run_watched(
+    command: list[str],
+    folder: Path,
+    look: Callable[[], None],
+    *,
+    out: IO[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run `command` in `folder`, its output going to `out`, else to standard error, which is the log's; it ends when
+    `look` raises.
 
     Raises TunesmithError unless it ends with 0.
     """
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, cwd=folder) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=out or sys.stderr, stderr=out, cwd=folder, env=environment
+    ) as process:
         try:
             while True:
                 try:

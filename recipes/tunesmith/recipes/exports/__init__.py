@@ -11,6 +11,7 @@ import msgspec
 
 from tunesmith.recipes import catalog
 from tunesmith.recipes.errors import RecipeError, nearest
+from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.words import say
 
 LLAMA, TRANSFORMERS = "llama.cpp", "transformers"
@@ -34,21 +35,70 @@ class ExportContext(Protocol):
     def compress(self, kind: str, staged: Path) -> None:
         """The merged model as the folder `staged`, its linear layers as bitsandbytes' `kind`."""
 
+    def oneshot(self, method: str, scheme: Any, staged: Path) -> None:
+        """The merged model as the folder `staged`, by llm-compressor's `method` in this scheme of `compressing`."""
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A run's model before anything is written: `stored_width` bytes a weight in the base's files, and how many weights
+    are `trained`.
+    """
+
+    facts: ModelFacts
+    stored_width: float
+    trained: int
+
+    @property
+    def stored(self) -> int:
+        """Bytes of the merged model."""
+        return int(self.facts.parameters * self.stored_width)
+
 
 def try_again(variant: str) -> str:
     return say("try_again", "Run the job again; if it stays so, export a larger type such as gguf:f16.")
 
 
+def nothing(variant: str, model: Planned) -> int:
+    return 0
+
+
+def never(variant: str, parameters: int) -> bool:
+    return False
+
+
+def unsaid(variant: str) -> str:
+    return ""
+
+
+def says_nothing(path: Path) -> str:
+    return ""
+
+
+def suits_all(facts: ModelFacts) -> str:
+    return ""
+
+
+def no_refusal(variant: str) -> RecipeError | None:
+    return None
+
+
 class Export(msgspec.Struct, frozen=True):
     """`write(context, variant, staged)` writes the file or folder `staged`, in a worker; publishing is the worker's.
 
-    `size(context, variant)` says beforehand about how many bytes that will be.
+    `size(context, variant)` says then about how many bytes that will be, `planned(variant, model)` before a run.
+    Making it takes `beside` bytes of disk too, shared with others that do; where a process of its own makes it, that
+    holds `held` bytes, beyond what every process that loads the engine takes and the files it maps.
     `kl_limits` gives, by variant, the largest KL divergence from the merged model that verification accepts (nats a
     token); an export without limits is not run by a runtime of its own. `of_adapter`: there must be an adapter.
     `beside_base`: it is run beside a GGUF of the base. `converts`: llama.cpp's converter must know the model.
     `instead` says what to try where a variant does not say what the merged model says.
-    `offered` are the variants that the wizard shows, all of them where it is empty. `runtime` loads it to be verified,
-    with `package` if that is not always imported.
+    `offered` are the variants that the wizard shows, `listed` those of `tunesmith export RUN`, all where it is empty.
+    `about` says more of a variant than `blurb`; `suits(variant, parameters)` marks what to take for a model of that
+    size; `note` stands below the list. `refusal` explains a variant that is none. `how_to_load` is for the model card,
+    where {file}, {variant} and {name} are filled in; `says(path)` is what the written file says of itself there.
+    `modelfile`: one for Ollama lies beside it. `unsuited(facts)` says why it cannot be made of a model; `tool` is what
+    makes it in an environment of its own.
+    `runtime` loads it to be verified, with `package` if that is not always imported.
     """
 
     key: str
@@ -58,12 +108,25 @@ class Export(msgspec.Struct, frozen=True):
     file_name: Callable[[str], str]
     write: Callable[[Any, str, Path], None]
     size: Callable[[Any, str], int]
+    planned: Callable[[str, Planned], int]
+    how_to_load: str
     kl_limits: Mapping[str, float] = {}
     instead: Callable[[str], str] = try_again
     of_adapter: bool = False
     beside_base: bool = False
     converts: bool = False
+    modelfile: bool = False
+    says: Callable[[Path], str] = says_nothing
+    unsuited: Callable[[ModelFacts], str] = suits_all
+    tool: str = ""
+    beside: Callable[[str, Planned], int] = nothing
+    held: Callable[[str, Planned], int] = nothing
     offered: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    about: Callable[[str], str] = unsaid
+    suits: Callable[[str, int], bool] = never
+    note: str = ""
+    refusal: Callable[[str], RecipeError | None] = no_refusal
     runtime: str = LLAMA
     package: str = ""
 
@@ -76,23 +139,16 @@ def cards() -> Mapping[str, Export]:
 def find(target: str) -> tuple[Export, str]:
     """The card and variant of a target such as `gguf:q8_0`. Raises RecipeError."""
     key, _, variant = target.partition(":")
-    known = [f"{c.key}:{v}" if v else c.key for c in cards().values() for v in c.variants]
+    known = [named(card, variant) for card in cards().values() for variant in card.variants]
     if target not in known:
-        needs = known_with_matrix(target)
-        if needs:
-            raise RecipeError(f"{needs} needs an importance matrix", f"Give '{needs}': it is made of the run's rows.")
-        raise RecipeError(f"exports has no target '{target}'", nearest(target, known))
+        refusal = cards()[key].refusal(variant) if key in cards() else None
+        raise refusal or RecipeError(f"exports has no target '{target}'", nearest(target, known))
     return cards()[key], variant
 
 
-def known_with_matrix(target: str) -> str:
-    """The target without the mark that leaves the matrix out, where only that one is known; else nothing."""
-    from tunesmith.recipes import gguf_types
-
-    key, _, variant = target.partition(":")
-    name = variant.removesuffix(gguf_types.WITHOUT)
-    needed = key == "gguf" and name != variant and name in gguf_types.TYPES and gguf_types.TYPES[name].needs_matrix
-    return f"{key}:{name}" if needed else ""
+def named(card: Export, variant: str) -> str:
+    """The target."""
+    return f"{card.key}:{variant}" if variant else card.key
 
 
 def folder_bytes(folder: Path) -> int:

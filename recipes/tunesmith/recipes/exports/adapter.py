@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tunesmith.recipes.exports import Export, ExportContext, folder_bytes
+from tunesmith.recipes.exports import Export, ExportContext, Planned, folder_bytes
 
 
 def write(context: ExportContext, variant: str, staged: Path) -> None:
@@ -16,6 +16,10 @@ def size(context: ExportContext, variant: str) -> int:
     return folder_bytes(context.adapter)
 
 
+def planned(variant: str, model: Planned) -> int:
+    return model.trained * 4
+
+
 CARD = Export(
     key="adapter",
     title="Adapter",
@@ -24,5 +28,7 @@ CARD = Export(
     file_name=lambda variant: "adapter",
     write=write,
     size=size,
+    planned=planned,
+    how_to_load="`PeftModel.from_pretrained(base, '{file}')` with peft",
     of_adapter=True,
 )

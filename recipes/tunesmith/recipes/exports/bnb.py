@@ -8,14 +8,10 @@ from typing import Any
 
 import msgspec
 
-from tunesmith.recipes.exports import TRANSFORMERS, Export, ExportContext
-from tunesmith.recipes.models import headers, safetensors
-from tunesmith.recipes.models.facts import ModelFacts
+from tunesmith.recipes import compressing
+from tunesmith.recipes.exports import TRANSFORMERS, Export, ExportContext, Planned
 from tunesmith.recipes.quants import nf4
 from tunesmith.recipes.words import say
-
-HEAD = ("lm_head", "embed_out", "output")  # linear layers that are left as they are, by the ends of their names
-EMBEDDINGS = ("embed_tokens", "embed_in", "wte", "wpe", "word_embeddings")
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -46,22 +42,15 @@ def write(context: ExportContext, variant: str, staged: Path) -> None:
 
 
 def size(context: ExportContext, variant: str) -> int:
-    placed = [tensor for path in headers.weight_files(context.merged) for tensor in safetensors.placed(path)]
-    quantized = [tensor for tensor in placed if len(tensor.shape) == 2 and not left_as_it_is(tensor.name)]
-    rest = sum(tensor.bytes for tensor in placed) - sum(tensor.bytes for tensor in quantized)
-    numbers = sum(tensor.shape[0] * tensor.shape[1] for tensor in quantized)
-    return rest + round(numbers * KINDS[variant].bytes_a_weight)
+    return compressing.size(context, KINDS[variant].bytes_a_weight)
 
 
-def weight_bytes(variant: str, facts: ModelFacts, stored_width: float) -> int:
-    """The same from a model's facts; `stored_width` bytes a weight of what is not quantized."""
-    linear = facts.linear_parameters
-    return int((facts.parameters - linear) * stored_width + linear * KINDS[variant].bytes_a_weight)
+def planned(variant: str, model: Planned) -> int:
+    return compressing.planned(model, KINDS[variant].bytes_a_weight)
 
 
-def left_as_it_is(name: str) -> bool:
-    layer = name.rpartition(".")[0].rpartition(".")[2]
-    return layer in HEAD or layer in EMBEDDINGS
+def held(variant: str, model: Planned) -> int:
+    return nf4.LIBRARY_BYTES + planned(variant, model)
 
 
 CARD = Export(
@@ -72,6 +61,11 @@ CARD = Export(
     file_name=lambda variant: f"model-bnb-{variant}",
     write=write,
     size=size,
+    planned=planned,
+    held=held,
+    how_to_load=(
+        "`AutoModelForCausalLM.from_pretrained('{file}')` with transformers and bitsandbytes, `vllm serve {file}`"
+    ),
     instead=lambda variant: say(
         "try_or_q8", "Export {target} or gguf:q8_0.", target="bnb:int8" if variant == "nf4" else "merged"
     ),

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from tunesmith.recipes import gguf_types
-from tunesmith.recipes.exports import Export, ExportContext, try_again, weight_counts
+from tunesmith.recipes.errors import RecipeError
+from tunesmith.recipes.exports import Export, ExportContext, Planned, try_again, weight_counts
 from tunesmith.recipes.models import headers
 from tunesmith.recipes.models.safetensors import read
 from tunesmith.recipes.words import say
@@ -43,6 +44,35 @@ def size(context: ExportContext, variant: str) -> int:
     return HEADER_BYTES + gguf_types.weight_bytes(variant, parameters, known)
 
 
+def planned(variant: str, model: Planned) -> int:
+    return gguf_types.weight_bytes(variant, model.facts.parameters, model.facts.hidden_size)
+
+
+def beside(variant: str, model: Planned) -> int:
+    """What it is quantized from, where the converter does not write it itself."""
+    return 0 if variant in CONVERTED else model.stored
+
+
+def about(variant: str) -> str:
+    kind, matrix = gguf_types.named(variant)
+    needs = ", needs its importance matrix" if kind.needs_matrix else ", with importance matrix" if matrix else ""
+    return f"about {kind.bits:.3g} bits a weight{needs}"
+
+
+def suits(variant: str, parameters: int) -> bool:
+    from tunesmith.recipes.planner.rules import rules
+
+    return variant == rules().gguf_of(parameters)
+
+
+def refusal(variant: str) -> RecipeError | None:
+    """Of a type that is there with an importance matrix only, and was asked for without."""
+    name = gguf_types.bare(variant)
+    if name == variant or name not in gguf_types.TYPES or not gguf_types.TYPES[name].needs_matrix:
+        return None
+    return RecipeError(f"gguf:{name} needs an importance matrix", f"Give 'gguf:{name}': it is made of the run's rows.")
+
+
 def instead(variant: str) -> str:
     if variant.endswith(gguf_types.WITHOUT):
         return say("try_matrix", "Export it with an importance matrix: gguf:{type}.", type=gguf_types.bare(variant))
@@ -56,6 +86,15 @@ CARD = Export(
     title="GGUF",
     blurb="One file for llama.cpp, Ollama and LM Studio.",
     variants=gguf_types.variants(),
+    planned=planned,
+    beside=beside,
+    how_to_load="`llama-cli -m {file}` with llama.cpp, `ollama create {name} -f Modelfile-{variant}` with Ollama",
+    modelfile=True,
+    listed=tuple(gguf_types.TYPES),
+    about=about,
+    suits=suits,
+    note=("gguf types up to q6_k use an importance matrix of the run's rows; gguf:q4_k_m-plain and so on leave it out"),
+    refusal=refusal,
     offered=("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m"),
     file_name=lambda variant: f"model-{variant}.gguf",
     write=write,

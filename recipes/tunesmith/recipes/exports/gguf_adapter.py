@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tunesmith.recipes.exports import Export, ExportContext, folder_bytes
+from tunesmith.recipes.exports import Export, ExportContext, Planned, folder_bytes
 
 HEADER_BYTES = 100_000
 
@@ -20,6 +20,10 @@ def size(context: ExportContext, variant: str) -> int:
     return HEADER_BYTES + folder_bytes(context.adapter)
 
 
+def planned(variant: str, model: Planned) -> int:
+    return HEADER_BYTES + model.trained * 2
+
+
 CARD = Export(
     key="gguf-adapter",
     title="GGUF adapter",
@@ -28,6 +32,8 @@ CARD = Export(
     file_name=lambda variant: "adapter.gguf",
     write=write,
     size=size,
+    planned=planned,
+    how_to_load="`llama-cli -m BASE.gguf --lora {file}` with llama.cpp",
     kl_limits={"": 1e-3},
     of_adapter=True,
     beside_base=True,

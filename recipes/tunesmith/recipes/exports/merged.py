@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tunesmith.recipes.exports import Export, ExportContext, folder_bytes
+from tunesmith.recipes.exports import Export, ExportContext, Planned, folder_bytes
 
 
 def write(context: ExportContext, variant: str, staged: Path) -> None:
@@ -15,6 +15,10 @@ def write(context: ExportContext, variant: str, staged: Path) -> None:
 
 def size(context: ExportContext, variant: str) -> int:
     return folder_bytes(context.merged)
+
+
+def planned(variant: str, model: Planned) -> int:
+    return model.stored
 
 
 def _link(source: str, target: str) -> None:
@@ -30,4 +34,6 @@ CARD = Export(
     file_name=lambda variant: "merged",
     write=write,
     size=size,
+    planned=planned,
+    how_to_load="`AutoModelForCausalLM.from_pretrained('{file}')` with transformers",
 )

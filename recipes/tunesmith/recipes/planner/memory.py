@@ -23,7 +23,6 @@ WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 STORED_WIDTHS = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 SLACK = {"cuda": 0.06}  # of what a GPU's allocator hands out, lost between blocks
 PLAIN_TRANSIENT = 4  # of what fused layers need meanwhile: every operation has a result of its own
-BITSANDBYTES_BYTES = 60 * MIB
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tunesmith.recipes import exports, gguf_types, optimizers
-from tunesmith.recipes.exports import bnb
-from tunesmith.recipes.exports.gguf import CONVERTED
+from tunesmith.recipes import exports, optimizers
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
+from tunesmith.recipes.quants import nf4
 from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN, JobSpec
 
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
@@ -138,7 +137,7 @@ def unpacked(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
     stored = facts.parameters * memory.stored_width(facts)
     as_is = memory.stored_width(facts) == memory.WIDTHS[memory.weights_dtype(spec, place)]
     quantized = facts.linear_parameters * memory.stored_width(facts)
-    return memory.BITSANDBYTES_BYTES + (quantized if as_is and place.device == "cpu" and stored else 0.0)
+    return nf4.LIBRARY_BYTES + (quantized if as_is and place.device == "cpu" and stored else 0.0)
 
 
 def needs_merging(spec: JobSpec) -> bool:
@@ -157,7 +156,7 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
     width, loaded = memory.stored_width(facts), memory.WIDTHS[memory.weights_dtype(spec, place)]
     if spec.quantization != "none":
         merged = max(merging(spec, facts, place), loaded_as_stored(facts))
-        return int(runtime + merged + held + compared(facts) * 3.6 + memory.BITSANDBYTES_BYTES), 0
+        return int(runtime + merged + held + compared(facts) * 3.6 + nf4.LIBRARY_BYTES), 0
     if memory.computing(spec, place).adapter:
         return int(runtime + max(held, merging(spec, facts, place))), 0
     if width == loaded:
@@ -183,14 +182,15 @@ def merging(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
 
 
 def compressing(spec: JobSpec, facts: ModelFacts, place: Place) -> int:
-    """The worker with the process beside it that quantizes for bitsandbytes: the model mapped, and what it becomes."""
-    kinds = [exports.find(target)[1] for target in spec.exports if exports.find(target)[0].key == bnb.CARD.key]
-    if not kinds:
-        return 0
-    width = memory.stored_width(facts)
-    written = max(bnb.weight_bytes(kind, facts, width) for kind in kinds)
-    mapped = min(MAPPED_BYTES, facts.parameters * width)
-    return int(2 * place.runtime_bytes + EXPORTING_BYTES + memory.BITSANDBYTES_BYTES + mapped + written)
+    """The worker with the process beside it that makes an export, which maps the model."""
+    model = known(spec, facts)
+    held = max((card.held(variant, model) for card, variant in map(exports.find, spec.exports)), default=0)
+    return int(2 * place.runtime_bytes + EXPORTING_BYTES + min(MAPPED_BYTES, model.stored) + held) if held else 0
+
+
+def known(spec: JobSpec, facts: ModelFacts) -> exports.Planned:
+    """What exports are planned by."""
+    return exports.Planned(facts, memory.stored_width(facts), memory.trained_parameters(spec, facts))
 
 
 def loaded_as_stored(facts: ModelFacts) -> float:
@@ -223,20 +223,10 @@ def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
     """Bytes by stage that writes any: the model where it is not here yet, checkpoints while it trains, the merged model
     and every export.
     """
-    trained = memory.trained_parameters(spec, facts)
-    stored = int(facts.parameters * memory.stored_width(facts))
-    written = stored if needs_merging(spec) else 0
-    for target in spec.exports:
-        card, variant = exports.find(target)
-        if target == "merged":
-            written += stored
-        elif card.key == "gguf":
-            written += gguf_types.weight_bytes(variant, facts.parameters, facts.hidden_size)
-        elif card.key == "bnb":
-            written += bnb.weight_bytes(variant, facts, memory.stored_width(facts))
-        else:
-            written += trained * 4
-    if any(exports.find(target)[1] not in ("", *CONVERTED) for target in spec.exports):
-        written += stored  # what they are quantized from
-    checkpoint = 2 * trained * 12 if spec.training.save_steps != 0 and spec.task == TRAIN else 0
+    model = known(spec, facts)
+    found = [exports.find(target) for target in spec.exports]
+    written = model.stored if needs_merging(spec) else 0
+    written += sum(card.planned(variant, model) for card, variant in found)
+    written += max((card.beside(variant, model) for card, variant in found), default=0)
+    checkpoint = 2 * model.trained * 12 if spec.training.save_steps != 0 and spec.task == TRAIN else 0
     return {"fetch": facts.to_fetch, "train": checkpoint, "export": written if spec.task != EVALUATE else 0}

@@ -20,7 +20,7 @@ def export(
     run: Finished = "last",
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="TARGETS", help="What to write: gguf:q4_k_m,bnb:nf4. Without: a list."),
+        typer.Option("--to", metavar="TARGETS", help="What to write: gguf:q4_k_m,awq,fp8. Without: a list."),
     ] = None,
     data: Annotated[
         str | None,
@@ -139,49 +139,41 @@ def show_targets(view: JobView, as_json: bool) -> None:
         table.add_row(one["target"] + (" *" if one["recommended"] else ""), size, one["about"])
     render.out().print(table)
     print("\n* recommended for a model of this size")
-    print("gguf types up to q6_k use an importance matrix of the run's rows; gguf:q4_k_m-plain and so on leave it out")
+    for note in notes():
+        print(note)
 
 
 def possible(job: Path) -> list[dict[str, Any]]:
-    from tunesmith.recipes import exports, gguf_types, models, tuners
+    from tunesmith.recipes import exports, models, tuners
     from tunesmith.recipes.again import folders
-    from tunesmith.recipes.exports import bnb
     from tunesmith.recipes.further import RECIPE
-    from tunesmith.recipes.planner import memory
-    from tunesmith.recipes.planner.rules import rules
+    from tunesmith.recipes.planner import stages
     from tunesmith.recipes.spec import load
 
     adapter, merged = folders(job / "artifacts")
     base = (job / "base.txt").read_text("utf-8").strip() if (job / "base.txt").is_file() else ""
     facts = models.read(merged if merged.is_dir() else Path(base)) if merged.is_dir() or base else None
-    has_adapter = adapter.is_dir() and tuners.cards()[load(job / "artifacts" / RECIPE).tuner["kind"]].adapter
+    spec = load(job / "artifacts" / RECIPE)
+    known = None if facts is None else stages.known(spec, facts)
+    has_adapter = adapter.is_dir() and tuners.cards()[spec.tuner["kind"]].adapter
     found = []
     for card in exports.cards().values():
         if card.of_adapter and not has_adapter:
             continue
-        for variant in card.variants:
-            if variant.endswith(gguf_types.WITHOUT):
-                continue
-            size, best = None, False
-            if card.key == "gguf" and facts is not None:
-                size = gguf_types.weight_bytes(variant, facts.parameters, facts.hidden_size)
-                best = variant == rules().gguf_of(facts.parameters)
-            elif card.key == "bnb" and facts is not None:
-                size = bnb.weight_bytes(variant, facts, memory.stored_width(facts))
-            found.append({
-                "target": f"{card.key}:{variant}" if variant else card.key,
-                "bytes": size,
-                "recommended": best,
-                "about": about(card, variant),
-            })  # fmt: skip
+        found += [
+            {
+                "target": exports.named(card, variant),
+                "bytes": None if known is None else card.planned(variant, known),
+                "recommended": known is not None and card.suits(variant, known.facts.parameters),
+                "about": card.about(variant) or card.blurb,
+            }
+            for variant in card.listed or card.variants
+        ]
     return found
 
 
-def about(card: Any, variant: str) -> str:
-    from tunesmith.recipes import gguf_types
+def notes() -> list[str]:
+    """What stands below the list."""
+    from tunesmith.recipes import exports
 
-    if card.key != "gguf":
-        return str(card.blurb)
-    kind, matrix = gguf_types.named(variant)
-    needs = ", needs its importance matrix" if kind.needs_matrix else ", with importance matrix" if matrix else ""
-    return f"about {kind.bits:.3g} bits a weight{needs}"
+    return [card.note for card in exports.cards().values() if card.note]

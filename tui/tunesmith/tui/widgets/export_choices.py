@@ -30,11 +30,11 @@ class ExportChoices(Vertical):
         self.draft = draft
 
     def compose(self) -> ComposeResult:
-        from tunesmith.recipes.exports import cards
+        from tunesmith.recipes.exports import cards, named
 
         for card in cards().values():
             for variant in card.offered or card.variants:
-                target = f"{card.key}:{variant}" if variant else card.key
+                target = named(card, variant)
                 label = Content.assemble(target, (f"  {_blurb(card.key, card.blurb)}", "$foreground 60%"))
                 name = "export-" + target.replace(":", "-")
                 possible = self.draft.possible(target)
