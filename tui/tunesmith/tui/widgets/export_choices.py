@@ -11,6 +11,7 @@ from textual.widgets import Checkbox
 
 from tunesmith.tui.draft import Draft
 from tunesmith.tui.texts import shown
+from tunesmith.tui.widgets.tick_box import TickBox
 
 
 class ExportChoices(Vertical):
@@ -39,7 +40,7 @@ class ExportChoices(Vertical):
                 name = "export-" + target.replace(":", "-")
                 possible = self.draft.possible(target)
                 chosen = possible and target in self.draft.exports
-                yield Checkbox(label, chosen, id=name, name=target, compact=True, disabled=not possible)
+                yield TickBox(label, chosen, id=name, name=target, compact=True, disabled=not possible)
 
     def show(self) -> None:
         """What the draft says now."""

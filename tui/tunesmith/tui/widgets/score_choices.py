@@ -13,6 +13,7 @@ from tunesmith.tui.draft import Draft
 from tunesmith.tui.forms import Value
 from tunesmith.tui.score_list import joined, split
 from tunesmith.tui.texts import shown
+from tunesmith.tui.widgets.tick_box import TickBox
 from tunesmith.tui.widgets.value_row import ValueRow
 
 SCORES_BLURB = "scores.blurb_"
@@ -34,7 +35,7 @@ class ScoreChoices(Vertical):
         for name, blurb in named():
             label = Content.assemble(name, (f"  {blurb}", "$foreground 60%"))
             box_id = "score-" + name.replace("_", "-")
-            yield Checkbox(label, name in (chosen or ()), id=box_id, name=name, compact=True, disabled=chosen is None)
+            yield TickBox(label, name in (chosen or ()), id=box_id, name=name, compact=True, disabled=chosen is None)
 
     def _chosen(self) -> tuple[str, ...] | None:
         """None while what is typed cannot be read: the row is marked then, and boxes would lose it."""
