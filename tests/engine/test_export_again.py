@@ -148,7 +148,7 @@ def test_compressed_folders_are_written_in_an_environment_of_their_own_and_load_
     assert all(result.prompt_equal and result.token_ids_equal and result.perplexity for result in results)
     notices = [event.text for event in of(e.Notice, events)]
     assert sum("32 weights of a row share a scale" in text for text in notices) == 2
-    assert sum("calibrated with" in text for text in notices) == 2
+    assert sum("Calibrated with" in text for text in notices) == 2
     notes = {event.note for event in of(e.StageProgress, events)}
     assert any(note.startswith("awq: llm-compressor: ") for note in notes), "that it is installed is told"
     about = (context.artifacts / "README.md").read_text()
