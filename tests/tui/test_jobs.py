@@ -48,7 +48,7 @@ def test_the_table_looks_right(snap_compare: Snap, size: tuple[int, int]) -> Non
     async def look(pilot: Pilot[None]) -> None:
         await open_jobs(pilot, client())
         await pilot.press("down", "l")
-        await pilot.pause(0.5)
+        await pilot.pause(0.1)
 
     assert snap_compare(Alone(Static()), terminal_size=size, run_before=look)
 

@@ -95,7 +95,7 @@ class LogView(Vertical):
 
     async def _read(self, job_id: int, lines: int) -> None:
         try:
-            said = plain((await (await self._clients()).log(job_id, lines)).text)
+            said = plain((await (await self._clients()).log(job_id, lines)).text).rstrip("\n")
         except TunesmithError as error:
             self.text = sentences(error)
         else:
