@@ -19,6 +19,7 @@ from tunesmith.recipes.machine import Device, Machine
 from tunesmith.tui import texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.draft import Draft
+from tunesmith.tui.screens.settings import SettingsScreen
 from tunesmith.tui.widgets.choice_card import ChoiceCard
 from tunesmith.tui.widgets.data_report import DataReport
 from tunesmith.tui.widgets.rail import STEPS, Rail
@@ -116,6 +117,9 @@ async def test_every_step_opens_by_digit_function_key_and_click(tmp_path: Path) 
         assert step(app) == "goal"
         await pilot.press("escape")
         assert step(app) == "machine"
+        await pilot.click(Rail, offset=(3, app.frame.query_one(Rail).line_of("settings") + 1))
+        await pilot.pause()
+        assert isinstance(app.screen, SettingsScreen)
 
 
 async def test_nothing_typed_is_lost_between_steps_and_languages(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from tunesmith.recipes.exports import ExportContext, Planned
+from tunesmith.recipes.exports import TRANSFORMERS, Export, ExportContext, Planned
 from tunesmith.recipes.models import headers, safetensors
 from tunesmith.recipes.models.facts import LINEAR, ModelFacts
 from tunesmith.recipes.models.safetensors import Placed
@@ -111,6 +111,42 @@ def held_calibrating(model: Planned) -> int:
     squares = 4 * (3 * widest**2 + 4 * facts.hidden_size**2)
     kept = CALIBRATION_TOKENS * facts.hidden_size * 4 * KEPT_A_TOKEN
     return LIBRARY_BYTES + (4 * facts.parameters if float16 else model.stored) + squares + kept
+
+
+def card(key: str, title: str, blurb: str, scheme: Scheme, *, kl_limit: float, instead: str) -> Export:
+    """An export that llm-compressor writes by its method `key`; `instead` are targets to try where it fails."""
+
+    def write(context: ExportContext, variant: str, staged: Path) -> None:
+        context.oneshot(key, scheme, staged)
+
+    def bytes_written(context: ExportContext, variant: str) -> int:
+        return size(context, scheme.bytes_a_weight(group_in(context.merged) if scheme.grouped else 0))
+
+    def bytes_planned(variant: str, model: Planned) -> int:
+        return planned(model, scheme.bytes_a_weight(group_for(model.facts) if scheme.grouped else 0))
+
+    def held(variant: str, model: Planned) -> int:
+        return held_calibrating(model) if scheme.calibrated else LIBRARY_BYTES + bytes_planned(variant, model)
+
+    return Export(
+        key=key,
+        title=title,
+        blurb=blurb,
+        variants=("",),
+        file_name=lambda variant: f"model-{key}",
+        write=write,
+        size=bytes_written,
+        planned=bytes_planned,
+        held=held,
+        how_to_load=HOW_TO_LOAD,
+        says=said,
+        unsuited=lambda facts: refusal(facts, scheme),
+        tool=TOOL,
+        kl_limits={"": kl_limit},
+        instead=lambda variant: say("try_any", "Export one of these: {targets}.", targets=instead),
+        runtime=TRANSFORMERS,
+        package="compressed_tensors",
+    )
 
 
 def refusal(facts: ModelFacts, scheme: Scheme) -> str:
