@@ -126,7 +126,9 @@ class RunStep(Container):
         if job_id != self.job_id:
             self.job_id, self.view, self.lost, self._seen_alive, self.body = job_id, None, None, False, LIVE
         elif self.view is None or not self.view.ended_already:
+            self._draw()
             return
+        self._draw()
         typing = getattr(self.app, "typing", nobody_types)  # this step can be shown alone
         self.run_worker(follow(self._clients, job_id, self.post_message, typing), group="follow", exclusive=True)
 
@@ -165,7 +167,8 @@ class RunStep(Container):
         self.query_one(StageChain).compact = height < SHORT_ROWS
 
     def watch_view(self) -> None:
-        self._draw()
+        if self.display:  # behind another step nothing is drawn; `show_job` does when it is shown again
+            self._draw()
 
     def watch_lost(self) -> None:
         self._draw()
@@ -183,7 +186,7 @@ class RunStep(Container):
         if not self.is_mounted:
             return
         view = self.view
-        self.query_one("#run-head", Static).update(job_head(view))
+        _say(self.query_one("#run-head", Static), job_head(view))
         self._draw_link()
         self.query_one(LogView).job_id = self.job_id
         if view is None:
@@ -200,7 +203,8 @@ class RunStep(Container):
         panel.error = view.error or (ErrorBody(SAID, t("run.cancelled")) if view.state == CANCELLED else None)
         self.query_one(Metrics).step = view.step
         self.query_one(RunMachine).view = view
-        self.query_one(Computing).view = view
+        if self.body == COMPUTING:
+            self.query_one(Computing).view = view
         self._draw_waits(view)
         self._draw_slower(view)
         chart = self.query_one(LossChart)
@@ -217,7 +221,7 @@ class RunStep(Container):
         working = next((stage.name for stage in view.stages if stage.state == "running"), None)
         bar.display = working is not None and not view.ended_already and not self.has_class("-short")
         if working is not None:
-            bar.update(Content(f"→ {t(f'run.stage_{working}')}: {t(f'run.why_{working}')}"))
+            _say(bar, Content(f"→ {t(f'run.stage_{working}')}: {t(f'run.why_{working}')}"))
 
     def _draw_waits(self, view: JobView) -> None:
         """Why a queued job does not start, and what was made smaller after memory ran out."""
@@ -228,7 +232,7 @@ class RunStep(Container):
         if smaller := shrunk_text(view):
             said.append(Content.assemble(("▼ ", "$secondary bold"), smaller))
         bar.display = bool(said)
-        bar.update(Content("\n").join(said))
+        _say(bar, Content("\n").join(said), lines_differ=True)
 
     @on(Click, "#run-waits")
     def _waits_clicked(self) -> None:
@@ -240,7 +244,7 @@ class RunStep(Container):
         bar, text = self.query_one("#run-slower", Static), slower(view.paths)
         bar.display = text is not None and self.body != COMPUTING and not view.ended_already
         if text is not None:
-            bar.update(Content.assemble(text, (f"  {t('computing.see')}", "$foreground 60%")))
+            _say(bar, Content.assemble(text, (f"  {t('computing.see')}", "$foreground 60%")))
 
     @on(Click, "#run-slower, Metrics")
     def _clicked(self) -> None:
@@ -369,6 +373,12 @@ class RunStep(Container):
     def action_result(self) -> None:
         if self.job_id is not None:
             self.post_message(OpenResult(self.job_id))
+
+
+def _say(bar: Static, content: Content, *, lines_differ: bool = False) -> None:
+    """Nothing is drawn again that says the same, and nothing laid out again for a line in place of a line."""
+    if not (isinstance(bar.content, Content) and bar.content.is_same(content)):
+        bar.update(content, layout=lines_differ)
 
 
 def _way_on(view: JobView) -> str:

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from textual.content import Content
-from textual.geometry import Size
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from tunesmith.daemon.api.events import TrainStep
 from tunesmith.recipes.units import bytes_text, count_text
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.computing import work_text
+from tunesmith.tui.widgets.line_stack import LineStack
 from tunesmith.tui.widgets.loss_chart import number
 
 GAP = 3
 
 
-class Metrics(Widget):
+class Metrics(LineStack):
     """Two lines where the width allows, else `label value` pairs, wrapped."""
 
-    DEFAULT_CSS = """
-    Metrics { height: auto; }
-    """
+    step: reactive[TrainStep | None] = reactive(None)
 
-    step: reactive[TrainStep | None] = reactive(None, layout=True)
+    def watch_step(self) -> None:
+        self.changed()
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._lines(width))
-
-    def render(self) -> Content:
-        return Content("\n").join(self._lines(self.content_size.width))
-
-    def _lines(self, width: int) -> list[Content]:
+    def lines(self, width: int) -> list[Content]:
         return [] if self.step is None else lines(figures(self.step), width)
 
 

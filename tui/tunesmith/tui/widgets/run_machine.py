@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from textual.content import Content
-from textual.geometry import Size
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from tunesmith.daemon.api.events import Gauged, MemoryMeasured
 from tunesmith.daemon.api.view import JobView
@@ -13,6 +11,7 @@ from tunesmith.recipes.planner.forecast import Forecast
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.forecast_text import FAINT, bytes_range
 from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.line_stack import LineStack
 from tunesmith.tui.widgets.memory_bar import Memory, bar
 
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -22,22 +21,15 @@ BAR_CELLS_MIN = 8
 MEASURED = ("weights", "adapter", "gradients", "optimizer", "activations", "other")
 
 
-class RunMachine(Widget):
+class RunMachine(LineStack):
     """Of a JobView; what is not known is left out."""
 
-    DEFAULT_CSS = """
-    RunMachine { height: auto; }
-    """
+    view: reactive[JobView | None] = reactive(None)
 
-    view: reactive[JobView | None] = reactive(None, layout=True)
+    def watch_view(self) -> None:
+        self.changed()
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._lines(width))
-
-    def render(self) -> Content:
-        return Content("\n").join(self._lines(self.content_size.width))
-
-    def _lines(self, width: int) -> list[Content]:
+    def lines(self, width: int) -> list[Content]:
         view = self.view
         if view is None:
             return []

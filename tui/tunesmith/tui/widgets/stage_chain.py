@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from textual.content import Content
-from textual.geometry import Size
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from tunesmith.daemon.api.view import StageView
 from tunesmith.recipes.units import bytes_text, count_text, duration_text
 from tunesmith.tui.plain import one_line
 from tunesmith.tui.run_words import words
 from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.line_stack import LineStack
 
 # state -> (symbol, style); the symbol alone says the state where there is no colour
 MARKS = {
@@ -29,27 +28,23 @@ DETAIL_CELLS = 30
 BAR_REST = "$foreground 20%"
 
 
-class StageChain(Widget):
+class StageChain(LineStack):
     """One line a stage; with `compact` one line for all and one for the running stage.
 
     `expected` are the seconds that stages to come will take, as forecast.
     """
 
-    DEFAULT_CSS = """
-    StageChain { height: auto; }
-    """
-
-    stages: reactive[Sequence[StageView]] = reactive((), layout=True)
-    compact: reactive[bool] = reactive(False, layout=True)
+    stages: reactive[Sequence[StageView]] = reactive(())
+    compact: reactive[bool] = reactive(False)
     expected: reactive[Mapping[str, float]] = reactive(dict)
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._lines(width))
+    def watch_stages(self) -> None:
+        self.changed()
 
-    def render(self) -> Content:
-        return Content("\n").join(self._lines(self.content_size.width))
+    def watch_compact(self) -> None:
+        self.changed()
 
-    def _lines(self, width: int) -> list[Content]:
+    def lines(self, width: int) -> list[Content]:
         if self.compact:
             return _compact(self.stages, width)
         return [_line(stage, width, self.expected.get(stage.name)) for stage in self.stages]
