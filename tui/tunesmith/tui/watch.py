@@ -15,7 +15,7 @@ from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, TunesmithError
 
 POST_INTERVAL_S = 0.1  # faster than the eye reads, slow enough that 5000 events are no work
-TYPING_INTERVAL_S = 0.3  # to draw a run takes as long as to answer a key, which would wait for it
+TYPING_INTERVAL_S = 0.5  # to draw a run takes as long as to answer a key, which would wait for it
 PING_INTERVAL_S = 2.0  # the client reconnects silently; this is how soon a person hears of a lost daemon
 RETRY_S = 1.0
 
