@@ -120,6 +120,8 @@ async def test_who_looks_elsewhere_is_left_there(empty: Home, monkeypatch: pytes
         await person.press("s")
         await person.until("run")
         await person.press("1")
+        for stage in STAGES:  # behind another step nobody sees them, and nothing is drawn
+            (empty.job(1) / f"seen-{stage}").touch()
         await person.until("finished")
         await pilot.pause(0.3)
         assert person.sees("machine") and not person.sees("chat")
