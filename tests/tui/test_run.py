@@ -19,6 +19,7 @@ from live import (
     training,
     waiting,
 )
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -36,6 +37,7 @@ from tunesmith.tui.widgets.error_panel import ErrorPanel
 from tunesmith.tui.widgets.feed import Feed
 from tunesmith.tui.widgets.log_view import LogView
 from tunesmith.tui.widgets.loss_chart import LossChart
+from tunesmith.tui.widgets.metrics import Metrics
 from tunesmith.tui.widgets.run_machine import RunMachine, memory_lines
 from tunesmith.tui.widgets.stage_chain import StageChain
 
@@ -351,3 +353,46 @@ async def test_a_job_that_went_on_elsewhere_is_followed_again_when_it_is_opened(
         await fake.say(1, e.Queued(time=START + 60), e.Started(time=START + 61, attempt=2, pid=4343))
         step.show_job(1)
         await until(pilot, lambda: step.view.state == "running")  # type: ignore[union-attr]
+
+
+async def test_a_run_behind_another_step_is_not_drawn_and_is_up_to_date_when_it_is_opened_again() -> None:
+    client = FakeClient(identity=training(9))
+    step = RunStep(client.clients)
+    app = Alone(step)
+    async with app.run_test(size=(120, 36)) as pilot:
+        step.show_job(1)
+        await until(pilot, lambda: step.query_one(Metrics).step is not None)
+        before = step.query_one(Metrics).step
+        step.display = False
+        steps = list(train_steps(41))
+        await client.say(1, *steps[9:])
+        await until(pilot, lambda: step.view is not None and step.view.step == steps[-1])
+        assert step.query_one(Metrics).step == before
+        step.show_job(1)
+        step.display = True
+        await pilot.pause()
+        assert step.query_one(Metrics).step == steps[-1]
+        assert "41/72" in step.query_one(Metrics).render().plain
+
+
+async def test_lines_are_laid_out_again_only_where_their_number_changes() -> None:
+    laid_out: list[int] = []
+
+    class Watched(Metrics):
+        def refresh(self, *regions: Region, layout: bool = False, **more: bool) -> Watched:
+            laid_out.extend([1] if layout else [])
+            super().refresh(*regions, layout=layout, **more)
+            return self
+
+    metrics = Watched()
+    async with Alone(metrics).run_test(size=(120, 10)) as pilot:
+        metrics.step, *others = train_steps(3)
+        await pilot.pause()
+        assert metrics.size.height == 2
+        laid_out.clear()
+        for metrics.step in others:
+            await pilot.pause()
+        assert laid_out == []
+        metrics.step = None
+        await pilot.pause()
+        assert laid_out and metrics.size.height == 0
