@@ -185,10 +185,8 @@ def test_pairs_of_answers_are_twice_the_rows_and_a_reference_is_a_copy_only_of_w
 
 def test_what_comes_after_the_probe_is_more_where_layers_are_computed_again_and_never_nothing() -> None:
     def grown(device: str, recomputed: int, kernels: int = 0) -> int:
-        kept = GIB // 2
-        return stages.growing(
-            place(device), kernels=kernels, kept_bytes=kept, recomputed=recomputed, peak_bytes=4 * GIB
-        )
+        given = {"kernels": kernels, "heaped_bytes": GIB // 2, "recomputed": recomputed, "peak_bytes": 4 * GIB}
+        return stages.growing(place(device), **given)
 
     assert 0 < grown("cpu", 0) < grown("cpu", 12) < GIB
     assert grown("cpu", 0, 40_000_000) == grown("cpu", 0) + 40_000_000

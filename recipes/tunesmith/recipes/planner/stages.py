@@ -19,7 +19,7 @@ HOLES = 0.5  # of activations in blocks that lie in the heap, smaller than HEAPE
 HEAPED_BLOCK = 2 * MIB
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
-GROWN_BYTES, GROWN_KEPT, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 20 * MIB, 0.1, 0.015, 0.025
+GROWN_BYTES, GROWN_HEAP, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.2, 0.015, 0.025
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
@@ -91,23 +91,26 @@ def holes(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> float
     libraries = LIBRARIES_BYTES * filled
     if optimizers.cards()[spec.training.optimizer].package:
         libraries += OPTIMIZING_BYTES
-    return libraries + (HOLES * heaped(facts, parts) if parts.adapter else 0.0)
+    return libraries + HOLES * heaped(facts, parts)
 
 
-def heaped(facts: ModelFacts, parts: Parts) -> float:
-    """Bytes of activations in blocks of the heap; larger ones lie outside, and leave nothing there (worker's Heap)."""
-    return parts.activations if 4 * parts.tokens * facts.hidden_size < HEAPED_BLOCK else 0.0
+def heaped(facts: ModelFacts, parts: Parts) -> int:
+    """Bytes of activations in blocks of the heap, beside an adapter; larger ones lie outside, and leave nothing there
+    (worker's Heap).
+    """
+    return parts.activations if parts.adapter and 4 * parts.tokens * facts.hidden_size < HEAPED_BLOCK else 0
 
 
-def growing(place: Place, *, kernels: int, kept_bytes: int, recomputed: int, peak_bytes: int) -> int:
+def growing(place: Place, *, kernels: int, heaped_bytes: int, recomputed: int, peak_bytes: int) -> int:
     """Bytes that come to training after its worst window, whose peak was `peak_bytes`.
 
     On a CPU for windows of other lengths: `kernels` bytes for numbers of rows that were not met, what is between the
-    `kept_bytes` of activations, and more where layers are `recomputed`.
+    `heaped_bytes` of activations, and more where layers are `recomputed`.
     """
     if place.device != "cpu":
         return int(ALLOCATOR_GROWTH * peak_bytes)
-    return int(GROWN_BYTES + kernels + GROWN_KEPT * kept_bytes + (RECOMPUTED_GROWTH * peak_bytes if recomputed else 0))
+    again = RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0
+    return int(GROWN_BYTES + kernels + GROWN_HEAP * heaped_bytes + again)
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
@@ -125,7 +128,7 @@ def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: 
     working = max(scored * transient + parts.logits, asked * transient, cache + logits)
     packing = PACKING_BYTES * min(1.0, longest / PACKED_LENGTH) if place.device == "cpu" else 0
     more = parts.kernels + packing + EVALUATING_BYTES + unpacked(spec, facts, place)
-    if place.device == "cpu" and parts.adapter:
+    if place.device == "cpu":
         more += HOLES * heaped(facts, parts)  # what training left behind
     return on(place, parts.weights + parts.adapter + again + working + more)
 

@@ -75,9 +75,8 @@ def run(context: Context) -> None:
     parts = planned.parts(context.spec, plan.facts, plan.rows, plan.place)
     kernels = batches.unmet * bytes_of_a_number(plan.facts, bool(parts.adapter)) if parts.kernels else 0
     recomputed = plan.forecast.recomputed
-    growing = stages.growing(
-        plan.place, kernels=kernels, kept_bytes=parts.activations, recomputed=recomputed, peak_bytes=peak
-    )
+    heaped = stages.heaped(plan.facts, parts)
+    growing = stages.growing(plan.place, kernels=kernels, heaped_bytes=heaped, recomputed=recomputed, peak_bytes=peak)
     forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total, growing_bytes=growing)
     context.plan = msgspec.structs.replace(plan, forecast=forecast)
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
