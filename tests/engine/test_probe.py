@@ -19,6 +19,7 @@ from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.train import identity, probe, run, set_up
 from tunesmith.recipes import planner
 from tunesmith.recipes.errors import MachineError
+from tunesmith.recipes.planner.computed import filled_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 Another = Callable[[dict[str, Any]], Context]
@@ -189,3 +190,9 @@ def test_the_worst_batch_has_the_largest_window_and_the_usual_one_the_mean_of_to
     assert chosen.tokens.tolist() == [tokens(batch) for batch in batches]
     apart = [abs(tokens(batch) - chosen.tokens.mean()) for batch in batches]
     assert abs(tokens(chosen.usual) - chosen.tokens.mean()) == min(apart)
+
+    def numbers(*chosen: probe.Batch) -> set[int]:
+        steps = [core.step([feed.sequence(*row) for row in batch]) for batch in chosen]
+        return {filled_rows(window.positions) for step in steps for window in step}
+
+    assert chosen.unmet == len(numbers(*batches) - numbers(chosen.worst, chosen.usual))

@@ -60,11 +60,24 @@ def test_freed_memory_stays_until_it_is_released() -> None:
 
 def test_what_short_windows_left_is_released_before_a_long_one_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
     released: list[int] = []
+    monkeypatch.setattr(processor.resident, "now", lambda: 1 << 30)
     heap = processor.Heap((4 * 384, 4 * 1024))  # blocks of 2 MiB from 1,366 and from 512 tokens on
     for tokens in (1500, 400, 500, 1000, 1300, 1400, 1500, 600, 100, 1500):
         monkeypatch.setattr(processor, "release_freed_memory", lambda tokens=tokens: released.append(tokens))
         heap.before(tokens)
     assert released == [1000, 1400, 1500]
+
+
+def test_what_is_left_is_released_where_the_process_grows_by_it_and_not_again_until_it_grows_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released: list[int] = []
+    heap = processor.Heap((4 * 64,))
+    for mebibytes in (800, 810, 816, 817, 790, 830, 833, 834, 900):
+        monkeypatch.setattr(processor.resident, "now", lambda size=mebibytes << 20: size)
+        monkeypatch.setattr(processor, "release_freed_memory", lambda size=mebibytes: released.append(size))
+        heap.before(100)
+    assert released == [817, 834, 900]
 
 
 def test_a_model_whose_mlp_has_no_one_width_is_told_by_its_own() -> None:

@@ -184,11 +184,13 @@ def test_pairs_of_answers_are_twice_the_rows_and_a_reference_is_a_copy_only_of_w
 
 
 def test_what_comes_after_the_probe_is_more_where_layers_are_computed_again_and_never_nothing() -> None:
-    def grown(device: str, recomputed: int) -> int:
-        return stages.growing(place(device), kernels=40_000_000, recomputed=recomputed, peak_bytes=4 * GIB)
+    def grown(device: str, recomputed: int, kernels: int = 0) -> int:
+        given = {"kernels": kernels, "heaped_bytes": GIB // 2, "recomputed": recomputed, "peak_bytes": 4 * GIB}
+        return stages.growing(place(device), **given)
 
     assert 0 < grown("cpu", 0) < grown("cpu", 12) < GIB
-    assert grown("cuda", 0) == pytest.approx(0.025 * 4 * GIB, rel=1e-6)
+    assert grown("cpu", 0, 40_000_000) == grown("cpu", 0) + 40_000_000
+    assert grown("cuda", 0, 40_000_000) == pytest.approx(0.025 * 4 * GIB, rel=1e-6)
 
 
 def test_an_export_or_an_evaluation_of_a_run_is_forecast_by_its_own_stages() -> None:

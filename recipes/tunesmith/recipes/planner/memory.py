@@ -186,8 +186,9 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
     if not how.adapter and how.width < 4 and place.device == "cuda":  # autocast keeps what it converted
         kept_bytes += facts.linear_parameters * how.width
     if spec.quantization != "none":  # the matrices of the largest part, dequantized for its products
-        copies = 6 if place.device == "cpu" else 3  # measured on a CPU, where freed blocks are not at once reused
+        copies = 5 if place.device == "cpu" else 3  # measured on a CPU, where freed blocks are not at once reused
         logits += int(copies * facts.intermediate_size * facts.hidden_size * how.width)
+    kernels = kernel_bytes(facts, rows, place, tokens=tokens, adapter=how.adapter)
     return Parts(
         weights=weights,
         adapter=adapter,
@@ -196,7 +197,7 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
         activations=int(kept_bytes),
         logits=logits,
         transient=int(tokens * activations.transient(facts, how) * (1 if how.fused else PLAIN_TRANSIENT)),
-        kernels=kernel_bytes(facts, rows, place, tokens=tokens) if how.width == 4 and how.fused else 0,
+        kernels=kernels if how.width == 4 and how.fused else 0,
         recomputed=recomputed,
         tokens=tokens,
     )

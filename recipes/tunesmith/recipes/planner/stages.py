@@ -14,12 +14,12 @@ from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN, JobSpec
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
 STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights as large as the largest, beside it
-LIBRARIES_BYTES, LIBRARIES_FULL_FROM, LIBRARIES_SPARED = 60 * MIB, 126 * MIB, 15 * MIB
+LIBRARIES_BYTES, LIBRARIES_FULL_FROM = 60 * MIB, 126 * MIB
 HOLES = 0.5  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
 HEAPED_BLOCK = 2 * MIB
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
-GROWN_BYTES, GROWN_KERNELS, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 10 * MIB, 1.2, 0.015, 0.025
+GROWN_BYTES, GROWN_HEAP, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.2, 0.015, 0.025
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
@@ -88,26 +88,29 @@ def holes(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> float
     if place.device != "cpu":
         return 0.0
     filled = min(1.0, parts.weights / LIBRARIES_FULL_FROM)
-    libraries = LIBRARIES_BYTES * filled - LIBRARIES_SPARED
+    libraries = LIBRARIES_BYTES * filled
     if optimizers.cards()[spec.training.optimizer].package:
         libraries += OPTIMIZING_BYTES
-    return libraries + (HOLES * heaped(facts, parts) if parts.adapter else 0.0)
+    return libraries + HOLES * heaped(facts, parts)
 
 
-def heaped(facts: ModelFacts, parts: Parts) -> float:
-    """Bytes of activations in blocks of the heap; larger ones lie outside, and leave nothing there (worker's Heap)."""
-    return parts.activations if 4 * parts.tokens * facts.hidden_size < HEAPED_BLOCK else 0.0
+def heaped(facts: ModelFacts, parts: Parts) -> int:
+    """Bytes of activations in blocks of the heap, beside an adapter; larger ones lie outside, and leave nothing there
+    (worker's Heap).
+    """
+    return parts.activations if parts.adapter and 4 * parts.tokens * facts.hidden_size < HEAPED_BLOCK else 0
 
 
-def growing(place: Place, *, kernels: int, recomputed: int, peak_bytes: int) -> int:
+def growing(place: Place, *, kernels: int, heaped_bytes: int, recomputed: int, peak_bytes: int) -> int:
     """Bytes that come to training after its worst window, whose peak was `peak_bytes`.
 
-    On a CPU for windows of other lengths: kernels for their numbers of rows, of `kernels` bytes in all, and what is
-    kept beside them; more where layers are `recomputed`.
+    On a CPU for windows of other lengths: `kernels` bytes for numbers of rows that were not met, what is between the
+    `heaped_bytes` of activations, and more where layers are `recomputed`.
     """
     if place.device != "cpu":
         return int(ALLOCATOR_GROWTH * peak_bytes)
-    return int(GROWN_BYTES + GROWN_KERNELS * kernels + (RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0))
+    again = RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0
+    return int(GROWN_BYTES + kernels + GROWN_HEAP * heaped_bytes + again)
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
@@ -125,7 +128,7 @@ def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: 
     working = max(scored * transient + parts.logits, asked * transient, cache + logits)
     packing = PACKING_BYTES * min(1.0, longest / PACKED_LENGTH) if place.device == "cpu" else 0
     more = parts.kernels + packing + EVALUATING_BYTES + unpacked(spec, facts, place)
-    if place.device == "cpu" and parts.adapter:
+    if place.device == "cpu":
         more += HOLES * heaped(facts, parts)  # what training left behind
     return on(place, parts.weights + parts.adapter + again + working + more)
 

@@ -25,10 +25,13 @@ from tunesmith.daemon.worker.train.run import let_go
 from tunesmith.recipes import planner
 from tunesmith.recipes.planner import memory as planned
 from tunesmith.recipes.planner import stages
+from tunesmith.recipes.planner.computed import filled_rows
+from tunesmith.recipes.planner.kernels import bytes_of_a_number
 
 LEAST_STEPS = 12  # of a run that is probed: a shorter one shows by itself
 LOOKED_AT = 4000  # batches
-CLOSELY = 40  # of those, as the core computes them
+CLOSELY = 40  # of those, as the core computes them: of the most tokens, and of the longest rows
+SPREAD = 200  # and of all, for the sizes of their windows
 
 AROUND = 0.05  # of a step's time is spent around it: reading, reporting, saving (measured: bench/forecast.py)
 
@@ -36,11 +39,14 @@ Batch = list[tuple[int, int]]
 
 
 class Chosen(NamedTuple):
-    """`worst` has the largest window, `usual` the mean number of tokens; `tokens` are those of each batch seen."""
+    """`worst` has the largest window, `usual` the mean number of tokens; `tokens` are those of each batch seen, and
+    `unmet` how many numbers of rows products of other batches have that those of these two have not.
+    """
 
     worst: Batch
     usual: Batch
     tokens: np.ndarray[Any, Any]
+    unmet: int
 
 
 def run(context: Context) -> None:
@@ -66,8 +72,11 @@ def run(context: Context) -> None:
         context.model.zero_grad(set_to_none=True)
     work = [core.flops(step) for step in steps]
     mean = seconds_of_mean_step(seconds, work, [step.tokens for step in steps], float(batches.tokens.mean()))
-    kernels = planned.parts(context.spec, plan.facts, plan.rows, plan.place).kernels
-    growing = stages.growing(plan.place, kernels=kernels, recomputed=plan.forecast.recomputed, peak_bytes=peak)
+    parts = planned.parts(context.spec, plan.facts, plan.rows, plan.place)
+    kernels = batches.unmet * bytes_of_a_number(plan.facts, bool(parts.adapter)) if parts.kernels else 0
+    recomputed = plan.forecast.recomputed
+    heaped = stages.heaped(plan.facts, parts)
+    growing = stages.growing(plan.place, kernels=kernels, heaped_bytes=heaped, recomputed=recomputed, peak_bytes=peak)
     forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total, growing_bytes=growing)
     context.plan = msgspec.structs.replace(plan, forecast=forecast)
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
@@ -83,13 +92,16 @@ def choose(feed: Feed, core: Core) -> Chosen:
     tokens = np.array([sizes.sum() for sizes in lengths])
     longest = np.array([sizes.max() for sizes in lengths])
     candidates = {*np.argsort(-tokens)[:CLOSELY].tolist(), *np.argsort(-longest)[:CLOSELY].tolist()}
-    largest = {
-        place: max(window.positions for window in core.step([feed.sequence(*row) for row in batches[place]]))
-        for place in candidates
-    }
-    worst = max(sorted(candidates), key=lambda place: (largest[place], tokens[place]))
     usual = int(np.argmin(np.abs(tokens - tokens.mean())))
-    return Chosen(batches[worst], batches[usual], tokens)
+    spread = range(0, len(batches), -(-len(batches) // SPREAD))
+    windows = {
+        place: [window.positions for window in core.step([feed.sequence(*row) for row in batches[place]])]
+        for place in {*candidates, *spread, usual}
+    }
+    worst = max(sorted(candidates), key=lambda place: (max(windows[place]), tokens[place]))
+    numbers = {place: set(map(filled_rows, sizes)) for place, sizes in windows.items()}
+    unmet = set().union(*numbers.values()) - numbers[worst] - numbers[usual]
+    return Chosen(batches[worst], batches[usual], tokens, len(unmet))
 
 
 def timed(context: Context, trainer: Any, step: Step, number: int, total: int) -> float:
