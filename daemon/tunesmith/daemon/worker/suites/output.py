@@ -13,12 +13,13 @@ from tunesmith.recipes.errors import DataError, EvaluationError, TunesmithError
 BAR = re.compile(r"(?:Requesting API|Evaluating\[[^\]]*\]):.*?\| *(\d+)/(\d+) \[")
 ANY_BAR = re.compile(r"\d+%\|.*\d+/\d+ \[|\[A *$")
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-RAISED = re.compile(r"^(?:[a-zA-Z_][\w.]*\.)?([A-Z]\w*(?:Error|Exception|Enabled|NotFound|Timeout)\w*): *(.*)")
+RAISED = re.compile(r"^(?:[a-zA-Z_][\w.]*\.)?(_?[A-Z]\w*(?:Error|Exception|Enabled|NotFound|Timeout)\w*): *(.*)")
 NOT_SCORED = "Error calculating metric"  # EvalScope goes on, and takes 0 for it
 # What hubs, data sets and sockets say where questions can neither be found nor fetched.
 UNREACHABLE = re.compile(
     r"it is offline|OfflineMode|LocalEntryNotFound|ConnectionError|ConnectTimeout|Max retries exceeded|"
-    r"name resolution|getaddrinfo|Couldn't (?:find|reach)|Cannot send a request|DatasetNotFound|ProxyError",
+    r"name resolution|getaddrinfo|Couldn't (?:find|reach)|Cannot send a request|DatasetNotFound|ProxyError|"
+    r"DownloadDeadline",
     re.IGNORECASE,
 )
 FILE_BYTES = 4_000_000  # of its output; what was read is let go of then

@@ -49,7 +49,7 @@ def run(context: Context) -> None:
 
 
 class Pace:
-    """All requests, of which those of suites to come are counted as the ones before."""
+    """All requests; a suite that has not said yet how many it has is counted as the one before."""
 
     def __init__(self, context: Context, suites: int) -> None:
         self._context = context
@@ -59,12 +59,13 @@ class Pace:
 
     def told(self, done: int, total: int) -> None:
         """Of the suite that runs. Raises Stopped."""
-        self._total = max(total, done)
-        guessed = self._before + self._total * self._left
-        self._context.progress(self._before + done, max(guessed, self._before + done + 1), "requests", self.note)
+        self._total = total or self._total
+        self._context.progress(
+            self._before + done, max(1, self._before + self._total * self._left), "requests", self.note
+        )
 
     def say(self, what: str) -> None:
-        self._context.progress(self._before, self._before + 1, "requests", what)
+        self._context.progress(self._before, max(1, self._before + self._total * self._left), "requests", what)
 
     def next(self) -> None:
         self._before += self._total
@@ -93,7 +94,7 @@ def taken(
         except TunesmithError as error:
             output.look()
             raise output.why(suite.title, suite.tool, server.refusal) from error
-    output.look()
+    look()
     if output.not_scored:
         raise EvaluationError(
             f"{suite.tool} could not score answers of {suite.title}: {output.not_scored}",
