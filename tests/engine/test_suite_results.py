@@ -1,4 +1,4 @@
-"""What lm-evaluation-harness 0.4.13 and EvalScope 1.14.1 leave behind and print, as recorded, is read as it is meant."""
+"""What lm-evaluation-harness 0.4.13 and EvalScope 1.14.1 leave behind and print, as recorded, is read as meant."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tunesmith.daemon.worker.suites import output as printing
 from tunesmith.daemon.worker.suites import results
-from tunesmith.daemon.worker.suites.output import FILE_BYTES, Output
+from tunesmith.daemon.worker.suites.output import Output
 from tunesmith.daemon.worker.suites.relay import Refused
 from tunesmith.recipes.errors import EvaluationError
 
@@ -36,8 +37,11 @@ def test_of_a_group_the_figure_is_the_groups_and_its_tasks_are_its_parts() -> No
 def test_a_figure_behind_a_filter_is_found_by_its_whole_name_and_without_one_the_first_is_taken() -> None:
     said = recorded("lm-eval")
     said["results"]["choices"] = {
-        "alias": "x", "exact_match,strict": 0.0, "exact_match_stderr,strict": "N/A", "exact_match,flexible-extract": 0.5,
-    }  # fmt: skip
+        "alias": "x",
+        "exact_match,strict": 0.0,
+        "exact_match_stderr,strict": "N/A",
+        "exact_match,flexible-extract": 0.5,
+    }
     found = results.lm_eval(said, "choices", "exact_match,flexible-extract")
     assert (found.metric, found.figure.value) == ("exact_match (flexible-extract)", 0.5)
     assert found.error == pytest.approx(math.sqrt(0.25 / 20))
@@ -93,8 +97,9 @@ def test_the_bars_of_both_tools_say_how_far_they_are_and_stay_out_of_the_log(
     assert capfd.readouterr().err == "Generating test split: 60 examples [00:00, 34516.29 examples/s]\nhello\n"
 
 
-def test_what_was_read_of_a_long_output_is_let_go_of(output: Output) -> None:
-    printed(output, "x\n" * (FILE_BYTES // 2))
+def test_what_was_read_of_a_long_output_is_let_go_of(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(printing, "FILE_BYTES", 200)
+    printed(output, "x\n" * 100)
     assert output.path.stat().st_size == 0
     printed(output, "Requesting API: 100%|██████████| 60/60 [00:31<00:00,  1.88it/s]\n")
     assert output.done == 60
