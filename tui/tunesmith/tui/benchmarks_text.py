@@ -58,7 +58,7 @@ def as_json(view: JobView) -> list[dict[str, Any]]:
             "metric": one.metric,
             "questions": one.questions,
             "figure": one.figure,
-            "standard_error": one.error,
+            "standard_error": one.standard_error,
             "refused": one.refused,
             "own_code": one.own_code or None,
             "parts": one.parts,

@@ -73,7 +73,7 @@ class PartFigure(msgspec.Struct, frozen=True):
 class Benchmarked(Told, frozen=True, kw_only=True, tag="benchmarked"):
     """A public benchmark of `subject` (base or tuned) as `tool` (with its version) ran it: `metric`, from 0 to 1.
 
-    `figure` is with a 95 % interval; `error` is the standard error as the tool tells it, else that of a proportion.
+    `figure` is with a 95 % interval; `standard_error` is the tool's own, else that of a proportion.
     `refused` of the `questions` were not answered by the server, so they count as wrong. `model` is what was asked.
     `own_code` is the person's task file whose code was run; empty for all else.
     """
@@ -86,7 +86,7 @@ class Benchmarked(Told, frozen=True, kw_only=True, tag="benchmarked"):
     metric: str
     questions: int
     figure: Interval
-    error: float
+    standard_error: float
     refused: int = 0
     parts: tuple[PartFigure, ...] = ()
     own_code: str = ""

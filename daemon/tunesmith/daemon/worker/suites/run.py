@@ -118,7 +118,7 @@ def taken(
         metric=found.metric,
         questions=found.questions,
         figure=found.figure,
-        error=found.error,
+        standard_error=found.error,
         refused=refused,
         parts=found.parts,
         own_code=suite.file if suite.own_code else "",
