@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -67,6 +68,20 @@ async def test_it_listens_on_the_loopback_alone_and_only_until_it_is_closed(open
         assert (await post(other)).status_code == 200
     with pytest.raises(OSError), socket.create_connection(("127.0.0.1", other.server_port), timeout=5):
         pass
+
+
+async def test_connections_are_bounded(opened: Relay) -> None:
+    held = [socket.create_connection(("127.0.0.1", opened.server_port), timeout=10) for _ in range(relay.CONNECTIONS)]
+    with socket.create_connection(("127.0.0.1", opened.server_port), timeout=10) as one_too_many:
+        assert await asyncio.to_thread(one_too_many.recv, 1) == b""
+    for one in held:
+        one.close()
+    for _ in range(100):
+        with contextlib.suppress(httpx.HTTPError):
+            assert (await post(opened)).status_code == 200
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("nobody is let in any more")
 
 
 async def test_a_daemon_that_is_started_again_is_waited_for(

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,6 +24,7 @@ from tunesmith.daemon.api.requests import HOST
 
 LOOPBACK = "127.0.0.1"
 ROUTES = ("/v1/chat/completions", "/v1/completions")
+CONNECTIONS = 64  # at once; a tool has eight
 BODY_BYTES = 1_000_000  # what the daemon takes at most
 ANSWER_S = 1200.0  # eight long answers at once on a slow machine, and what waits before them
 BACK_WITHIN_S = 120.0  # a daemon that is restarted meanwhile is up within seconds; the model is loaded anew
@@ -51,6 +53,20 @@ class Relay(ThreadingHTTPServer):
         self.refusal: Refused | None = None
         self.open = True
         self._counting = threading.Lock()
+        self._room = threading.BoundedSemaphore(CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own; one too many is hung up on."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def count(self, status: int, body: bytes) -> None:
         with self._counting:
