@@ -16,7 +16,7 @@ from tunesmith.daemon.api.locks import locked
 from tunesmith.daemon.worker import environments
 from tunesmith.daemon.worker.environments import Environment, installing
 from tunesmith.daemon.worker.environments.installing import Tool
-from tunesmith.recipes import exports
+from tunesmith.recipes import exports, suites
 from tunesmith.recipes.errors import MachineError
 
 Said = list[str]
@@ -180,6 +180,15 @@ def test_what_cannot_be_installed_is_told_with_a_way_on_and_torch_is_never_anoth
     assert not bare.exists(), "nothing half made is left"
 
 
+def test_of_a_closed_tool_nothing_but_its_file_is_looked_for(
+    ours: Path, home: Home, tool: Callable[..., Tool], tmp_path: Path
+) -> None:
+    toy = tool("tiny==1.0")
+    closed = Tool("toy", toy.requirements, 1000, "leave toys out", closed=True)
+    assert set(installing.CLOSED) <= set(installing.command(closed, tmp_path, home.wheels))
+    assert not set(installing.CLOSED) & set(installing.command(toy, tmp_path, home.wheels))
+
+
 def test_a_full_disk_is_seen_before(ours: Path, home: Home, tool: Callable[..., Tool]) -> None:
     large = Tool("toy", tool("tiny==1.0").requirements, 1 << 60, "")
     with pytest.raises(MachineError) as caught, environments.opened(large, home, lambda what: None, nothing):
@@ -188,6 +197,7 @@ def test_a_full_disk_is_seen_before(ours: Path, home: Home, tool: Callable[..., 
 
 
 def test_every_tool_of_a_card_has_a_file_of_exact_versions_that_leaves_torch_alone() -> None:
+    assert set(suites.TOOLS) <= set(environments.TOOLS)
     assert {card.tool for card in exports.cards().values()} - {""} <= set(environments.TOOLS)
     for tool in environments.TOOLS.values():
         lines = [line for line in tool.requirements.read_text().splitlines() if line[:1] not in ("#", "-")]

@@ -65,6 +65,8 @@ def script(name: str) -> list[e.Event]:
             made += evaluation(now)
             if "scored" in name:
                 made.append(measured(now))
+            if "benchmarked" in name:
+                made += [benchmarked(now, "base", 0.4), benchmarked(now, "tuned", 0.5)]
             if "refused" in name:
                 return [
                     *made,
@@ -76,6 +78,14 @@ def script(name: str) -> list[e.Event]:
             made += [verified(now, "gguf:f16", 2e-6), verified(now, "gguf:q8_0", 0.004)]
         made.append(e.StageFinished(time=now, stage=stage, seconds=1.0))
     return [*made, e.Notice(time=now, level="info", text="all went well"), e.Finished(time=now, seconds=6.0)]
+
+
+def benchmarked(now: float, subject: str, value: float) -> e.Benchmarked:
+    return e.Benchmarked(
+        time=now, suite="mine", title="mine.yaml", subject=subject, model="run-1", tool="lm-eval 0.4.13", metric="acc",
+        questions=20, figure=Interval(value, value - 0.2, value + 0.2), standard_error=0.11, own_code="/mine.yaml",
+        parts=(e.PartFigure("first", value, 10), e.PartFigure("second", value, 10)),
+    )  # fmt: skip
 
 
 def train_step(now: float, step: int) -> e.Event:

@@ -1,11 +1,11 @@
-"""docs/evaluation.md says what the cards say, and its recipe is one."""
+"""docs/evaluation.md says what the cards say, and its recipe and its task file are some."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from tunesmith.recipes import evals, gate, spec
+from tunesmith.recipes import evals, gate, spec, suites
 
 PAGE = (Path(__file__).parents[2] / "docs/evaluation.md").read_text("utf-8")
 
@@ -21,9 +21,26 @@ def test_the_table_of_scores_is_made_of_the_cards() -> None:
     assert rows == [(as_written(card), f"{card.top:g}", card.blurb) for card in evals.cards().values()]
 
 
+def test_the_table_of_suites_is_made_of_their_files() -> None:
+    rows = re.findall(r"^\| `([a-z0-9]+)` \| (\w\S*: .+) \| ([\w-]+) \| ([\w-]*) \|$", PAGE, re.MULTILINE)
+    wanted = [(name, f"{one.title}: {one.blurb}", *one.tools) for name, one in suites.cards().items()]
+    assert rows == wanted
+
+
+def test_the_task_file_on_it_is_one(tmp_path: Path) -> None:
+    (tmp_path / "my_task.yaml").write_text(yaml_blocks()[1])
+    chosen = suites.find(str(tmp_path / "my_task.yaml"), None)
+    assert (chosen.key, chosen.way.endpoint, chosen.own_code) == ("my_task", "chat", False)
+
+
+def yaml_blocks() -> list[str]:
+    found = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(found) == 2
+    return found
+
+
 def test_the_recipe_on_it_is_a_recipe() -> None:
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    evaluation = spec.parse(text, Path("/recipes")).evaluation
+    evaluation = spec.parse(yaml_blocks()[0], Path("/recipes")).evaluation
     assert len(evaluation.scores) == 4 and evaluation.fail_if
 
 

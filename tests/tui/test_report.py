@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from fake_daemon import benchmarked
 from live import FakeClient, failed, finished, on_a_machine, training
 
 from tunesmith.daemon.api import events as e
@@ -121,7 +122,7 @@ def scored(text: str = "polite") -> e.Measured:
 
 
 def with_scores() -> list[e.Event]:
-    return [*finished()[:-1], scored(), finished()[-1]]
+    return [*finished()[:-1], scored(), benchmarked(1e9, "tuned", 0.5), finished()[-1]]
 
 
 def test_scores_come_with_intervals_the_rows_that_changed_and_whose_code_it_was() -> None:
@@ -132,6 +133,15 @@ def test_scores_come_with_intervals_the_rows_that_changed_and_whose_code_it_was(
     assert "Call me Vesper." in text.split("Rows that changed most")[1].split("Curves")[0]
     texts.use("zh")
     assert "▼ 变差" in Seen(html_of(view(with_scores()))).text
+
+
+def test_public_benchmarks_come_with_their_parts_and_who_ran_them() -> None:
+    events = [*finished()[:-1], benchmarked(1e9, "base", 0.4), benchmarked(1e9, "tuned", 0.5), finished()[-1]]
+    text = Seen(html_of(view(events))).text
+    for said in ("Public benchmarks", "0.400 [0.200 … 0.600]", "+0.100 [-0.183 … +0.383]", "Run by lm-eval 0.4.13.",
+                 "Python code of the task file /mine.yaml", "Their parts", "second"):  # fmt: skip
+        assert said in text
+    assert "Public benchmarks" not in Seen(html_of(view(finished()))).text
 
 
 def hostile(text: str) -> JobView:
@@ -230,7 +240,7 @@ def test_every_sentence_of_a_report_is_in_both_languages() -> None:
     english = Seen(html_of(shown)).text
     texts.use("zh")
     chinese = Seen(html_of(shown)).text
-    for word in ("Scores", "Curves", "Machine", "Stages", "Expected"):
+    for word in ("Scores", "Public benchmarks", "Curves", "Machine", "Stages", "Expected"):
         assert word in english and word not in chinese
 
 

@@ -8,7 +8,8 @@ from tunesmith.daemon.api import view as v
 WORKER_EVENTS: tuple[type, ...] = (
     e.StageStarted, e.StageProgress, e.StageFinished, e.BaseChosen, e.TrainStep, e.PathsChosen, e.LimitMeasured,
     e.MemoryMeasured, e.Forecasted, e.CheckpointSaved, e.Resumed, e.StoppedEarly, e.DataChecked, e.Scored, e.Answered,
-    e.Measured, e.Sampled, e.ArtifactWritten, e.Verified, e.Shrunk, e.Notice, e.Finished, e.Failed, e.Cancelled,
+    e.Measured, e.Benchmarked, e.Sampled, e.ArtifactWritten, e.Verified, e.Shrunk, e.Notice, e.Finished, e.Failed,
+    e.Cancelled,
 )  # fmt: skip
 
 _ASIDE: tuple[type, ...] = (e.Adopted, e.Stalled, e.Woke)  # of a worker at work, whatever was asked of it

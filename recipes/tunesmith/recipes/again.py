@@ -1,4 +1,4 @@
-"""A finished run taken up again: the recipe of a job that exports what it made, or that evaluates it."""
+"""A finished run taken up again: the recipe of a job that exports what it made, evaluates or benchmarks it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.further import RECIPE
-from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN, JobSpec, complete, load
+from tunesmith.recipes.spec import BENCHMARK, EVALUATE, EXPORT, TRAIN, BenchmarkSpec, JobSpec, complete, load
 
 NAME_CHARACTERS = 80
 
@@ -36,6 +36,13 @@ def evaluating(
     taken = spec.evaluation.scores if scores is None else scores
     evaluation = msgspec.structs.replace(spec.evaluation, scores=taken, fail_if=fail_if)
     return complete(msgspec.structs.replace(spec, data=rows, evaluation=evaluation))
+
+
+def benchmarking(artifacts: Path, asked: BenchmarkSpec) -> JobSpec:
+    """The recipe that runs benchmarks (files of their own with absolute paths) on the run whose artifacts these are."""
+    spec = of_run(artifacts, BENCHMARK)
+    evaluation = msgspec.structs.replace(spec.evaluation, scores=(), fail_if=None)
+    return complete(msgspec.structs.replace(spec, benchmark=asked, evaluation=evaluation, exports=()))
 
 
 def of_run(artifacts: Path, task: str) -> JobSpec:

@@ -6,6 +6,7 @@ import re
 
 from tunesmith.recipes.errors import RecipeError, nearest
 from tunesmith.recipes.spec import (
+    BENCHMARK,
     CHECKPOINTING,
     EXPORT,
     OVER_LONG,
@@ -13,6 +14,7 @@ from tunesmith.recipes.spec import (
     TASKS,
     TRAIN,
     TRAINED,
+    BenchmarkSpec,
     EvaluationSpec,
     JobSpec,
 )
@@ -62,7 +64,12 @@ def check_values(spec: JobSpec) -> None:
         (
             "of",
             (spec.of is None) == (spec.task == TRAIN),
-            "Give the artifacts of a finished run, with task export or evaluate.",
+            "Give the artifacts of a finished run, with task export, evaluate or benchmark.",
+        ),
+        (
+            "benchmark",
+            (spec.benchmark is None) == (spec.task != BENCHMARK),
+            "Give its suites, with task benchmark.",
         ),
         ("name", re.fullmatch(r"[^\x00-\x1f/\\]{1,80}", spec.name) is not None, "Give 1 to 80 characters, no slash."),
     )
@@ -70,6 +77,23 @@ def check_values(spec: JobSpec) -> None:
         if not holds:
             raise RecipeError(f"{key} is out of range", hint)
     check_evaluation(spec.evaluation)
+    if spec.benchmark is not None:
+        check_benchmark(spec.benchmark)
+
+
+def check_benchmark(asked: BenchmarkSpec) -> None:
+    """Raises RecipeError for suites that are unknown, none or twice, and for a limit out of range."""
+    from tunesmith.recipes import suites
+
+    if not 1 <= len(asked.suites) <= suites.MOST or len(set(asked.suites)) < len(asked.suites):
+        hint = f"Known: {', '.join(suites.cards())}."
+        raise RecipeError(f"benchmark.suites names none, one twice, or more than {suites.MOST}", hint)
+    for suite in asked.suites:
+        suites.check(suite, asked.tool)
+    if asked.limit is not None and not 1 <= asked.limit <= suites.MOST_QUESTIONS:
+        raise RecipeError("benchmark.limit is out of range", f"Give 1 to {suites.MOST_QUESTIONS} questions.")
+    if re.fullmatch(r"[a-z0-9_]{0,40}", asked.variant) is None:
+        raise RecipeError(f"There is no model '{asked.variant}' of a run", "Give f16, q8_0, merged, adapter or base.")
 
 
 def check_evaluation(evaluation: EvaluationSpec) -> None:
@@ -118,7 +142,7 @@ def check_parts(spec: JobSpec) -> None:
                 f"{tuner.title} makes no adapter, so '{target}' cannot be exported",
                 f"Take '{target}' out of `exports`; 'merged' is the whole trained model.",
             )
-    if spec.training.device != "auto" and spec.task != EXPORT:
+    if spec.training.device != "auto" and spec.task not in (EXPORT, BENCHMARK):
         refuse_unsuited(spec, spec.training.device)
 
 

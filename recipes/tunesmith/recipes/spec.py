@@ -15,11 +15,12 @@ STARTER = "starter"  # the model and data that come with the install
 CHECKPOINTING = ("auto", "off", "selective", "full")
 TRAINED = ("assistant", "last", "all")  # whose tokens have a loss
 OVER_LONG = ("error", "drop", "cut_left", "cut_right", "split")
-TRAIN, EXPORT, EVALUATE = TASKS = ("train", "export", "evaluate")
+TRAIN, EXPORT, EVALUATE, BENCHMARK = TASKS = ("train", "export", "evaluate", "benchmark")
 STAGES_OF = {  # what a job of each task goes through
     TRAIN: ("fetch", "prepare", "probe", "train", "evaluate", "export", "verify"),
     EXPORT: ("fetch", "prepare", "export", "verify"),
     EVALUATE: ("fetch", "prepare", "evaluate"),
+    BENCHMARK: ("fetch", "evaluate"),
 }
 
 
@@ -128,10 +129,24 @@ class EvaluationSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     fail_if: str | None = None
 
 
+class BenchmarkSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Public benchmarks of a finished run's model. `suites` are names or files (recipes.suites), `tool` runs all of
+    them (None: each what suits it), on `limit` questions of each of a suite's parts (None: all). `variant` is which of
+    the run's models, as `tunesmith serve` says it (empty: the one it is chatted with); `base`: the untuned one too.
+    """
+
+    suites: tuple[str, ...]
+    tool: str | None = None
+    limit: int | None = None
+    variant: str = ""
+    base: bool = False
+
+
 class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole run. `method` and `tuner` are a card's `kind` with that card's knobs beside it.
 
-    `task` is train; or export or evaluate, which take up what a finished run made: `of` is the folder of its artifacts.
+    `task` is train; or export, evaluate or benchmark, which take up what a finished run made: `of` is the folder of its
+    artifacts, `benchmark` what the last of them runs.
     """
 
     version: int = FORMAT_VERSION
@@ -146,6 +161,7 @@ class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     exports: tuple[str, ...] = ("adapter", "merged", "gguf:f16", "gguf:q8_0")
     task: str = TRAIN
     of: str | None = None
+    benchmark: BenchmarkSpec | None = None
 
 
 def parse(text: str, folder: Path) -> JobSpec:
@@ -208,7 +224,7 @@ def refuse_unknown(raw: dict[str, Any], struct: type[msgspec.Struct], where: str
 
 def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     """`spec` with every path absolute; ids of models stay as they are. Raises RecipeError."""
-    from tunesmith.recipes import evals
+    from tunesmith.recipes import evals, suites
     from tunesmith.recipes.models.source import located
 
     replace = msgspec.structs.replace
@@ -231,7 +247,10 @@ def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     of = None if spec.of is None else resolve(spec.of)
     scores = tuple(evals.located(score, folder) for score in spec.evaluation.scores)
     evaluation = replace(spec.evaluation, scores=scores)
-    return replace(spec, model=model, data=data, training=training, evaluation=evaluation, of=of)
+    asked = spec.benchmark
+    if asked is not None:
+        asked = replace(asked, suites=tuple(suites.located(suite, folder) for suite in asked.suites))
+    return replace(spec, model=model, data=data, training=training, evaluation=evaluation, of=of, benchmark=asked)
 
 
 def complete(spec: JobSpec) -> JobSpec:

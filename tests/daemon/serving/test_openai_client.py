@@ -14,7 +14,8 @@ import pytest
 from daemon_process import DaemonProcess
 
 from tunesmith.daemon.api.requests import Serve, Serving
-from tunesmith.recipes.errors import TunesmithError
+from tunesmith.daemon.server.openai import errors
+from tunesmith.recipes.errors import ModelError, TunesmithError
 
 TOOL: Any = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 
@@ -249,3 +250,9 @@ async def test_an_idle_model_gives_way_to_one_that_does_not_fit_beside_it(daemon
     with pytest.raises(TunesmithError, match="of memory, of which") as caught:
         await daemon.client.serve(Serve(str(folder / "toy.gguf")))
     assert caught.value.code == "engine_does_not_fit"
+
+
+def test_a_prompt_that_is_too_long_has_the_code_by_which_clients_know_that() -> None:
+    """EvalScope takes that question for wrong and goes on; any other error would end the whole benchmark."""
+    told = errors.said(ModelError("The text has 5000 tokens", "Ask with a shorter text.", "context_full"), 400)
+    assert told.error.code == "context_length_exceeded"

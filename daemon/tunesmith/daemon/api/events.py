@@ -6,7 +6,9 @@ import msgspec
 
 from tunesmith.daemon.api.outcomes import Answered as Answered
 from tunesmith.daemon.api.outcomes import ArtifactWritten as ArtifactWritten
+from tunesmith.daemon.api.outcomes import Benchmarked as Benchmarked
 from tunesmith.daemon.api.outcomes import Measured as Measured
+from tunesmith.daemon.api.outcomes import PartFigure as PartFigure
 from tunesmith.daemon.api.outcomes import RowScore as RowScore
 from tunesmith.daemon.api.outcomes import Sampled as Sampled
 from tunesmith.daemon.api.outcomes import Scored as Scored
@@ -317,7 +319,7 @@ class Interrupted(Told, frozen=True, kw_only=True, tag="interrupted"):
 Event = (
     Queued | Started | Adopted | StageStarted | StageProgress | StageFinished | BaseChosen | TrainStep | PathsChosen
     | LimitMeasured | MemoryMeasured | CheckpointSaved | Resumed | StoppedEarly | DataChecked | Scored
-    | Answered | Measured | Sampled | ArtifactWritten | Verified
+    | Answered | Measured | Benchmarked | Sampled | ArtifactWritten | Verified
     | Forecasted | Waiting | Shrunk | Gauged | Gap | Notice | Moved | Cleaned | Stalled | Woke
     | PauseRequested | FinishRequested | CancelRequested | Finished | Failed | Cancelled | Paused | Interrupted
 )  # fmt: skip

@@ -62,6 +62,36 @@ class Measured(Told, frozen=True, kw_only=True, tag="measured"):
     row_scores: tuple[float, ...] = ()
 
 
+class PartFigure(msgspec.Struct, frozen=True):
+    """The figure of a part of a suite, for example of a subject of MMLU."""
+
+    name: str
+    value: float
+    questions: int
+
+
+class Benchmarked(Told, frozen=True, kw_only=True, tag="benchmarked"):
+    """A public benchmark of `subject` (base or tuned) as `tool` (with its version) ran it: `metric`, from 0 to 1.
+
+    `figure` is with a 95 % interval; `standard_error` is the tool's own, else that of a proportion.
+    `refused` of the `questions` were not answered by the server, so they count as wrong. `model` is what was asked.
+    `own_code` is the person's task file whose code was run; empty for all else.
+    """
+
+    suite: str
+    title: str
+    subject: str
+    model: str
+    tool: str
+    metric: str
+    questions: int
+    figure: Interval
+    standard_error: float
+    refused: int = 0
+    parts: tuple[PartFigure, ...] = ()
+    own_code: str = ""
+
+
 class Sampled(Told, frozen=True, kw_only=True, tag="sampled"):
     """One greedy answer of the model as it is after `step`, asked while training goes on; texts are cut to be short.
 

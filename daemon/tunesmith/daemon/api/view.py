@@ -43,7 +43,7 @@ class StageView(msgspec.Struct, frozen=True):
 
 
 class JobView(msgspec.Struct, frozen=True):
-    """`task` is train, export or evaluate; `of` the job whose artifacts it begins with.
+    """`task` is train, export, evaluate or benchmark; `of` the job whose artifacts it begins with.
 
     `finishing`: training was told to stop and keep what was learned. `interruptions` counts how often the daemon has
     queued the job again by itself since it last got further. `moved` is its place in the queue once a person moved it.
@@ -77,6 +77,7 @@ class JobView(msgspec.Struct, frozen=True):
     base: e.BaseChosen | None = None
     answers: tuple[e.Answered, ...] = ()
     measured: tuple[e.Measured, ...] = ()
+    benchmarks: tuple[e.Benchmarked, ...] = ()
     samples: tuple[e.Sampled, ...] = ()
     artifacts: tuple[e.ArtifactWritten, ...] = ()
     verified: tuple[e.Verified, ...] = ()
@@ -257,6 +258,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
             return replace(view, answers=(*view.answers, answer))
         case e.Measured() as measured:
             return replace(view, measured=(*view.measured, measured))
+        case e.Benchmarked() as benchmark:
+            return replace(view, benchmarks=(*view.benchmarks, benchmark))
         case e.Sampled() as sample:
             return replace(view, samples=(*view.samples, sample)[-SAMPLES_KEPT:])
         case e.ArtifactWritten() as artifact:

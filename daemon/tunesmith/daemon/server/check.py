@@ -9,14 +9,14 @@ from pathlib import Path
 from tunesmith.daemon.api import library_caches, measuring, model_store
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.offline import is_offline, lacks
-from tunesmith.recipes import again
+from tunesmith.recipes import again, suites
 from tunesmith.recipes.checks import refuse_unsuited
 from tunesmith.recipes.data.files import sources
 from tunesmith.recipes.errors import DataError, MachineError, ModelError, RecipeError
 from tunesmith.recipes.machine import detect
 from tunesmith.recipes.models import gguf_config, source
 from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Source
-from tunesmith.recipes.spec import EVALUATE, EXPORT, STARTER, JobSpec, complete
+from tunesmith.recipes.spec import BENCHMARK, EVALUATE, EXPORT, STARTER, JobSpec, complete
 from tunesmith.recipes.units import bytes_text
 
 LOOK_BYTES = 65_536  # a file whose first 64 kB are blank has no rows worth a job
@@ -28,19 +28,19 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int, no_network: boo
         if not isinstance(card.get("kind"), str):
             raise RecipeError(f"{where} has no kind", f"Write `kind:` below `{where}:`.")
     spec = complete(spec)
-    if spec.training.device == "auto" and spec.task != EXPORT:
+    if spec.training.device == "auto" and spec.task not in (EXPORT, BENCHMARK):
         refuse_unsuited(spec, measuring.merged(home, detect(home.root)).device.kind)
     _check_source(source.parse(spec.model.source), home, no_network or is_offline(os.environ))
-    if spec.task != EVALUATE or spec.data.held_out is None:
-        for part in spec.data.sources:
-            if part.path != STARTER:
-                _check_data(_absolute("data.train", part.path))
+    if spec.task != BENCHMARK:
+        _check_rows(spec)
     if spec.of is not None:
         _check_of(_absolute("of", spec.of))
     elif spec.training.start_from is not None:
         _check_start(_absolute("training.start_from", spec.training.start_from))
-    if spec.data.held_out not in (None, STARTER):
-        _check_data(_absolute("data.held_out", str(spec.data.held_out)))
+    for suite in spec.benchmark.suites if spec.benchmark is not None else ():
+        if suites.is_file(suite):
+            _absolute("benchmark.suites", suite)
+        suites.find(suite, None)
     free = shutil.disk_usage(home.root).free
     if free < free_disk_needed:
         raise MachineError(
@@ -49,6 +49,16 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int, no_network: boo
             "disk_full",
         )
     return spec
+
+
+def _check_rows(spec: JobSpec) -> None:
+    """Raises DataError, RecipeError."""
+    if spec.task != EVALUATE or spec.data.held_out is None:
+        for part in spec.data.sources:
+            if part.path != STARTER:
+                _check_data(_absolute("data.train", part.path))
+    if spec.data.held_out not in (None, STARTER):
+        _check_data(_absolute("data.held_out", str(spec.data.held_out)))
 
 
 def _absolute(key: str, text: str) -> Path:

@@ -14,7 +14,7 @@ from tunesmith.recipes.errors import MachineError, ModelError
 from tunesmith.recipes.models import headers, needed, source, vetted
 from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Starter
 from tunesmith.recipes.models.starter_file import starter_gguf
-from tunesmith.recipes.spec import STARTER
+from tunesmith.recipes.spec import BENCHMARK, STARTER
 from tunesmith.recipes.units import bytes_text
 from tunesmith.recipes.words import of_error, say
 
@@ -35,7 +35,8 @@ def run(context: Context) -> None:
         case Named() | Repository() as asked:
             context.base = local(hub_model.pulled(context, asked))
     weights = sum(file.stat().st_size for file in context.base.glob("*.safetensors"))
-    refuse_full_disk(context.home.root, weights * ROOM_FACTOR)
+    if context.spec.task != BENCHMARK:  # which writes nothing of a model
+        refuse_full_disk(context.home.root, weights * ROOM_FACTOR)
     if context.spec.model.source != STARTER:
         show(context)
     convertible.refuse_unknown(context.spec, context.base, context.vendor)

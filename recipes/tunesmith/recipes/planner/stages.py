@@ -9,7 +9,7 @@ from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
 from tunesmith.recipes.quants import nf4
-from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN, JobSpec
+from tunesmith.recipes.spec import BENCHMARK, EVALUATE, EXPORT, TRAIN, JobSpec
 
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
@@ -24,6 +24,7 @@ EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
 EXPORTING_BYTES = 60 * MIB
+BENCHMARKING_BYTES = 1200 * MIB  # lm-eval or EvalScope beside the worker; the model is in a process of the daemon
 VERIFYING_BYTES = 135 * MIB  # llama.cpp
 MAPPED_BYTES = 1 << 30  # of files that are counted as needed
 COMPARED_TOKENS = 320  # whose logits two models are compared by
@@ -37,6 +38,8 @@ def sizes(
 ) -> dict[str, tuple[int, int]]:
     """Bytes (host, device) by stage."""
     found = {"fetch": (0, 0)} if facts.to_fetch else {}
+    if spec.task == BENCHMARK:
+        return found | {"evaluate": (BENCHMARKING_BYTES, 0)}
     found["prepare"] = (PREPARE_BYTES, 0)
     beside = compressing(spec, facts, place)
     if spec.task == EXPORT:
@@ -232,4 +235,5 @@ def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
     written += sum(card.planned(variant, model) for card, variant in found)
     written += max((card.beside(variant, model) for card, variant in found), default=0)
     checkpoint = 2 * model.trained * 12 if spec.training.save_steps != 0 and spec.task == TRAIN else 0
-    return {"fetch": facts.to_fetch, "train": checkpoint, "export": written if spec.task != EVALUATE else 0}
+    exported = written if spec.task in (TRAIN, EXPORT) else 0
+    return {"fetch": facts.to_fetch, "train": checkpoint, "export": exported}

@@ -54,44 +54,6 @@ def export(
     accompany(view, wait, as_json)
 
 
-def evaluate(
-    run: Finished = "last",
-    data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="FILE", help="Rows to evaluate on. Without: those the run held out."),
-    ] = None,
-    scores: Annotated[
-        list[str] | None,
-        typer.Option("--scores", metavar="SCORES", help="exact_match,chrf,scorer.py:FUNCTION. Without: the run's own."),
-    ] = None,
-    fail_if: Annotated[
-        str | None,
-        typer.Option("--fail-if", metavar="CONDITION", help="End as failed if so: 'chrf < before.chrf'."),
-    ] = None,
-    wait: Wait = False,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Evaluate a finished run again, before and after: loss, perplexity, answers and scores of them.
-
-    Rows with `answer` and `accept` are graded. Scores: exact_match, contains, rouge_l, bleu, chrf, json,
-    json:SCHEMA.json, regex:PATTERN (last, as it may hold commas) and scorer.py:FUNCTION, which is your own code.
-    Exit code 0 means accepted; with --wait it means finished.
-
-    Example: tunesmith eval last --data questions.jsonl --scores exact_match,chrf --wait
-    """
-    from tunesmith.recipes.again import evaluating
-    from tunesmith.tui.cli import render
-    from tunesmith.tui.cli.run import accompany, submit
-    from tunesmith.tui.cli.scores import given
-
-    before = trained_run(run)
-    artifacts = Path(before.folder) / "artifacts"
-    view = submit(evaluating(artifacts, absolute(data), given(scores), fail_if), force)
-    render.err().print(f"run {view.id} evaluates run {before.id}: {view.folder}")
-    accompany(view, wait, as_json)
-
-
 def trained_run(run: str) -> JobView:
     """The finished run that is meant; of one that only exported or evaluated, the run behind it. Raises JobError."""
     from tunesmith.daemon.api.client import Client

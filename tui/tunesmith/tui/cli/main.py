@@ -12,6 +12,7 @@ from tunesmith.tui.cli import (
     daemon,
     data,
     doctor,
+    evaluate,
     export,
     jobs,
     models,
@@ -39,7 +40,7 @@ app.command("resume")(resume.resume)
 app.add_typer(jobs.app, name="jobs")
 app.command("chat")(chat.chat)
 app.command("export")(export.export)
-app.command("eval")(export.evaluate)
+app.command("eval")(evaluate.evaluate)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(daemon.app, name="daemon")

@@ -19,10 +19,11 @@ from tunesmith.daemon.api.report import Report
 from tunesmith.daemon.api.retention import PARTS, Cleaned, Sizes
 from tunesmith.daemon.api.view import QUEUED, JobView
 from tunesmith.recipes.planner.ways import NAMES
-from tunesmith.recipes.spec import EVALUATE
+from tunesmith.recipes.spec import BENCHMARK, EVALUATE
 from tunesmith.recipes.units import bytes_text, duration_text
+from tunesmith.tui import benchmarks_text, scores_text
 from tunesmith.tui import plain as texts
-from tunesmith.tui import scores_text
+from tunesmith.tui.cli.benchmarks import print_benchmarks
 from tunesmith.tui.cli.computing_text import computing, computing_lines
 from tunesmith.tui.cli.scores import print_scores
 from tunesmith.tui.plain import for_json, harmless, plain
@@ -126,6 +127,7 @@ def result(view: JobView) -> dict[str, Any]:
         "general_perplexity_before": base.get("general_perplexity"),
         "general_perplexity_after": tuned.get("general_perplexity"),
         "scores": scores_text.as_json(view),
+        "benchmarks": benchmarks_text.as_json(view),
         "kl_f16": divergence(view, "gguf:f16"),
         "kl_q8_0": divergence(view, "gguf:q8_0"),
         "gguf": artifact(view, "gguf:q8_0") or artifact(view, "gguf:f16"),
@@ -323,6 +325,7 @@ def print_result(view: JobView) -> None:
         if before is not None and after is not None:
             console.print(f"{label}:  before {before:.3f}   after {after:.3f}")
     print_scores(view, console)
+    print_benchmarks(view, console)
     for verified in view.verified:
         console.print(
             f"{verified.key}: {'verified' if verified.passed else 'NOT VERIFIED'}, KL {verified.kl_divergence:.2g} "
@@ -339,7 +342,7 @@ def print_result(view: JobView) -> None:
     if (early := view.stopped_early) is not None:
         console.print(f"training was stopped early, after step {early.step} of {early.total_steps}")
     console.print(f"run {view.id} {view.state} in {duration_text(run_seconds(view))}")
-    if view.task == EVALUATE:
+    if view.task in (EVALUATE, BENCHMARK):
         return
     console.print(f"\nnext:  tunesmith chat {view.id}          talk to the tuned model (--base: the untuned one)")
     console.print("       tunesmith                 open the wizard")

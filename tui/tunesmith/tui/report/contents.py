@@ -18,6 +18,7 @@ from tunesmith.tui.explained import told
 from tunesmith.tui.machine_text import processor
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.report import curves
+from tunesmith.tui.report.benchmarks import benchmarks
 from tunesmith.tui.report.blocks import Block, Code, Heading, Paragraph, Picture, Table
 from tunesmith.tui.report.measured import measured
 from tunesmith.tui.reproduce import command, more_command
@@ -39,6 +40,7 @@ def contents(view: JobView, recipe: JobSpec | None, machine: Machine | None) -> 
         *_head(view),
         *_scores(view),
         *measured(view),
+        *benchmarks(view),
         *_curves(view),
         *_answers(view),
         *_recipe(recipe),

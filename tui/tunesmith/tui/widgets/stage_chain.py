@@ -26,6 +26,7 @@ NAME_CELLS = 10
 BAR_CELLS_MIN = 6
 DETAIL_CELLS = 30
 BAR_REST = "$foreground 20%"
+UNITS = ("rows", "steps", "tokens", "files", "requests")
 
 
 class StageChain(LineStack):
@@ -102,7 +103,7 @@ def details(stage: StageView, expected: float | None = None) -> str:
 def _amount(stage: StageView) -> str:
     if stage.unit == "bytes":
         return f"{bytes_text(stage.done)} / {bytes_text(stage.total)}"
-    unit = t(f"run.unit_{stage.unit}") if stage.unit in ("rows", "steps", "tokens", "files") else stage.unit
+    unit = t(f"run.unit_{stage.unit}") if stage.unit in UNITS else stage.unit
     return f"{count_text(stage.done)}/{count_text(stage.total)} {one_line(unit)}"
 
 

@@ -31,6 +31,8 @@ STATUS_OF_CODE = {
     "engine_died": 500, "engine": 500, "engine_start": 503, "engine_does_not_fit": 503, "invalid_api_key": 401,
     "version_mismatch": 409, "foreign_request": 403, "unknown_path": 404, "bad_method": 405,
 }  # fmt: skip
+# By what OpenAI calls it clients know what to do: a benchmark, for one, to go on with its next question.
+CODES = {"context_full": "context_length_exceeded"}
 _FIELD = re.compile(r"unknown field `([^`]{1,100})`|at `\$\.([^`]{1,200})`")
 FIELDS_HINT = "docs/api.md lists every field with its bounds."
 TYPE_OF_STATUS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -56,7 +58,7 @@ def said(error: TunesmithError, status: int) -> OpenAIFailure:
     field = field_of(error)
     hint = FIELDS_HINT if field is not None and not isinstance(error, WrongField) else error.hint
     text = f"{error.message}. {hint}" if hint else error.message
-    return OpenAIFailure(OpenAIError(text[:MESSAGE_LIMIT], kind, error.code, field))
+    return OpenAIFailure(OpenAIError(text[:MESSAGE_LIMIT], kind, CODES.get(error.code, error.code), field))
 
 
 def field_of(error: TunesmithError) -> str | None:

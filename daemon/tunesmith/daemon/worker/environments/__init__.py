@@ -41,7 +41,11 @@ class Environment(msgspec.Struct, frozen=True):
 _LLM_COMPRESSOR = Tool(
     "llm-compressor", Path(__file__).with_name("llm-compressor.txt"), 300_000_000, "leave awq, gptq and fp8 out"
 )
-TOOLS: Mapping[str, Tool] = MappingProxyType({tool.key: tool for tool in (_LLM_COMPRESSOR,)})
+_SUITES = "score answers of your own rows: `tunesmith eval RUN --data FILE --scores exact_match`"
+# 83 and 181 MB, measured. Their own requirements are of hundreds of suites, most of which nobody runs here.
+_LM_EVAL = Tool("lm-eval", Path(__file__).with_name("lm-eval.txt"), 150_000_000, _SUITES, closed=True)
+_EVALSCOPE = Tool("evalscope", Path(__file__).with_name("evalscope.txt"), 300_000_000, _SUITES, closed=True)
+TOOLS: Mapping[str, Tool] = MappingProxyType({tool.key: tool for tool in (_LLM_COMPRESSOR, _LM_EVAL, _EVALSCOPE)})
 
 
 @contextmanager

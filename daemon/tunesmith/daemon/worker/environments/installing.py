@@ -28,6 +28,7 @@ SITE = ("site-packages", "dist-packages")
 KEPT = ("torch",)  # as it is lent
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")  # settings that would install into another place
 ALONE = "-I"  # Python without PYTHONPATH: what is found there now may not be when the environment is used
+CLOSED = ("--no-deps", "--no-build-isolation", "--use-pep517")
 TOLD = ("Collecting ", "Downloading ", "Installing collected packages")
 CODE = "tool_not_installed"
 Tell = Callable[[str], None]
@@ -49,13 +50,15 @@ def unmark(folder: Path) -> None:
 class Tool(msgspec.Struct, frozen=True):
     """`requirements` is pip's file with exact versions; `bytes` what the environment takes, with some room.
 
-    `leave_out` says what a person can do without it.
+    `leave_out` says what a person can do without it. `closed`: nothing but the file is looked for, and what comes as
+    source is built with what is lent.
     """
 
     key: str
     requirements: Path
     bytes: int
     leave_out: str
+    closed: bool = False
 
 
 def make(tool: Tool, folder: Path, wheels: Path, tell: Tell) -> None:
@@ -118,6 +121,7 @@ def command(tool: Tool, folder: Path, wheels: Path) -> list[str]:
     kept = folder / "lent.txt"
     kept.write_text("".join(f"{name}=={found}\n" for name in KEPT if (found := version(name))), "utf-8")
     more = ["--no-index"] if is_offline() else []
+    more += CLOSED if tool.closed else ()
     if wheels.is_dir():
         more += ["--find-links", str(wheels)]
     return [
@@ -134,7 +138,12 @@ def synced(tool: Tool, folder: Path, tell: Tell) -> None:
 
 def version(name: str) -> str:
     """Of a package that is lent, with what tells its build; empty where there is none."""
-    found = metadata.distributions(name=name, path=[str(folder) for folder in lent()])
+    return next((one.version for one in metadata.distributions(name=name, path=[str(path) for path in lent()])), "")
+
+
+def version_in(folder: Path, name: str) -> str:
+    """Of a package that the environment itself has; empty where there is none."""
+    found = metadata.distributions(name=name, path=[str(path) for path in folder.glob("lib/python*/site-packages")])
     return next((one.version for one in found), "")
 
 

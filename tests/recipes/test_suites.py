@@ -1,0 +1,92 @@
+"""Public benchmarks by name, and a person's own files as benchmarks: what runs them, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.recipes import suites
+from tunesmith.recipes.errors import RecipeError
+from tunesmith.recipes.spec import BenchmarkSpec, JobSpec, complete, parse, to_yaml
+
+
+def test_every_suite_says_what_it_asks_and_how_each_tool_runs_it() -> None:
+    assert len(suites.cards()) == 11
+    for name, suite in suites.cards().items():
+        assert suite.title and suite.blurb.endswith("."), name
+        assert set(suite.tools) == set(suites.TOOLS), name
+        assert all(way.name and way.endpoint in suites.ENDPOINTS for way in suite.tools.values()), name
+        assert suite.tools[suites.LM_EVAL].metric, f"{name}: the harness tells several figures"
+
+
+def test_a_name_is_run_by_its_first_tool_or_by_the_one_that_is_asked_for() -> None:
+    assert suites.find("gsm8k", None).tool == suites.LM_EVAL
+    assert suites.find("ceval", None).tool == suites.EVALSCOPE
+    chosen = suites.find("truthfulqa", suites.EVALSCOPE)
+    assert (chosen.title, chosen.way.name, chosen.file) == ("TruthfulQA", "truthful_qa", "")
+
+
+def test_a_task_file_of_the_harness_says_its_name_its_kind_and_whether_it_runs_code(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("task: choosing\noutput_type: multiple_choice\nprocess_docs: !function utils.cut\n")
+    chosen = suites.find(str(path), None)
+    assert (chosen.key, chosen.tool, chosen.way.endpoint, chosen.own_code) == (
+        "choosing",
+        "lm-eval",
+        "completions",
+        True,
+    )
+    path.write_text('task: "writing"\noutput_type: generate_until\n')
+    chosen = suites.find(str(path), None)
+    assert (chosen.key, chosen.way.endpoint, chosen.own_code) == ("writing", "chat", False)
+    path.write_text("group: [one, two]\n")
+    with pytest.raises(RecipeError, match="names no task"):
+        suites.find(str(path), None)
+
+
+def test_a_file_of_questions_is_scored_by_its_answers_or_by_the_letter_that_is_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_text('\n{"question": "Why?", "answer": "So."}\n')
+    assert suites.find(str(path), None).way == suites.Way("general_qa", "rouge.f1.l")
+    path.write_text('{"question": "Which?", "A": "this", "B": "that", "answer": "A"}\n')
+    assert suites.find(str(path), suites.EVALSCOPE).way.name == "general_mcq"
+    for wrong in ("", "no JSON\n", '{"text": "no question"}\n'):
+        path.write_text(wrong)
+        with pytest.raises(RecipeError, match="row"):
+            suites.find(str(path), None)
+
+
+@pytest.mark.parametrize(
+    ("suite", "tool", "said"),
+    [
+        ("gsm8", None, "Did you mean 'gsm8k'"),
+        ("gsm8k", "lm_eval", "Did you mean 'lm-eval'"),
+        ("mine.yaml", "evalscope", "run by lm-eval"),
+        ("/nowhere/questions.jsonl", None, "Check the path"),
+    ],
+)
+def test_what_is_not_known_is_refused_with_a_way_on(suite: str, tool: str | None, said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        suites.find(suite, tool)
+    assert said in caught.value.hint
+
+
+def benchmark(**asked: object) -> JobSpec:
+    return JobSpec(task="benchmark", of="/artifacts", exports=(), benchmark=BenchmarkSpec(**asked))  # type: ignore[arg-type]
+
+
+def test_a_recipe_names_its_suites_and_comes_back_the_same(tmp_path: Path) -> None:
+    spec = complete(benchmark(suites=("mmlu", "own.yaml"), limit=5, variant="f16", base=True))
+    again = parse(to_yaml(spec), tmp_path)
+    assert again.benchmark == BenchmarkSpec(
+        suites=("mmlu", str(tmp_path / "own.yaml")), limit=5, variant="f16", base=True
+    )
+    for wrong in ({"suites": ()}, {"suites": ("mmlu", "mmlu")}, {"suites": ("mmlu",), "limit": 0},
+                  {"suites": ("mmlu",), "variant": "../x"}, {"suites": ("mlu",)}):  # fmt: skip
+        with pytest.raises(RecipeError):
+            complete(benchmark(**wrong))
+    with pytest.raises(RecipeError, match="benchmark is out of range"):
+        complete(JobSpec(task="benchmark", of="/artifacts"))
+    with pytest.raises(RecipeError, match="benchmark is out of range"):
+        complete(JobSpec(benchmark=BenchmarkSpec(suites=("mmlu",))))
