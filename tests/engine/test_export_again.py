@@ -17,14 +17,13 @@ from stopped import Another, Told
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.worker import evaluate, export, importance, load, taken_up, verify
+from tunesmith.daemon.worker import converting, evaluate, export, importance, load, taken_up, verify
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.lent import Lent
 from tunesmith.daemon.worker.train import merge, set_up
 from tunesmith.recipes.again import evaluating, exporting
 from tunesmith.recipes.errors import DataError, MachineError, ModelError
-from tunesmith.recipes.exports import gguf
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 MakeRun = Callable[..., Path]
@@ -203,7 +202,7 @@ def test_the_importance_matrix_is_the_mean_square_of_each_input(tiny_model: Path
 
     f32, rows, staged = tmp_path / "f32.gguf", tmp_path / "rows.npz", tmp_path / "matrix.npz"
     vendor = Home.find().vendor
-    subprocess.run(gguf.command(vendor, tiny_model, "f32", f32), check=True, capture_output=True)
+    subprocess.run(converting.command(vendor, tiny_model, "f32", f32), check=True, capture_output=True)
     texts = [np.arange(10, 40, dtype=np.int32), np.arange(100, 117, dtype=np.int32)]
     np.savez(rows, tokens=np.concatenate(texts), lengths=np.array([len(text) for text in texts]))
     subprocess.run(importance.command(f32, rows, staged), check=True, capture_output=True)

@@ -217,6 +217,17 @@ def test_the_merged_folder_has_all_that_a_model_needs(
     assert progress[-1].done == progress[-1].total and progress[-1].note == "merging"
 
 
+def test_the_tokenizer_is_the_one_that_the_base_came_with(job: Callable[..., Context]) -> None:
+    """What transformers saves lacks SentencePiece's file, without which Phi-3 and Gemma are not converted."""
+    context = job("llama")
+    context.tokenizer.save_pretrained(str(context.base))
+    for name in ("tokenizer.model", "added_tokens.json", "tokenizer_config.json"):
+        (context.base / name).write_bytes(f"{name} of the base".encode())
+    merge.adapter_into_base(context)
+    for name in ("tokenizer.model", "added_tokens.json", "tokenizer_config.json", "tokenizer.json"):
+        assert (context.merged / name).read_bytes() == (context.base / name).read_bytes()
+
+
 def test_what_cannot_be_streamed_is_merged_in_memory_and_said(
     job: Callable[..., Context], told: Callable[[Context], list[e.Event]]
 ) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import export, load, processor
+from tunesmith.daemon.worker import converting, export, load, processor
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, WORST, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
@@ -189,7 +189,9 @@ def base_gguf(context: Context) -> Path:
     if not path.is_file():
         kind = gguf.source(context.base)
         run_watched(
-            gguf.command(context.vendor, context.base, kind, path), context.work, lambda: context.check_cancelled()
+            converting.command(context.vendor, context.base, kind, path),
+            context.work,
+            lambda: context.check_cancelled(),
         )
     return path
 

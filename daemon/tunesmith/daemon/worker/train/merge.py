@@ -21,6 +21,12 @@ from tunesmith.recipes.models import headers, safetensors
 from tunesmith.recipes.planner.stages import needs_merging
 from tunesmith.recipes.words import Words, say
 
+# As the base's makers publish them: what transformers saves of a tokenizer lacks SentencePiece's file and much of what
+# llama.cpp's converter and older versions read.
+TOKENIZER = (
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+)  # fmt: skip
 SETTINGS = ("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json")
 
 
@@ -120,6 +126,9 @@ def beside(context: Context, folder: Path) -> None:
         if own.is_file() and (name == "generation_config.json" or not (folder / name).exists()):
             shutil.copyfile(own, folder / name)
     context.tokenizer.save_pretrained(str(folder))
+    for name in TOKENIZER:
+        if (context.base / name).is_file():
+            shutil.copyfile(context.base / name, folder / name)
 
 
 def told(quantization: str, scores: Scores) -> Words:
