@@ -7,17 +7,19 @@ import re
 from tunesmith.recipes.errors import RecipeError, nearest
 from tunesmith.recipes.spec import (
     CHECKPOINTING,
-    EXPORT,
+    MERGE,
     OVER_LONG,
     STARTER,
     TASKS,
     TRAIN,
     TRAINED,
+    WRITING,
     EvaluationSpec,
     JobSpec,
 )
 
 MOST_SCORES = 20
+MOST_ADAPTERS = 64
 ALONE = "The starter's rows come alone: their held-out questions say nothing about other data."
 
 
@@ -62,7 +64,17 @@ def check_values(spec: JobSpec) -> None:
         (
             "of",
             (spec.of is None) == (spec.task == TRAIN),
-            "Give the artifacts of a finished run, with task export or evaluate.",
+            "Give the artifacts of a finished run, with task export, evaluate or merge.",
+        ),
+        (
+            "adapters",
+            bool(spec.adapters) == (spec.task == MERGE) and len(spec.adapters) <= MOST_ADAPTERS,
+            f"Give 1 to {MOST_ADAPTERS} of them, with task merge.",
+        ),
+        (
+            "adapters weight",
+            all(0 < abs(one.weight) <= 100 for one in spec.adapters),
+            "Give a number such as 0.5; -1 takes away what an adapter changed.",
         ),
         ("name", re.fullmatch(r"[^\x00-\x1f/\\]{1,80}", spec.name) is not None, "Give 1 to 80 characters, no slash."),
     )
@@ -118,7 +130,12 @@ def check_parts(spec: JobSpec) -> None:
                 f"{tuner.title} makes no adapter, so '{target}' cannot be exported",
                 f"Take '{target}' out of `exports`; 'merged' is the whole trained model.",
             )
-    if spec.training.device != "auto" and spec.task != EXPORT:
+        if exports.find(target)[0].of_adapter and spec.task == MERGE:
+            raise RecipeError(
+                f"Several adapters in one base are no adapter, so '{target}' cannot be exported",
+                f"Take '{target}' out; 'merged' is the whole model.",
+            )
+    if spec.training.device != "auto" and spec.task not in WRITING:
         refuse_unsuited(spec, spec.training.device)
 
 

@@ -28,7 +28,7 @@ from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import ModelError, VerificationError
 from tunesmith.recipes.exports import gguf
-from tunesmith.recipes.spec import EXPORT
+from tunesmith.recipes.spec import WRITING
 from tunesmith.recipes.words import meaning, of_error, reasons, say
 
 GRADED = "gguf:q8_0"  # the one most people will run; all held-out questions are put to it
@@ -61,7 +61,7 @@ def run(context: Context) -> None:
     ggufs = [target for target in targets if exports.find(target)[0].runtime == exports.LLAMA]
     graded = GRADED if GRADED in targets else (ggufs or targets)[-1]
     rows = context.prepared.questions[: context.spec.evaluation.answers]
-    several = len(targets) if context.spec.task == EXPORT else 1
+    several = len(targets) if context.spec.task in WRITING else 1
     total, done = 3 + len(targets) * 3 + len(rows) * several, 0
 
     def step(note: str) -> None:
@@ -76,7 +76,7 @@ def run(context: Context) -> None:
     step(say("merged", "merged"))
     results = []
     for target in targets:
-        asked = rows if target == graded or context.spec.task == EXPORT else []
+        asked = rows if target == graded or context.spec.task in WRITING else []
         try:
             result = verify(context, target, reference, asked, step, tell=target == graded)
         except ModelError as error:  # of this one: the others are looked at all the same

@@ -9,7 +9,7 @@ from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
 from tunesmith.recipes.quants import nf4
-from tunesmith.recipes.spec import EVALUATE, EXPORT, TRAIN, JobSpec
+from tunesmith.recipes.spec import EVALUATE, TRAIN, WRITING, JobSpec
 
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
@@ -39,7 +39,7 @@ def sizes(
     found = {"fetch": (0, 0)} if facts.to_fetch else {}
     found["prepare"] = (PREPARE_BYTES, 0)
     beside = compressing(spec, facts, place)
-    if spec.task == EXPORT:
+    if spec.task in WRITING:
         host = max(merged_anew(spec, facts, place)[0], beside)
         return found | {"export": (host, 0), "verify": verify(spec, facts, rows, place)}
     loading = load(spec, facts, place, parts)
@@ -178,7 +178,8 @@ def merging(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
         return 0.0
     if facts.adapted_experts:
         return MERGED_WHOLE * loaded_as_stored(facts)
-    return float(MERGING_BYTES + 4 * memory.trained_parameters(spec, facts))
+    adapters = max(1, len(spec.adapters))
+    return float(adapters * (MERGING_BYTES + 4 * memory.trained_parameters(spec, facts)))
 
 
 def compressing(spec: JobSpec, facts: ModelFacts, place: Place) -> int:

@@ -14,6 +14,7 @@ from tunesmith.tui.cli import (
     doctor,
     export,
     jobs,
+    merge,
     models,
     plan,
     quickstart,
@@ -39,6 +40,7 @@ app.command("resume")(resume.resume)
 app.add_typer(jobs.app, name="jobs")
 app.command("chat")(chat.chat)
 app.command("export")(export.export)
+app.command("merge")(merge.merge)
 app.command("eval")(export.evaluate)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)

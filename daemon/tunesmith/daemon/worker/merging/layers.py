@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from tunesmith.daemon.worker.load import short
 from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.models import safetensors
 from tunesmith.recipes.models.safetensors import Placed
 from tunesmith.recipes.words import Words, say
 
+WEIGHTS = "adapter_model.safetensors"
 # Tuners whose layers need nothing of the base until they are merged, and which tests hold to peft's own merge.
 STREAMED = frozenset({"LORA", "IA3", "LOHA", "LOKR", "OFT", "BOFT", "HRA"})
 PLAIN_STARTS = (True, False, "gaussian")  # init_lora_weights: others (PiSSA, OLoRA) change the base's weights too
@@ -42,6 +45,17 @@ class Part(NamedTuple):
     name: str
     factors: Sequence[Factors] = ()
     trained: Any = None
+
+
+class Merging(Protocol):
+    """What `stream` writes: `parts` by the names that the base's files give their tensors, each row by row where it has
+    factors, else `merged` of the tensors that it `needs` (names in files by names in its module).
+    """
+
+    @property
+    def parts(self) -> Mapping[str, Part]: ...
+    def needs(self, part: Part) -> Mapping[str, str]: ...
+    def merged(self, part: Part, tensors: Mapping[str, Any]) -> Any: ...
 
 
 class Layers:
@@ -83,9 +97,7 @@ def put(module: Any, tensors: Mapping[str, Any]) -> None:
 
 def layers(base: Path, adapter: Path, files: Iterable[Sequence[Placed]]) -> Layers:
     """Of the adapter in the folder `adapter`; `files` are the tensors of the base's. Raises Whole."""
-    from peft import PeftConfig, PeftModel
-
-    config = PeftConfig.from_pretrained(str(adapter))
+    config = config_of(adapter)
     kind = getattr(config.peft_type, "value", str(config.peft_type))
     if kind not in STREAMED or getattr(config, "init_lora_weights", True) not in PLAIN_STARTS:
         raise Whole(say("whole_tuner", "its tuner ({kind}) needs the base's weights", kind=kind))
@@ -95,7 +107,7 @@ def layers(base: Path, adapter: Path, files: Iterable[Sequence[Placed]]) -> Laye
     hollow(model)
     shared = shared_parameters(model)
     # The adapter's own weights are assigned as they lie in its file, mapped and not copied.
-    adapted = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=True, torch_device="cpu")
+    adapted = fitted(model, adapter, low_cpu_mem_usage=True, torch_device="cpu")
     parts: dict[str, Part] = {}
     places: dict[int, dict[str, str]] = {}
     below = list(changed(adapted.base_model.model))
@@ -111,6 +123,48 @@ def layers(base: Path, adapter: Path, files: Iterable[Sequence[Placed]]) -> Laye
         places.setdefault(id(part.layer), {})[part.name] = place
         parts[place] = part
     return Layers({place: part for place, part in parts.items() if alters(part, config)}, places)
+
+
+def config_of(adapter: Path) -> Any:
+    """peft's configuration of the adapter in a folder. Raises ModelError where there is none, or none that merges."""
+    from peft import PeftConfig
+
+    hint = "Give a folder with adapter_config.json and adapter_model.safetensors, as peft saves them."
+    if not (adapter / WEIGHTS).is_file():
+        raise ModelError(f"{adapter} has no {WEIGHTS}", hint, "no_adapter")
+    try:
+        config: Any = PeftConfig.from_pretrained(str(adapter))
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise ModelError(f"The adapter in {adapter} cannot be read: {short(error)}", hint, "no_adapter") from error
+    if config.is_prompt_learning or getattr(config, "megatron_config", None):
+        kind = getattr(config.peft_type, "value", config.peft_type)
+        raise ModelError(
+            f"The adapter in {adapter} ({kind}) cannot be merged: it is no change of the base's weights",
+            "Leave it out; LoRA and its kin, IA3, OFT and HRA can be merged.",
+            "cannot_merge",
+        )
+    return config
+
+
+def fitted(model: Any, adapter: Path, **how: Any) -> Any:
+    """`model` with the adapter on it. Raises ModelError where it was made for another base."""
+    from peft import PeftModel, get_peft_model_state_dict
+
+    def unfit(why: str) -> ModelError:
+        text = f"The adapter in {adapter} does not fit the base: {why}"
+        return ModelError(text, "Give an adapter that was trained on this base.", "other_base")
+
+    try:
+        adapted = PeftModel.from_pretrained(model, str(adapter), **how)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise unfit(short(error)) from error
+    taken = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    prefix = adapted.base_model.prefix
+    # peft only leaves out what it finds no place for.
+    for tensor in safetensors.read(adapter / WEIGHTS):
+        if prefix in tensor.name and tensor.name not in taken:
+            raise unfit(f"the base has no place for {tensor.name}")
+    return adapted
 
 
 def skeleton(base: Path) -> Any:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from tunesmith.daemon.worker.merging.layers import Factors, Layers, Part
+from tunesmith.daemon.worker.merging.layers import Factors, Merging, Part
 from tunesmith.recipes.machine.cpu import granted_cores
 from tunesmith.recipes.models.safetensors import Placed
 
@@ -18,7 +18,7 @@ MOST_AT_ONCE = 8  # threads: past that the disk is what takes the time
 Piece = Callable[[], int]
 
 
-def write(files: Mapping[Path, Sequence[Placed]], layers: Layers, into: Path) -> Generator[int, None, None]:
+def write(files: Mapping[Path, Sequence[Placed]], layers: Merging, into: Path) -> Generator[int, None, None]:
     """Each of `files` under its own name in `into`, on the disk at the end; yields how many bytes came to be there.
 
     Raises OSError.
@@ -49,7 +49,7 @@ def write(files: Mapping[Path, Sequence[Placed]], layers: Layers, into: Path) ->
 
 
 def of_file(
-    source: int, target: int, placed: Sequence[Placed], layers: Layers, where: Mapping[str, tuple[int, Placed]]
+    source: int, target: int, placed: Sequence[Placed], layers: Merging, where: Mapping[str, tuple[int, Placed]]
 ) -> Iterator[Piece]:
     """What writes one file: its bytes from the first to the last, those between merged tensors as they are."""
     begun = 0
@@ -96,7 +96,7 @@ def rows(source: int, target: int, tensor: Placed, factors: Sequence[Factors]) -
         yield lambda first=first: merge(first, min(count, first + at_once))  # type: ignore[misc]
 
 
-def whole(target: int, tensor: Placed, part: Part, layers: Layers, where: Mapping[str, tuple[int, Placed]]) -> Piece:
+def whole(target: int, tensor: Placed, part: Part, layers: Merging, where: Mapping[str, tuple[int, Placed]]) -> Piece:
     """A tensor that only all of its module makes."""
 
     def merge() -> int:
