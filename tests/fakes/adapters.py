@@ -14,10 +14,10 @@ LINEAR = ["q_proj", "v_proj", "down_proj"]
 CLOSE = {"rtol": 2e-6, "atol": 2e-7}
 
 
-def saved(name: str, folder: Path, dtype: str = "float32", shard: str = "50GB") -> Path:
+def saved(family: str | families.Family, folder: Path, dtype: str = "float32", shard: str = "50GB") -> Path:
     import torch
 
-    model = families.base(BY_NAME[name]).to(getattr(torch, dtype))
+    model = families.base(BY_NAME[family] if isinstance(family, str) else family).to(getattr(torch, dtype))
     model.save_pretrained(str(folder), max_shard_size=shard)
     return folder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tunesmith.daemon import publish
 from tunesmith.daemon.worker import taken_up, trained
 from tunesmith.daemon.worker.context import Context
-from tunesmith.daemon.worker.merging.layers import config_of
+from tunesmith.daemon.worker.merging.fitting import config_of
 from tunesmith.daemon.worker.train import identity, merge
 from tunesmith.recipes.words import say
 

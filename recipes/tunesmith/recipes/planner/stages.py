@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.recipes import exports, optimizers
-from tunesmith.recipes.models.facts import ModelFacts
+from tunesmith.recipes.models.facts import EXPERT, ROUTER, ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
@@ -27,7 +27,6 @@ EXPORTING_BYTES = 60 * MIB
 VERIFYING_BYTES = 135 * MIB  # llama.cpp
 MAPPED_BYTES = 1 << 30  # of files that are counted as needed
 COMPARED_TOKENS = 320  # whose logits two models are compared by
-MERGED_WHOLE = 1.08  # of a base in memory, with what its adapter adds
 MERGING_BYTES = 110 * MIB  # pieces of a few matrices, and peft's layers around a base without weights
 CONVERTED_SHARE = 0.9  # of weights outside of embeddings: freed piece by piece, some of the old is there still
 
@@ -171,15 +170,14 @@ def merged_anew(spec: JobSpec, facts: ModelFacts, place: Place) -> tuple[int, in
 
 
 def merging(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
-    """Bytes of an adapter, whose file is mapped, and of pieces of the base; of the whole base where its experts are
-    adapted, which the model computes together and its files hold one by one.
-    """
+    """Bytes of an adapter, whose file is mapped, and of pieces of the base."""
     if not needs_merging(spec) or not memory.computing(spec, place).adapter:
         return 0.0
-    if facts.adapted_experts:
-        return MERGED_WHOLE * loaded_as_stored(facts)
-    adapters = max(1, len(spec.adapters))
-    return float(adapters * (MERGING_BYTES + 4 * memory.trained_parameters(spec, facts)))
+    adapter = memory.trained_parameters(spec, facts)
+    if facts.adapted_experts:  # a pair of narrow matrices for each, at most
+        beside = (matrix for matrix in facts.matrices if matrix.part in (EXPERT, ROUTER))
+        adapter += int(spec.tuner["rank"]) * sum((one.inputs + one.outputs) * one.count for one in beside)
+    return float(max(1, len(spec.adapters)) * (MERGING_BYTES + 4 * adapter))
 
 
 def compressing(spec: JobSpec, facts: ModelFacts, place: Place) -> int:

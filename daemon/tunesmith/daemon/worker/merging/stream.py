@@ -76,24 +76,28 @@ def copies(source: int, target: int, begin: int, end: int) -> Iterator[Piece]:
 
 
 def rows(source: int, target: int, tensor: Placed, factors: Sequence[Factors]) -> Iterator[Piece]:
-    """A matrix of a plain LoRA layer: its rows do not need each other."""
-    count, width = tensor.shape
-    row_bytes = tensor.bytes // count
+    """A matrix of a plain LoRA layer, or those of all experts: rows do not need each other."""
+    *several, count, width = tensor.shape
+    matrices = several[0] if several else 1
+    row_bytes = tensor.bytes // (matrices * count)
 
-    def merge(first: int, last: int) -> int:
-        begin = tensor.begin + first * row_bytes
+    def merge(matrix: int, first: int, last: int) -> int:
+        begin = tensor.begin + (matrix * count + first) * row_bytes
         data = read_at(source, begin, (last - first) * row_bytes)
         stored = numbers(data, tensor.dtype).view(last - first, width)
         merged = computed(stored)
-        for up, down, scaling in factors:
-            merged += (up[first:last] @ down) * scaling
+        for one in factors:
+            up, down = (one.up[matrix], one.down[matrix]) if several else (one.up, one.down)
+            merged += (up[first:last] @ down) * one.scaling
         stored.copy_(merged)
         write_at(target, data, begin)
         return len(data)
 
     at_once = max(1, PIECE_BYTES // row_bytes)
-    for first in range(0, count, at_once):
-        yield lambda first=first: merge(first, min(count, first + at_once))  # type: ignore[misc]
+    for matrix in range(matrices):
+        for first in range(0, count, at_once):
+            last = min(count, first + at_once)
+            yield lambda matrix=matrix, first=first, last=last: merge(matrix, first, last)  # type: ignore[misc]
 
 
 def whole(target: int, tensor: Placed, part: Part, layers: Merging, where: Mapping[str, tuple[int, Placed]]) -> Piece:

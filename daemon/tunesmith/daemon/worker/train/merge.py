@@ -14,7 +14,8 @@ from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, Scores, compare, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.merging import stream
-from tunesmith.daemon.worker.merging.layers import Whole, fitted
+from tunesmith.daemon.worker.merging.fitting import fitted
+from tunesmith.daemon.worker.merging.layers import Whole
 from tunesmith.daemon.worker.merging.several import several
 from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.recipes import tuners
