@@ -16,9 +16,9 @@ from tunesmith.daemon.api.requests import Submit
 from tunesmith.daemon.api.retention import Clean
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.daemon.worker.stages import STAGES
-from tunesmith.recipes.again import evaluating, exporting
+from tunesmith.recipes.again import evaluating, exporting, merging
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.recipes.spec import STAGES_OF, JobSpec, TrainingSpec, complete, to_yaml
+from tunesmith.recipes.spec import STAGES_OF, AdapterSpec, JobSpec, TrainingSpec, complete, to_yaml
 
 
 async def finished(daemon: DaemonProcess) -> Path:
@@ -104,6 +104,21 @@ async def test_what_it_is_of_must_be_there_when_it_is_accepted(daemon: DaemonPro
     with pytest.raises(TunesmithError) as caught:
         await daemon.client.submit(Submit("k", spec))
     assert caught.value.code == "nothing_to_start_from"
+
+
+async def test_every_adapter_that_is_merged_must_be_there(daemon: DaemonProcess, tmp_path: Path) -> None:
+    artifacts = await finished(daemon)
+    (artifacts / "adapter" / "adapter_config.json").write_text("{}")
+    mine = tmp_path / "mine"
+    adapters = (AdapterSpec(path=str(artifacts / "adapter")), AdapterSpec(path=str(mine), weight=0.5))
+    spec = merging(artifacts, adapters, ("merged",))
+    with pytest.raises(TunesmithError, match="There is no adapter in") as caught:
+        await daemon.client.submit(Submit("key", spec))
+    assert caught.value.code == "no_adapter"
+    mine.mkdir()
+    (mine / "adapter_config.json").write_text("{}")
+    view = await daemon.client.submit(Submit("another key", spec))
+    assert (view.task, view.of) == ("merge", 1)
 
 
 async def test_a_database_made_anew_still_knows_what_a_job_is_of(daemon: DaemonProcess) -> None:

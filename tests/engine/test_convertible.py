@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,26 @@ def test_a_gguf_of_an_unknown_architecture_is_refused_with_what_to_leave_out(tmp
         convertible.refuse_unknown(spec, model(tmp_path, "NewForCausalLM"), vendored(tmp_path))
     assert caught.value.code == "not_convertible"
     assert "Leave gguf:q4_k_m and gguf-adapter out of `exports`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"model_type": "phi3", "sliding_window": 2047, "max_position_embeddings": 4096}, True),
+        ({"model_type": "mistral", "sliding_window": 4096, "max_position_embeddings": 32768}, True),
+        ({"model_type": "mistral", "sliding_window": None, "max_position_embeddings": 32768}, False),
+        ({"model_type": "phi3", "sliding_window": 262144, "max_position_embeddings": 131072}, False),
+        ({"model_type": "qwen2", "sliding_window": 4096, "use_sliding_window": False}, False),
+        ({"model_type": "gemma3_text", "sliding_window": 512, "max_position_embeddings": 32768}, False),
+    ],
+)
+def test_a_window_that_llama_cpp_does_not_have_is_said(values: dict[str, Any], said: bool, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    told = convertible.lost_window(JobSpec(exports=("gguf:q8_0",)), tmp_path)
+    assert (told is not None) is said
+    if told is not None:
+        assert f"sees {values['sliding_window']} tokens" in told
+    assert convertible.lost_window(JobSpec(exports=("merged",)), tmp_path) is None
 
 
 def test_what_is_known_or_not_converted_goes_on(tmp_path: Path) -> None:

@@ -17,14 +17,15 @@ from stopped import Another, Told
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.worker import evaluate, export, importance, load, taken_up, verify
+from tunesmith.daemon.worker import combine, converting, evaluate, export, importance, load, taken_up, verify
+from tunesmith.daemon.worker import trained as trained_file
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.lent import Lent
 from tunesmith.daemon.worker.train import merge, set_up
-from tunesmith.recipes.again import evaluating, exporting
+from tunesmith.recipes.again import evaluating, exporting, merging
 from tunesmith.recipes.errors import DataError, MachineError, ModelError
-from tunesmith.recipes.exports import gguf
+from tunesmith.recipes.spec import AdapterSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 MakeRun = Callable[..., Path]
@@ -102,6 +103,57 @@ def test_a_damaged_adapter_or_another_base_is_refused(run: MakeRun, another: Ano
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00\x00")
     with pytest.raises(MachineError):
         taken_up.run(context)
+
+
+def test_several_adapters_in_one_base_are_exported_as_a_job_of_their_own(
+    run: MakeRun, another: Another, told: Told, tiny_model: Path, tmp_path: Path
+) -> None:
+    """The run's own and one that peft saved; a half of each is what half of their changes come to."""
+    from safetensors.torch import load_file, save_file
+
+    artifacts = run("adapter")
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(artifacts / "adapter" / "adapter_config.json", other)
+    weights = load_file(artifacts / "adapter" / "adapter_model.safetensors")
+    save_file({name: 3 * weight for name, weight in weights.items()}, other / "adapter_model.safetensors")
+    adapters = (AdapterSpec(path=str(artifacts / "adapter"), weight=2.0), AdapterSpec(path=str(other), weight=-0.25))
+
+    context = another(msgspec.to_builtins(merging(artifacts, adapters, ("merged",))))
+    prepare.run(context)
+    context.begin("export")
+    combine.run(context)
+    export.run(context)
+
+    before = load.model(tiny_model, "cpu", None).state_dict()
+    trained = load.model(tmp_path / "as-trained", "cpu", None).state_dict()
+    found = load.model(context.artifacts / "merged", "cpu", None).state_dict()
+    changed = [name for name in found if not found[name].equal(before[name])]
+    assert changed and changed == [name for name in trained if not trained[name].equal(before[name])]
+    for name in changed:  # 2 of the change, less a quarter of nine times it
+        expected = before[name] - 0.25 * (trained[name] - before[name])
+        assert found[name].allclose(expected, atol=1e-6)
+    assert any(event.text.startswith("Merged into the base") for event in of(e.Notice, told(context)))
+    card = (context.artifacts / "README.md").read_text()
+    assert f"| -0.25 | `{other}` |" in card
+    with pytest.raises(ModelError, match="several adapters in one base"):
+        exporting(context.artifacts, ("gguf:f16",))
+
+
+def test_an_adapter_of_another_base_is_not_merged(run: MakeRun, another: Another, tmp_path: Path) -> None:
+    artifacts = run("adapter")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(artifacts, elsewhere)
+    training = msgspec.structs.replace(trained_file.read(elsewhere), base="another")
+    with publish.staging(elsewhere / trained_file.FILE) as staged:
+        staged.write_text(trained_file.encode(training))
+        publish.publish_file(staged, elsewhere / trained_file.FILE)
+    adapters = tuple(AdapterSpec(path=str(folder / "adapter")) for folder in (artifacts, elsewhere))
+    context = another(msgspec.to_builtins(merging(artifacts, adapters, ("merged",))))
+    context.begin("export")
+    with pytest.raises(ModelError, match="trained on another base") as caught:
+        combine.run(context)
+    assert caught.value.code == "other_base" and not context.merged.exists()
 
 
 def test_an_evaluation_says_what_the_run_itself_measured(
@@ -203,7 +255,7 @@ def test_the_importance_matrix_is_the_mean_square_of_each_input(tiny_model: Path
 
     f32, rows, staged = tmp_path / "f32.gguf", tmp_path / "rows.npz", tmp_path / "matrix.npz"
     vendor = Home.find().vendor
-    subprocess.run(gguf.command(vendor, tiny_model, "f32", f32), check=True, capture_output=True)
+    subprocess.run(converting.command(vendor, tiny_model, "f32", f32), check=True, capture_output=True)
     texts = [np.arange(10, 40, dtype=np.int32), np.arange(100, 117, dtype=np.int32)]
     np.savez(rows, tokens=np.concatenate(texts), lengths=np.array([len(text) for text in texts]))
     subprocess.run(importance.command(f32, rows, staged), check=True, capture_output=True)

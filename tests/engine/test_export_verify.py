@@ -13,13 +13,12 @@ import pytest
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import export, verify
+from tunesmith.daemon.worker import converting, export, verify
 from tunesmith.daemon.worker.compare import POSITIONS, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.prepare import Prepared
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.errors import MachineError, TunesmithError, VerificationError
-from tunesmith.recipes.exports import gguf
 
 MakeContext = Callable[..., Context]
 Told = Callable[[Context], list[e.Event]]
@@ -61,7 +60,7 @@ def of(kind: type[Any], events: list[e.Event]) -> list[Any]:
 def convert(context: Context, model: Path, final: Path, variant: str = "q8_0") -> None:
     """Publish the GGUF of another model under `final`, as a faulty converter would."""
     with publish.staging(final) as staged:
-        subprocess.run(gguf.command(context.vendor, model, variant, staged), check=True, capture_output=True)
+        subprocess.run(converting.command(context.vendor, model, variant, staged), check=True, capture_output=True)
         publish.publish_file(staged, final)
 
 
@@ -186,4 +185,4 @@ def only(context: Context, target: str) -> Any:
 
 
 def test_python_of_the_environment_runs_the_converter(trained: Context) -> None:
-    assert gguf.command(trained.vendor, trained.merged, "f16", Path("x.gguf"))[0] == sys.executable
+    assert converting.command(trained.vendor, trained.merged, "f16", Path("x.gguf"))[0] == sys.executable

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import families
 import pytest
+from adapters import CLOSE, LINEAR, LORA, adapter, loaded, saved
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import load
@@ -21,40 +21,6 @@ from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models import headers, safetensors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-BY_NAME = {family.name: family for family in (*families.FAMILIES, *families.HARD)}
-LORA = {"r": 4, "lora_alpha": 12, "target_modules": "all-linear"}
-LINEAR = ["q_proj", "v_proj", "down_proj"]
-# Each sums up in float32 what is rounded once: pieces of a matrix may be added up in another order.
-CLOSE = {"rtol": 2e-6, "atol": 2e-7}
-
-
-def saved(name: str, folder: Path, dtype: str = "float32", shard: str = "50GB") -> Path:
-    import torch
-
-    model = families.base(BY_NAME[name]).to(getattr(torch, dtype))
-    model.save_pretrained(str(folder), max_shard_size=shard)
-    return folder
-
-
-def adapter(base: Path, folder: Path, config: Any) -> Path:
-    """Whose every weight is random: a fresh one changes nothing."""
-    import torch
-    from peft import get_peft_model
-
-    torch.manual_seed(1)
-    model = get_peft_model(loaded(base), config)
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.requires_grad:
-                weight.add_(0.05 * torch.randn_like(weight))
-    model.save_pretrained(str(folder))
-    return folder
-
-
-def loaded(folder: Path) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(str(folder), use_safetensors=True).eval()
 
 
 def by_peft(base: Path, adapter: Path, dtype: str) -> dict[str, Any]:
@@ -120,6 +86,16 @@ def test_beside_experts_which_stay_as_they_are(name: str, tmp_path: Path) -> Non
     same(base, adapter(base, tmp_path / "adapter", config), tmp_path / "merged")
 
 
+def test_experts_are_taken_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """The tenth comes after the ninth and not after the first, in files of several shards too."""
+    from families import EXPERTS, HEADS, Family, config
+    from peft import LoraConfig
+
+    many = config("Qwen3MoeConfig", **HEADS | EXPERTS, num_experts=12, moe_intermediate_size=32)
+    base = saved(Family("many", many), tmp_path / "base", "float16", shard="40KB")
+    same(base, adapter(base, tmp_path / "adapter", LoraConfig(**LORA)), tmp_path / "merged", "float16")
+
+
 def tuners() -> dict[str, Any]:
     from peft import HRAConfig, IA3Config, LoHaConfig, LoKrConfig, LoraConfig, OFTConfig
 
@@ -170,13 +146,23 @@ def test_shards_in_16_bits_stay_shards_in_16_bits(dtype: str, tmp_path: Path) ->
         assert safetensors.placed(ours) == safetensors.placed(theirs)
 
 
-@pytest.mark.parametrize("case", ["saved tied embeddings", "matrices of experts", "pissa"])
+@pytest.mark.parametrize("name", ["mixtral", "qwen3_moe", "phimoe", "jamba", "gpt_oss"])
+def test_experts_that_the_model_computes_together(name: str, tmp_path: Path) -> None:
+    """Files hold each by itself, gate and up apart; of GPT-OSS all of a layer in one tensor."""
+    from peft import LoraConfig
+
+    base = saved(name, tmp_path / "base")
+    experts = {"target_modules": ["q_proj"], "target_parameters": ["experts.gate_up_proj", "experts.down_proj"]}
+    config = LoraConfig(**LORA | (experts if name in ("phimoe", "jamba", "gpt_oss") else {}))
+    same(base, adapter(base, tmp_path / "adapter", config), tmp_path / "merged")
+
+
+@pytest.mark.parametrize("case", ["saved tied embeddings", "pissa"])
 def test_what_needs_the_whole_model_says_so(case: str, tmp_path: Path) -> None:
     from peft import LoraConfig
 
     name, config = {
         "saved tied embeddings": ("llama_tied_bias", LoraConfig(**LORA, modules_to_save=["embed_tokens"])),
-        "matrices of experts": ("mixtral", LoraConfig(**LORA)),
         "pissa": ("llama", LoraConfig(**LORA, init_lora_weights="pissa")),
     }[case]
     base = saved(name, tmp_path / "base")
@@ -188,12 +174,12 @@ def test_what_needs_the_whole_model_says_so(case: str, tmp_path: Path) -> None:
 def job(make_context: Callable[..., Context], starter_tokenizer_folder: Path, tmp_path: Path) -> Callable[..., Context]:
     """A context with a base in shards and an adapter beside it, about to merge them."""
 
-    def make(name: str) -> Context:
+    def make(name: str, **more: Any) -> Context:
         from peft import LoraConfig
 
         base = saved(name, tmp_path / "base", "float16", "40KB")
         context = make_context(model={"source": str(base)}, exports=["merged"])
-        adapter(base, context.adapter, LoraConfig(**LORA))
+        adapter(base, context.adapter, LoraConfig(**LORA | more))
         context.tokenizer = load.tokenizer(starter_tokenizer_folder)
         context.begin("export")
         return context
@@ -217,16 +203,39 @@ def test_the_merged_folder_has_all_that_a_model_needs(
     assert progress[-1].done == progress[-1].total and progress[-1].note == "merging"
 
 
+def test_the_tokenizer_is_the_one_that_the_base_came_with(job: Callable[..., Context]) -> None:
+    """What transformers saves lacks SentencePiece's file, without which Phi-3 and Gemma are not converted."""
+    context = job("llama")
+    context.tokenizer.save_pretrained(str(context.base))
+    for name in ("tokenizer.model", "added_tokens.json", "tokenizer_config.json"):
+        (context.base / name).write_bytes(f"{name} of the base".encode())
+    merge.adapter_into_base(context)
+    for name in ("tokenizer.model", "added_tokens.json", "tokenizer_config.json", "tokenizer.json"):
+        assert (context.merged / name).read_bytes() == (context.base / name).read_bytes()
+
+
 def test_what_cannot_be_streamed_is_merged_in_memory_and_said(
     job: Callable[..., Context], told: Callable[[Context], list[e.Event]]
 ) -> None:
     import torch
 
-    context = job("mixtral")
+    context = job("llama", init_lora_weights="pissa")
     merge.adapter_into_base(context)
     found, expected = loaded(context.merged).state_dict(), by_peft(context.base, context.adapter, "float16")
     assert all(torch.equal(found[name], value) for name, value in expected.items())
     assert any("in memory" in event.text for event in told(context) if isinstance(event, e.Notice))
+
+
+def test_several_that_cannot_be_streamed_are_added_up_in_memory(job: Callable[..., Context]) -> None:
+    import torch
+
+    context = job("llama_tied_bias", init_lora_weights="pissa")
+    before = loaded(context.base).state_dict()
+    merged = by_peft(context.base, context.adapter, "float32")
+    merge.adapters_into_base(context, [(context.adapter, 1.25), (context.adapter, -0.5)])
+    for name, value in loaded(context.merged).state_dict().items():
+        expected = before[name].float() + 0.75 * (merged[name] - before[name].float())
+        torch.testing.assert_close(value.float(), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_merge_that_is_cancelled_leaves_nothing(job: Callable[..., Context], monkeypatch: pytest.MonkeyPatch) -> None:

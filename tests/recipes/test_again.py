@@ -8,7 +8,8 @@ import pytest
 
 from tunesmith.recipes import again
 from tunesmith.recipes.errors import ModelError, RecipeError
-from tunesmith.recipes.spec import STAGES_OF, TASKS, EvaluationSpec, JobSpec, complete, to_yaml
+from tunesmith.recipes.further import further
+from tunesmith.recipes.spec import STAGES_OF, TASKS, AdapterSpec, EvaluationSpec, JobSpec, complete, to_yaml
 
 LORA, FULL = {"kind": "lora"}, {"kind": "full"}
 
@@ -78,7 +79,37 @@ def test_an_unknown_type_is_refused_before_anything_is_submitted(tmp_path: Path)
         again.exporting(run(tmp_path, "adapter"), ("gguf:q4_k_x",))
 
 
-@pytest.mark.parametrize(("task", "of"), [("export", None), ("evaluate", None), ("train", "/artifacts")])
+def test_a_merge_names_its_adapters_and_writes_no_adapter(tmp_path: Path) -> None:
+    artifacts = run(tmp_path, "adapter")
+    adapters = (AdapterSpec(path="/7/adapter", weight=0.7), AdapterSpec(path="/mine"))
+    spec = again.merging(artifacts, adapters, ("merged", "gguf:q8_0"))
+    assert (spec.task, spec.of, spec.name, spec.adapters) == ("merge", str(artifacts), "merge mine", adapters)
+    with pytest.raises(RecipeError, match="are no adapter"):
+        again.merging(artifacts, adapters, ("gguf-adapter",))
+    for wrong in (0.0, float("nan"), 1e9):
+        with pytest.raises(RecipeError, match="adapters weight is out of range"):
+            again.merging(artifacts, (AdapterSpec(path="/7", weight=wrong),), ("merged",))
+    for task, given in (("merge", ()), ("export", adapters)):
+        with pytest.raises(RecipeError, match="adapters is out of range"):
+            complete(JobSpec(task=task, of="/artifacts", adapters=given))
+
+
+def test_several_adapters_in_one_base_are_not_taken_up_as_the_run(tmp_path: Path) -> None:
+    artifacts = run(tmp_path / "1", "adapter")
+    later = tmp_path / "2"
+    later.mkdir()
+    spec = again.merging(artifacts, (AdapterSpec(path="/7"),), ("merged",))
+    (later / "recipe.yaml").write_text(to_yaml(spec))
+    for take_up in (
+        lambda: again.exporting(later, ("gguf:f16",)), lambda: again.evaluating(later), lambda: further(later, 1),
+    ):  # fmt: skip
+        with pytest.raises(ModelError, match="several adapters in one base"):
+            take_up()
+
+
+@pytest.mark.parametrize(
+    ("task", "of"), [("export", None), ("evaluate", None), ("merge", None), ("train", "/artifacts")]
+)
 def test_a_task_and_a_run_go_together(task: str, of: str | None) -> None:
     with pytest.raises(RecipeError, match="of is out of range"):
         complete(JobSpec(task=task, of=of))

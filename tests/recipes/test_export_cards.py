@@ -10,7 +10,6 @@ import pytest
 
 from tunesmith.recipes import exports
 from tunesmith.recipes.errors import RecipeError
-from tunesmith.recipes.exports import gguf
 
 
 def test_eight_cards_are_found() -> None:
@@ -40,13 +39,6 @@ def test_weights_are_counted_from_the_header_alone(tmp_path: Path) -> None:
     header = json.dumps({"__metadata__": {}, "a": a, "b": b}).encode()
     (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(44))
     assert exports.weight_counts(tmp_path) == 17
-
-
-def test_the_converter_is_the_vendored_one() -> None:
-    command = gguf.command(Path("/vendor"), Path("/model"), "q8_0", Path("/out.gguf"))
-    assert command[1:] == [
-        "/vendor/convert_hf_to_gguf.py", "/model", "--outfile", "/out.gguf", "--outtype", "q8_0",
-    ]  # fmt: skip
 
 
 def test_a_type_that_needs_a_matrix_is_refused_without_and_says_so() -> None:

@@ -23,7 +23,7 @@ from tunesmith.daemon.ballast import Ballast
 from tunesmith.daemon.changed_lines import ChangedLines
 from tunesmith.daemon.submitted import Submitted
 from tunesmith.recipes.errors import JobError
-from tunesmith.recipes.spec import EXPORT, TRAIN, JobSpec
+from tunesmith.recipes.spec import EXPORT, MERGE, TRAIN, JobSpec
 
 QUEUE_LIMIT = 200  # jobs waiting: days of work already; more is a runaway script
 RECENT = 500  # events of a living job kept at hand for those who follow it, about 100 kB
@@ -84,7 +84,7 @@ class Store:
     def related(self, job_id: int) -> list[int]:
         """The job itself, the one whose artifacts it exports or evaluates, and the newest that did so with its own."""
         view = self.get(job_id)
-        behind = [] if view.task == TRAIN or view.of is None else [view.of]
+        behind = [] if view.task in (TRAIN, MERGE) or view.of is None else [view.of]
         later = [one.id for one in self.jobs() if one.of == job_id and one.task == EXPORT and one.artifacts]
         return [job_id, *behind, *later]
 

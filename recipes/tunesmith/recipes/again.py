@@ -8,7 +8,18 @@ import msgspec
 
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.further import RECIPE
-from tunesmith.recipes.spec import BENCHMARK, EVALUATE, EXPORT, TRAIN, BenchmarkSpec, JobSpec, complete, load
+from tunesmith.recipes.spec import (
+    BENCHMARK,
+    EVALUATE,
+    EXPORT,
+    MERGE,
+    TRAIN,
+    AdapterSpec,
+    BenchmarkSpec,
+    JobSpec,
+    complete,
+    load,
+)
 
 NAME_CHARACTERS = 80
 
@@ -45,9 +56,23 @@ def benchmarking(artifacts: Path, asked: BenchmarkSpec) -> JobSpec:
     return complete(msgspec.structs.replace(spec, benchmark=asked, evaluation=evaluation, exports=()))
 
 
+def merging(
+    artifacts: Path, adapters: tuple[AdapterSpec, ...], targets: tuple[str, ...], data: str | None = None
+) -> JobSpec:
+    """The recipe that puts `adapters` into the base of the run whose artifacts these are, and exports that.
+
+    The run's rows, or `data`, are what exports are verified with.
+    """
+    spec = exporting(artifacts, targets, data)
+    name = f"{MERGE} {spec.name.removeprefix(EXPORT).strip()}"[:NAME_CHARACTERS]
+    return complete(msgspec.structs.replace(spec, task=MERGE, adapters=adapters, name=name))
+
+
 def of_run(artifacts: Path, task: str) -> JobSpec:
     """The run's own recipe with another task; of what was itself exported again, that of the run behind it."""
     spec = load(artifacts / RECIPE)
+    if spec.task == MERGE:
+        raise several(f"What lies in {artifacts}")
     if spec.of is not None:
         artifacts, name = Path(spec.of), load(Path(spec.of) / RECIPE).name
     else:
@@ -73,6 +98,14 @@ def weights(spec: JobSpec) -> Path | None:
         return None if spec.training.start_from is None else Path(spec.training.start_from)
     adapter, merged = folders(Path(spec.of))
     return adapter if tuners.cards()[spec.tuner["kind"]].adapter else merged
+
+
+def several(what: str) -> ModelError:
+    return ModelError(
+        f"{what} is several adapters in one base, no training that could be taken up",
+        "Merge them again for other files: `tunesmith merge ADAPTER=WEIGHT ... --to TARGETS`.",
+        "nothing_to_start_from",
+    )
 
 
 def nothing_left(artifacts: Path) -> ModelError:

@@ -8,18 +8,20 @@ from tunesmith.recipes.errors import RecipeError, nearest
 from tunesmith.recipes.spec import (
     BENCHMARK,
     CHECKPOINTING,
-    EXPORT,
+    MERGE,
     OVER_LONG,
     STARTER,
     TASKS,
     TRAIN,
     TRAINED,
+    WRITING,
     BenchmarkSpec,
     EvaluationSpec,
     JobSpec,
 )
 
 MOST_SCORES = 20
+MOST_ADAPTERS = 64
 ALONE = "The starter's rows come alone: their held-out questions say nothing about other data."
 
 
@@ -64,12 +66,22 @@ def check_values(spec: JobSpec) -> None:
         (
             "of",
             (spec.of is None) == (spec.task == TRAIN),
-            "Give the artifacts of a finished run, with task export, evaluate or benchmark.",
+            "Give the artifacts of a finished run, with task export, evaluate, merge or benchmark.",
         ),
         (
             "benchmark",
             (spec.benchmark is None) == (spec.task != BENCHMARK),
             "Give its suites, with task benchmark.",
+        ),
+        (
+            "adapters",
+            bool(spec.adapters) == (spec.task == MERGE) and len(spec.adapters) <= MOST_ADAPTERS,
+            f"Give 1 to {MOST_ADAPTERS} of them, with task merge.",
+        ),
+        (
+            "adapters weight",
+            all(0 < abs(one.weight) <= 100 for one in spec.adapters),
+            "Give a number such as 0.5; -1 takes away what an adapter changed.",
         ),
         ("name", re.fullmatch(r"[^\x00-\x1f/\\]{1,80}", spec.name) is not None, "Give 1 to 80 characters, no slash."),
     )
@@ -142,7 +154,12 @@ def check_parts(spec: JobSpec) -> None:
                 f"{tuner.title} makes no adapter, so '{target}' cannot be exported",
                 f"Take '{target}' out of `exports`; 'merged' is the whole trained model.",
             )
-    if spec.training.device != "auto" and spec.task not in (EXPORT, BENCHMARK):
+        if exports.find(target)[0].of_adapter and spec.task == MERGE:
+            raise RecipeError(
+                f"Several adapters in one base are no adapter, so '{target}' cannot be exported",
+                f"Take '{target}' out; 'merged' is the whole model.",
+            )
+    if spec.training.device != "auto" and spec.task not in (*WRITING, BENCHMARK):
         refuse_unsuited(spec, spec.training.device)
 
 

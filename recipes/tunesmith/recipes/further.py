@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from tunesmith.recipes.errors import ModelError, RecipeError
-from tunesmith.recipes.spec import JobSpec, complete, load
+from tunesmith.recipes.spec import MERGE, JobSpec, complete, load
 
 RECIPE = "recipe.yaml"  # beside the artifacts: what the run did, automatic values filled in
 
@@ -18,9 +18,11 @@ def further(artifacts: Path, epochs: int) -> JobSpec:
     The same seed: rows that were held out stay so. Raises RecipeError, and ModelError where the run exported nothing to
     go on from.
     """
-    from tunesmith.recipes import exports, tuners
+    from tunesmith.recipes import again, exports, tuners
 
     spec = load(artifacts / RECIPE)
+    if spec.task == MERGE:
+        raise again.several(f"What lies in {artifacts}")
     if spec.of is not None:  # it only exported what another run made
         return further(Path(spec.of), epochs)
     tuner = tuners.cards()[spec.tuner["kind"]]

@@ -15,11 +15,13 @@ STARTER = "starter"  # the model and data that come with the install
 CHECKPOINTING = ("auto", "off", "selective", "full")
 TRAINED = ("assistant", "last", "all")  # whose tokens have a loss
 OVER_LONG = ("error", "drop", "cut_left", "cut_right", "split")
-TRAIN, EXPORT, EVALUATE, BENCHMARK = TASKS = ("train", "export", "evaluate", "benchmark")
+TRAIN, EXPORT, EVALUATE, MERGE, BENCHMARK = TASKS = ("train", "export", "evaluate", "merge", "benchmark")
+WRITING = (EXPORT, MERGE)  # tasks that compute no model on a device, only files
 STAGES_OF = {  # what a job of each task goes through
     TRAIN: ("fetch", "prepare", "probe", "train", "evaluate", "export", "verify"),
     EXPORT: ("fetch", "prepare", "export", "verify"),
     EVALUATE: ("fetch", "prepare", "evaluate"),
+    MERGE: ("fetch", "prepare", "export", "verify"),
     BENCHMARK: ("fetch", "evaluate"),
 }
 
@@ -114,6 +116,13 @@ class TrainingSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return ("full" if given else "off") if isinstance(given, bool) else given
 
 
+class AdapterSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An adapter's folder, and how much of what it changes is merged: 0.5 half, -1 its opposite."""
+
+    path: str
+    weight: float = 1.0
+
+
 class EvaluationSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`answers`: how many held-out questions are answered before and after; 0 for none. `samples`: how many are
     answered while training goes on, about four times a run and only where that takes little of its time; 0 for none.
@@ -145,8 +154,9 @@ class BenchmarkSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True
 class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole run. `method` and `tuner` are a card's `kind` with that card's knobs beside it.
 
-    `task` is train; or export, evaluate or benchmark, which take up what a finished run made: `of` is the folder of its
-    artifacts, `benchmark` what the last of them runs.
+    `task` is train; or export, evaluate, merge or benchmark, which take up what a finished run made: `of` is the folder
+    of its artifacts. A merge puts several `adapters` into that run's base, and exports that; `benchmark` says what a
+    benchmark runs.
     """
 
     version: int = FORMAT_VERSION
@@ -161,6 +171,7 @@ class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     exports: tuple[str, ...] = ("adapter", "merged", "gguf:f16", "gguf:q8_0")
     task: str = TRAIN
     of: str | None = None
+    adapters: tuple[AdapterSpec, ...] = ()
     benchmark: BenchmarkSpec | None = None
 
 
@@ -250,7 +261,9 @@ def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     asked = spec.benchmark
     if asked is not None:
         asked = replace(asked, suites=tuple(suites.located(suite, folder) for suite in asked.suites))
-    return replace(spec, model=model, data=data, training=training, evaluation=evaluation, of=of, benchmark=asked)
+    adapters = tuple(replace(one, path=resolve(one.path)) for one in spec.adapters)
+    parts = {"model": model, "data": data, "training": training, "evaluation": evaluation}
+    return replace(spec, **parts, of=of, adapters=adapters, benchmark=asked)
 
 
 def complete(spec: JobSpec) -> JobSpec:

@@ -16,7 +16,7 @@ from tunesmith.recipes.errors import DataError, MachineError, ModelError, Recipe
 from tunesmith.recipes.machine import detect
 from tunesmith.recipes.models import gguf_config, source
 from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Source
-from tunesmith.recipes.spec import BENCHMARK, EVALUATE, EXPORT, STARTER, JobSpec, complete
+from tunesmith.recipes.spec import BENCHMARK, EVALUATE, STARTER, WRITING, JobSpec, complete
 from tunesmith.recipes.units import bytes_text
 
 LOOK_BYTES = 65_536  # a file whose first 64 kB are blank has no rows worth a job
@@ -28,13 +28,15 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int, no_network: boo
         if not isinstance(card.get("kind"), str):
             raise RecipeError(f"{where} has no kind", f"Write `kind:` below `{where}:`.")
     spec = complete(spec)
-    if spec.training.device == "auto" and spec.task not in (EXPORT, BENCHMARK):
+    if spec.training.device == "auto" and spec.task not in (*WRITING, BENCHMARK):
         refuse_unsuited(spec, measuring.merged(home, detect(home.root)).device.kind)
     _check_source(source.parse(spec.model.source), home, no_network or is_offline(os.environ))
     if spec.task != BENCHMARK:
         _check_rows(spec)
     if spec.of is not None:
         _check_of(_absolute("of", spec.of))
+        for one in spec.adapters:
+            _check_adapter(_absolute("adapters path", one.path))
     elif spec.training.start_from is not None:
         _check_start(_absolute("training.start_from", spec.training.start_from))
     for suite in spec.benchmark.suites if spec.benchmark is not None else ():
@@ -91,6 +93,15 @@ def _a_file(path: Path) -> Path:
     if not path.is_file():
         raise ModelError(f"There is no file {path}", "Check the path.", "model_missing")
     return path
+
+
+def _check_adapter(folder: Path) -> None:
+    if not (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            f"There is no adapter in {folder}",
+            "Give a folder with adapter_config.json and adapter_model.safetensors, as peft saves them.",
+            "no_adapter",
+        )
 
 
 def _check_model(folder: Path) -> None:

@@ -10,7 +10,10 @@ from tunesmith.recipes import exports
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models import headers
 from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.words import Words, say
 
+# Kinds of models whose sliding window llama.cpp does not have: each token sees all that stand before it.
+WITHOUT_WINDOW = frozenset({"mistral", "mixtral", "phi3", "qwen2", "qwen3", "qwen2_moe", "qwen3_moe", "starcoder2"})
 LIST = "TEXT_MODEL_MAP"  # conversion/__init__.py: architectures of transformers, each with the module that converts it
 
 
@@ -27,6 +30,23 @@ def refuse_unknown(spec: JobSpec, base: Path, vendor: Path) -> None:
             f"Leave {' and '.join(targets)} out of `exports`; 'merged' works for every model.",
             "not_convertible",
         )
+
+
+def lost_window(spec: JobSpec, base: Path) -> Words | None:
+    """What to say where a GGUF is to be exported and llama.cpp computes more than the model's sliding window."""
+    if not any(exports.find(target)[0].converts for target in spec.exports):
+        return None
+    config = headers.config_of(base)
+    window, longest = config.get("sliding_window"), config.get("max_position_embeddings")
+    if config.get("model_type") not in WITHOUT_WINDOW or config.get("use_sliding_window") is False:
+        return None
+    if not isinstance(window, int) or (isinstance(longest, int) and longest <= window):
+        return None
+    english = (
+        "Each token of this model sees {window} tokens before it; llama.cpp has no such window here. Up to {window} "
+        "tokens a GGUF is the same model, in longer texts its answers differ."
+    )
+    return say("lost_window", english, window=window)
 
 
 @cache

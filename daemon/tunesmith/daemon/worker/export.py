@@ -14,7 +14,7 @@ from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.lent import Lent
 from tunesmith.recipes import exports
 from tunesmith.recipes.errors import MachineError
-from tunesmith.recipes.spec import EXPORT, to_yaml
+from tunesmith.recipes.spec import WRITING, to_yaml
 from tunesmith.recipes.words import of_error, say
 
 RECIPE, CARD, SUMS = "recipe.yaml", "README.md", "SHA256SUMS"
@@ -71,7 +71,7 @@ def write(context: Context, wanted: tuple[str, ...]) -> None:
 
 def kept(context: Context, final: Path) -> publish.Published | None:
     """What an earlier attempt of an export published, as the same run gives the same files; a damaged one is not."""
-    if context.spec.task != EXPORT or not final.exists():
+    if context.spec.task not in WRITING or not final.exists():
         return None
     try:
         return publish.verify_folder(final) if final.is_dir() else publish.verify_file(final)

@@ -40,6 +40,8 @@ def run(context: Context) -> None:
     if context.spec.model.source != STARTER:
         show(context)
     convertible.refuse_unknown(context.spec, context.base, context.vendor)
+    if lost := convertible.lost_window(context.spec, context.base):
+        context.notice("warning", lost)
     export_needs.refuse_unsuited(context.spec, context.base)
     export_needs.install_tools(context)
     context.progress(1, 1, "files")

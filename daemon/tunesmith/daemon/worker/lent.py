@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith.daemon.worker import compress, environments, importance, oneshot, quantize
+from tunesmith.daemon.worker import compress, converting, environments, importance, oneshot, quantize
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes import compressing
@@ -40,6 +40,9 @@ class Lent:
 
     def run(self, command: list[str]) -> None:
         run_watched(command, self._context.work, self._look)
+
+    def convert(self, variant: str, staged: Path) -> None:
+        self.run(converting.command(self.vendor, self.merged, variant, staged))
 
     def quantize(self, number: int, matrix: bool, staged: Path) -> None:
         """The merged model as llama.cpp's type `number`. Raises DataError where the rows are too few for a matrix."""
@@ -109,7 +112,9 @@ class Lent:
         if not path.is_file():
             self._note(say("converting", "converting"), 0.0)
             writing = path.with_name(f"writing-{path.name}")
-            run_watched(gguf.command(self.vendor, self.merged, kind, writing), self._context.work, self._patiently)
+            run_watched(
+                converting.command(self.vendor, self.merged, kind, writing), self._context.work, self._patiently
+            )
             writing.rename(path)
         return path
 

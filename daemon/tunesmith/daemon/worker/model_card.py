@@ -28,6 +28,7 @@ def text(
     parts = [
         f"---\n{front}---\n# {spec.name}\n",
         f"`{base}`, tuned with {method} and {tuner}{kept} on {data}. `recipe.yaml` repeats the run.\n",
+        *several(spec),
         *([f"**The recipe's gate refused this model**: {refused}\n"] if refused else []),
         *how_it_went(spec, trained),
         "## Files\n",
@@ -42,6 +43,13 @@ def text(
         head = ("export", "KL divergence", "same top token", "tokens", "passed")
         parts += ["\n## Compared with the merged model\n", table(head, rows)]
     return "\n".join(parts)
+
+
+def several(spec: JobSpec) -> Iterable[str]:
+    """Of a merge of several adapters: which, and how much of each."""
+    if spec.adapters:
+        yield "Several adapters are merged into its base, as the sum of what each changes, times its weight:\n"
+        yield table(("weight", "adapter"), [(f"{one.weight:g}", f"`{one.path}`") for one in spec.adapters])
 
 
 def how_it_went(spec: JobSpec, trained: Trained | None) -> Iterable[str]:

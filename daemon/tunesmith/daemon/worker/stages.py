@@ -7,7 +7,7 @@ import importlib
 from tunesmith.daemon import publish
 from tunesmith.daemon.worker import preflight, processor
 from tunesmith.daemon.worker.context import Context
-from tunesmith.recipes.spec import BENCHMARK, EVALUATE, EXPORT, TRAIN
+from tunesmith.recipes.spec import BENCHMARK, EVALUATE, EXPORT, MERGE, TRAIN
 
 WORKER = "tunesmith.daemon.worker"
 # Imported when their turn comes: the first event must not wait for torch.
@@ -24,6 +24,7 @@ STAGES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         VERIFY,
     ),
     EXPORT: (FETCH, PREPARE, ("export", ("taken_up", "export")), VERIFY),
+    MERGE: (FETCH, PREPARE, ("export", ("combine", "export")), VERIFY),
     EVALUATE: (SCORED, PREPARE, ("evaluate", ("train.set_up", "evaluate", "gate"))),
     BENCHMARK: (("fetch", ("fetch", "suites.fetch")), ("evaluate", ("suites.run",))),
 }

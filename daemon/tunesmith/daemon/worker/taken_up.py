@@ -22,11 +22,7 @@ def run(context: Context) -> None:
     artifacts = Path(context.spec.of or "")
     context.trained = trained.read(artifacts)
     if context.trained.base != identity.base_fingerprint(context.base):
-        raise ModelError(
-            f"The run in {artifacts} was trained on another base than {context.base}",
-            "Put the base of that run back where its recipe says it is.",
-            "other_base",
-        )
+        raise other_base(artifacts, context.base, "Put the base of that run back where its recipe says it is.")
     adapter, merged = again.folders(artifacts)
     if tuners.cards()[context.spec.tuner["kind"]].adapter and adapter.is_dir():
         publish.verify_folder(adapter)
@@ -39,3 +35,7 @@ def run(context: Context) -> None:
         if context.adapter != adapter:
             raise again.nothing_left(artifacts)
         merge.adapter_into_base(context)
+
+
+def other_base(artifacts: Path, base: Path, hint: str) -> ModelError:
+    return ModelError(f"The run in {artifacts} was trained on another base than {base}", hint, "other_base")

@@ -15,7 +15,7 @@ import msgspec
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import export, load, processor
+from tunesmith.daemon.worker import converting, export, load, processor
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, WORST, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
@@ -28,7 +28,7 @@ from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import ModelError, VerificationError
 from tunesmith.recipes.exports import gguf
-from tunesmith.recipes.spec import EXPORT
+from tunesmith.recipes.spec import WRITING
 from tunesmith.recipes.words import meaning, of_error, reasons, say
 
 GRADED = "gguf:q8_0"  # the one most people will run; all held-out questions are put to it
@@ -61,7 +61,7 @@ def run(context: Context) -> None:
     ggufs = [target for target in targets if exports.find(target)[0].runtime == exports.LLAMA]
     graded = GRADED if GRADED in targets else (ggufs or targets)[-1]
     rows = context.prepared.questions[: context.spec.evaluation.answers]
-    several = len(targets) if context.spec.task == EXPORT else 1
+    several = len(targets) if context.spec.task in WRITING else 1
     total, done = 3 + len(targets) * 3 + len(rows) * several, 0
 
     def step(note: str) -> None:
@@ -76,7 +76,7 @@ def run(context: Context) -> None:
     step(say("merged", "merged"))
     results = []
     for target in targets:
-        asked = rows if target == graded or context.spec.task == EXPORT else []
+        asked = rows if target == graded or context.spec.task in WRITING else []
         try:
             result = verify(context, target, reference, asked, step, tell=target == graded)
         except ModelError as error:  # of this one: the others are looked at all the same
@@ -189,7 +189,9 @@ def base_gguf(context: Context) -> Path:
     if not path.is_file():
         kind = gguf.source(context.base)
         run_watched(
-            gguf.command(context.vendor, context.base, kind, path), context.work, lambda: context.check_cancelled()
+            converting.command(context.vendor, context.base, kind, path),
+            context.work,
+            lambda: context.check_cancelled(),
         )
     return path
 

@@ -29,6 +29,9 @@ class ExportContext(Protocol):
     @property
     def vendor(self) -> Path: ...
     def run(self, command: list[str]) -> None: ...
+    def convert(self, variant: str, staged: Path) -> None:
+        """The merged model as one of the types that llama.cpp's converter writes."""
+
     def quantize(self, number: int, matrix: bool, staged: Path) -> None:
         """The merged model as llama.cpp's type `number`, with an importance matrix of the run's rows if wanted."""
 

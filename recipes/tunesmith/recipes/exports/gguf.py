@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from tunesmith.recipes import gguf_types
@@ -17,15 +16,9 @@ SOURCES = {"F32": "f32", "BF16": "bf16"}  # in which nothing of weights stored s
 HEADER_BYTES = 2_000_000  # vocabulary and merges; SmolLM2's 49 thousand tokens take 1.7 MB
 
 
-def command(vendor: Path, model: Path, variant: str, staged: Path) -> list[str]:
-    """What converts the folder `model` to the file `staged`."""
-    converter = vendor / "convert_hf_to_gguf.py"
-    return [sys.executable, str(converter), str(model), "--outfile", str(staged), "--outtype", variant]
-
-
 def write(context: ExportContext, variant: str, staged: Path) -> None:
     if variant in CONVERTED:
-        context.run(command(context.vendor, context.merged, variant, staged))
+        context.convert(variant, staged)
         return
     kind, matrix = gguf_types.named(variant)
     context.quantize(kind.number, matrix, staged)

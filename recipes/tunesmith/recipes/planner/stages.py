@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tunesmith.recipes import exports, optimizers
-from tunesmith.recipes.models.facts import ModelFacts
+from tunesmith.recipes.models.facts import EXPERT, ROUTER, ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
 from tunesmith.recipes.quants import nf4
-from tunesmith.recipes.spec import BENCHMARK, EVALUATE, EXPORT, TRAIN, JobSpec
+from tunesmith.recipes.spec import BENCHMARK, EVALUATE, TRAIN, WRITING, JobSpec
 
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
@@ -28,7 +28,6 @@ BENCHMARKING_BYTES = 1200 * MIB  # lm-eval or EvalScope beside the worker; the m
 VERIFYING_BYTES = 135 * MIB  # llama.cpp
 MAPPED_BYTES = 1 << 30  # of files that are counted as needed
 COMPARED_TOKENS = 320  # whose logits two models are compared by
-MERGED_WHOLE = 1.08  # of a base in memory, with what its adapter adds
 MERGING_BYTES = 110 * MIB  # pieces of a few matrices, and peft's layers around a base without weights
 CONVERTED_SHARE = 0.9  # of weights outside of embeddings: freed piece by piece, some of the old is there still
 
@@ -42,7 +41,7 @@ def sizes(
         return found | {"evaluate": (BENCHMARKING_BYTES, 0)}
     found["prepare"] = (PREPARE_BYTES, 0)
     beside = compressing(spec, facts, place)
-    if spec.task == EXPORT:
+    if spec.task in WRITING:
         host = max(merged_anew(spec, facts, place)[0], beside)
         return found | {"export": (host, 0), "verify": verify(spec, facts, rows, place)}
     loading = load(spec, facts, place, parts)
@@ -177,14 +176,14 @@ def merged_anew(spec: JobSpec, facts: ModelFacts, place: Place) -> tuple[int, in
 
 
 def merging(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
-    """Bytes of an adapter, whose file is mapped, and of pieces of the base; of the whole base where its experts are
-    adapted, which the model computes together and its files hold one by one.
-    """
+    """Bytes of an adapter, whose file is mapped, and of pieces of the base."""
     if not needs_merging(spec) or not memory.computing(spec, place).adapter:
         return 0.0
-    if facts.adapted_experts:
-        return MERGED_WHOLE * loaded_as_stored(facts)
-    return float(MERGING_BYTES + 4 * memory.trained_parameters(spec, facts))
+    adapter = memory.trained_parameters(spec, facts)
+    if facts.adapted_experts:  # a pair of narrow matrices for each, at most
+        beside = (matrix for matrix in facts.matrices if matrix.part in (EXPERT, ROUTER))
+        adapter += int(spec.tuner["rank"]) * sum((one.inputs + one.outputs) * one.count for one in beside)
+    return float(max(1, len(spec.adapters)) * (MERGING_BYTES + 4 * adapter))
 
 
 def compressing(spec: JobSpec, facts: ModelFacts, place: Place) -> int:
@@ -235,5 +234,5 @@ def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:
     written += sum(card.planned(variant, model) for card, variant in found)
     written += max((card.beside(variant, model) for card, variant in found), default=0)
     checkpoint = 2 * model.trained * 12 if spec.training.save_steps != 0 and spec.task == TRAIN else 0
-    exported = written if spec.task in (TRAIN, EXPORT) else 0
+    exported = written if spec.task in (TRAIN, *WRITING) else 0
     return {"fetch": facts.to_fetch, "train": checkpoint, "export": exported}

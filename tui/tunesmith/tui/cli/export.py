@@ -46,24 +46,32 @@ def export(
     if to is None:
         show_targets(before, as_json)
         return
+    view = submit(exporting(artifacts, targets_of(to), absolute(data)), force)
+    render.err().print(f"run {view.id} exports run {before.id}: {view.folder}")
+    accompany(view, wait, as_json)
+
+
+def targets_of(to: str) -> tuple[str, ...]:
+    """Raises typer.BadParameter."""
     targets = tuple(dict.fromkeys(target.strip() for target in to.split(",") if target.strip()))
     if not targets:
         raise typer.BadParameter("--to names nothing: give for example --to gguf:q8_0")
-    view = submit(exporting(artifacts, targets, absolute(data)), force)
-    render.err().print(f"run {view.id} exports run {before.id}: {view.folder}")
-    accompany(view, wait, as_json)
+    return targets
 
 
 def trained_run(run: str) -> JobView:
     """The finished run that is meant; of one that only exported or evaluated, the run behind it. Raises JobError."""
     from tunesmith.daemon.api.client import Client
     from tunesmith.daemon.api.view import FINISHED
+    from tunesmith.recipes.again import several
     from tunesmith.recipes.errors import JobError
-    from tunesmith.recipes.spec import TRAIN
+    from tunesmith.recipes.spec import MERGE, TRAIN
     from tunesmith.tui.cli.session import find_run, with_client
 
     async def act(client: Client) -> JobView:
         view = await client.job(await find_run(client, run, finished=True))
+        if view.task == MERGE:
+            raise several(f"Run {view.id}")
         return view if view.task == TRAIN or view.of is None else await client.job(view.of)
 
     view = with_client(act)

@@ -15,6 +15,7 @@ from tunesmith.tui.cli import (
     evaluate,
     export,
     jobs,
+    merge,
     models,
     plan,
     quickstart,
@@ -40,6 +41,7 @@ app.command("resume")(resume.resume)
 app.add_typer(jobs.app, name="jobs")
 app.command("chat")(chat.chat)
 app.command("export")(export.export)
+app.command("merge")(merge.merge)
 app.command("eval")(evaluate.evaluate)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)

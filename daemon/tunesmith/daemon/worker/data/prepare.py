@@ -26,7 +26,7 @@ from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rows import Rendered, Sample
 from tunesmith.recipes.errors import DataError, ModelError
 from tunesmith.recipes.machine.cpu import granted_cores
-from tunesmith.recipes.spec import EVALUATE, EXPORT, STARTER, TRAIN, SourceSpec
+from tunesmith.recipes.spec import EVALUATE, STARTER, TRAIN, WRITING, SourceSpec
 from tunesmith.recipes.words import say
 
 AT_ONCE_BYTES = 16 * 2**20  # prepared in a few seconds, so training need not begin before
@@ -84,7 +84,7 @@ class Prepared:
             streaming=self.streaming,
             held_out=self.drawn_below if self.streaming and self.splits else no_row,
         )
-        if context.spec.task != EXPORT:
+        if context.spec.task not in WRITING:
             load.trainer()  # other processes prepare meanwhile
         if not self.streaming or context.spec.task != TRAIN:  # held out is what was when the run streamed them
             self.finish()

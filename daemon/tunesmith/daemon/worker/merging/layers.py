@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from tunesmith.daemon.worker.merging.fitting import config_of, fitted, hollow, shared_parameters, skeleton
+from tunesmith.daemon.worker.merging.places import Slice, places
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.models.safetensors import Placed
 from tunesmith.recipes.words import Words, say
@@ -26,7 +28,7 @@ class Whole(Exception):
 
 
 class Factors(NamedTuple):
-    """Of a plain LoRA layer: `scaling * up @ down` comes to the weight."""
+    """Of a plain LoRA layer: `scaling * up @ down` comes to the weight; of all experts at once where they are one."""
 
     up: Any
     down: Any
@@ -42,6 +44,17 @@ class Part(NamedTuple):
     name: str
     factors: Sequence[Factors] = ()
     trained: Any = None
+
+
+class Merging(Protocol):
+    """What `stream` writes: `parts` by the names that the base's files give their tensors, each row by row where it has
+    factors, else `merged` of the tensors that it `needs` (names in files by names in its module).
+    """
+
+    @property
+    def parts(self) -> Mapping[str, Part]: ...
+    def needs(self, part: Part) -> Mapping[str, str]: ...
+    def merged(self, part: Part, tensors: Mapping[str, Any]) -> Any: ...
 
 
 class Layers:
@@ -60,6 +73,8 @@ class Layers:
         """The new value of `part`, of the tensors that it `needs`, as wide as they are."""
         if part.trained is not None:
             return part.trained
+        if part.factors:
+            return sum((one.up @ one.down * one.scaling for one in part.factors), tensors[part.name])
         layer = part.layer
         base = layer.get_base_layer()
         with self._one:
@@ -83,85 +98,43 @@ def put(module: Any, tensors: Mapping[str, Any]) -> None:
 
 def layers(base: Path, adapter: Path, files: Iterable[Sequence[Placed]]) -> Layers:
     """Of the adapter in the folder `adapter`; `files` are the tensors of the base's. Raises Whole."""
-    from peft import PeftConfig, PeftModel
-
-    config = PeftConfig.from_pretrained(str(adapter))
+    config = config_of(adapter)
     kind = getattr(config.peft_type, "value", str(config.peft_type))
     if kind not in STREAMED or getattr(config, "init_lora_weights", True) not in PLAIN_STARTS:
         raise Whole(say("whole_tuner", "its tuner ({kind}) needs the base's weights", kind=kind))
     model = skeleton(base)
     placed = {tensor.name: tensor for file in files for tensor in file}
-    named = names(model, placed)
+    named = places(model, placed)
     hollow(model)
     shared = shared_parameters(model)
     # The adapter's own weights are assigned as they lie in its file, mapped and not copied.
-    adapted = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=True, torch_device="cpu")
+    adapted = fitted(model, adapter, low_cpu_mem_usage=True, torch_device="cpu")
     parts: dict[str, Part] = {}
-    places: dict[int, dict[str, str]] = {}
+    of_layer: dict[int, dict[str, str]] = {}
     below = list(changed(adapted.base_model.model))
     if missing := [name for name, value in adapted.named_parameters() if value.is_meta]:
         raise ModelError(f"{adapter} lacks {missing[0]}", "Run the training again.", "model_files")
     for name, part in below:
-        place = named.get(name)
-        if place is None or name in shared:
+        whole = named.whole.get(name)
+        found = {whole: part} if whole else sliced(part, named.slices.get(name, ()), placed)
+        if not found or name in shared:
             raise Whole(say("whole_no_tensor", "the base's files hold no tensor that is {name} alone", name=name))
-        tensor = placed[place]
-        if tensor.dtype not in DTYPES:
-            raise Whole(say("whole_stored", "{name} is stored as {dtype}", name=place, dtype=tensor.dtype))
-        places.setdefault(id(part.layer), {})[part.name] = place
-        parts[place] = part
-    return Layers({place: part for place, part in parts.items() if alters(part, config)}, places)
+        for place in found:
+            if (dtype := placed[place].dtype) not in DTYPES:
+                raise Whole(say("whole_stored", "{name} is stored as {dtype}", name=place, dtype=dtype))
+        if whole:
+            of_layer.setdefault(id(part.layer), {})[part.name] = whole
+        parts |= found
+    return Layers({place: part for place, part in parts.items() if alters(part, config)}, of_layer)
 
 
-def skeleton(base: Path) -> Any:
-    """The base's model, without its weights."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(str(base), local_files_only=True, trust_remote_code=False)
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
-
-
-def hollow(model: Any) -> None:
-    """Each parameter becomes one number that stands for all: of the same shape, on the processor, without memory."""
-    import torch
-
-    made: dict[Any, Any] = {}
-    for module in model.modules():
-        for name, parameter in module._parameters.items():
-            if parameter is None:
-                continue
-            if parameter not in made:
-                values = torch.zeros((), dtype=torch.float32).expand(parameter.shape)
-                made[parameter] = torch.nn.Parameter(values, requires_grad=False)
-            module._parameters[name] = made[parameter]
-
-
-def shared_parameters(model: Any) -> set[str]:
-    """Names of parameters that have another name too: tied embeddings."""
-    by_parameter: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        by_parameter.setdefault(id(parameter), []).append(name)
-    return {name for together in by_parameter.values() if len(together) > 1 for name in together}
-
-
-def names(model: Any, placed: Mapping[str, Placed]) -> dict[str, str]:
-    """The tensor in the files of each parameter that is read from one as it is, by transformers' own rules."""
-    from transformers.conversion_mapping import get_model_conversion_mapping
-    from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
-
-    rules = get_model_conversion_mapping(model)
-    renamings = [rule for rule in rules if isinstance(rule, WeightRenaming)]
-    converters = [rule for rule in rules if isinstance(rule, WeightConverter)]
-    shapes = model.state_dict()
+def sliced(part: Part, slices: Sequence[Slice], placed: Mapping[str, Placed]) -> dict[str, Part]:
+    """The part of each expert's tensor in a parameter that holds all experts; none where it has no factors."""
     found = {}
-    for place, tensor in placed.items():
-        name, converted = rename_source_key(place, renamings, converters, model.base_model_prefix, shapes)
-        if name not in shapes and place in shapes:
-            name, converted = place, None
-        if converted is None and name in shapes and tuple(shapes[name].shape) == tensor.shape:
-            found[name] = place
+    for place, expert, first in slices if part.factors else ():
+        last = first + placed[place].shape[0]
+        its = [Factors(one.up[expert, first:last], one.down[expert], one.scaling) for one in part.factors]
+        found[place] = Part(part.layer, part.name, its)
     return found
 
 
@@ -185,8 +158,10 @@ def changed(model: Any) -> Iterable[tuple[str, Part]]:
             kept = layer.get_base_layer()
         elif isinstance(module, BaseTunerLayer):
             layer, kept = module, module.get_base_layer()
-            if isinstance(module, ParamWrapper):  # fused experts, whose files hold each by itself
-                raise Whole(say("whole_several", "{name} has an adapter on several matrices at once", name=path))
+            if isinstance(module, ParamWrapper):
+                yield from experts(path, module)
+                inside = (*inside, f"{path}.")
+                continue
         else:
             continue
         inside = (*inside, f"{path}.")
@@ -197,11 +172,34 @@ def changed(model: Any) -> Iterable[tuple[str, Part]]:
                 yield f"{path}.{name}", Part(layer, name, factors(layer) if name == "weight" else ())
 
 
+def experts(path: str, wrapper: Any) -> Iterable[tuple[str, Part]]:
+    """Parameters that are adapted by themselves, of all experts or of what chooses among them, each with a wrapper
+    around that of the one before. Raises Whole.
+    """
+    from peft.tuners.lora.layer import ParamWrapper
+
+    while isinstance(wrapper, ParamWrapper):
+        name = wrapper.parameter_name
+        active = [one for one in wrapper.active_adapters if one in wrapper.lora_A]
+        if wrapper.get_param().dim() == 2:
+            up, down = wrapper.lora_B, wrapper.lora_A
+            its = [Factors(up[one].weight.detach(), down[one].weight.detach(), wrapper.scaling[one]) for one in active]
+        elif wrapper.num_experts > 1:
+            factors = (wrapper.get_delta_factors(one) for one in active)
+            its = [Factors(up.detach(), down.detach(), scaling) for up, down, scaling in factors]
+        else:
+            raise Whole(say("whole_several", "{name} has an adapter on several matrices at once", name=path))
+        yield f"{path}.{name}", Part(wrapper, name, its)
+        wrapper = wrapper.base_layer
+
+
 def alters(part: Part, config: Any) -> bool:
     """A bias beside a LoRA layer stays as it is, unless the adapter has one."""
     from peft.tuners.lora import LoraLayer
 
-    return part.name == "weight" or not isinstance(part.layer, LoraLayer) or bool(config.lora_bias)
+    return (
+        bool(part.factors) or part.name == "weight" or not isinstance(part.layer, LoraLayer) or bool(config.lora_bias)
+    )
 
 
 def factors(layer: Any) -> Sequence[Factors]:

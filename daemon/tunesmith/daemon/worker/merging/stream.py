@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from tunesmith.daemon.worker.merging.layers import Factors, Layers, Part
+from tunesmith.daemon.worker.merging.layers import Factors, Merging, Part
 from tunesmith.recipes.machine.cpu import granted_cores
 from tunesmith.recipes.models.safetensors import Placed
 
@@ -18,7 +18,7 @@ MOST_AT_ONCE = 8  # threads: past that the disk is what takes the time
 Piece = Callable[[], int]
 
 
-def write(files: Mapping[Path, Sequence[Placed]], layers: Layers, into: Path) -> Generator[int, None, None]:
+def write(files: Mapping[Path, Sequence[Placed]], layers: Merging, into: Path) -> Generator[int, None, None]:
     """Each of `files` under its own name in `into`, on the disk at the end; yields how many bytes came to be there.
 
     Raises OSError.
@@ -49,7 +49,7 @@ def write(files: Mapping[Path, Sequence[Placed]], layers: Layers, into: Path) ->
 
 
 def of_file(
-    source: int, target: int, placed: Sequence[Placed], layers: Layers, where: Mapping[str, tuple[int, Placed]]
+    source: int, target: int, placed: Sequence[Placed], layers: Merging, where: Mapping[str, tuple[int, Placed]]
 ) -> Iterator[Piece]:
     """What writes one file: its bytes from the first to the last, those between merged tensors as they are."""
     begun = 0
@@ -76,27 +76,31 @@ def copies(source: int, target: int, begin: int, end: int) -> Iterator[Piece]:
 
 
 def rows(source: int, target: int, tensor: Placed, factors: Sequence[Factors]) -> Iterator[Piece]:
-    """A matrix of a plain LoRA layer: its rows do not need each other."""
-    count, width = tensor.shape
-    row_bytes = tensor.bytes // count
+    """A matrix of a plain LoRA layer, or those of all experts: rows do not need each other."""
+    *several, count, width = tensor.shape
+    matrices = several[0] if several else 1
+    row_bytes = tensor.bytes // (matrices * count)
 
-    def merge(first: int, last: int) -> int:
-        begin = tensor.begin + first * row_bytes
+    def merge(matrix: int, first: int, last: int) -> int:
+        begin = tensor.begin + (matrix * count + first) * row_bytes
         data = read_at(source, begin, (last - first) * row_bytes)
         stored = numbers(data, tensor.dtype).view(last - first, width)
         merged = computed(stored)
-        for up, down, scaling in factors:
-            merged += (up[first:last] @ down) * scaling
+        for one in factors:
+            up, down = (one.up[matrix], one.down[matrix]) if several else (one.up, one.down)
+            merged += (up[first:last] @ down) * one.scaling
         stored.copy_(merged)
         write_at(target, data, begin)
         return len(data)
 
     at_once = max(1, PIECE_BYTES // row_bytes)
-    for first in range(0, count, at_once):
-        yield lambda first=first: merge(first, min(count, first + at_once))  # type: ignore[misc]
+    for matrix in range(matrices):
+        for first in range(0, count, at_once):
+            last = min(count, first + at_once)
+            yield lambda matrix=matrix, first=first, last=last: merge(matrix, first, last)  # type: ignore[misc]
 
 
-def whole(target: int, tensor: Placed, part: Part, layers: Layers, where: Mapping[str, tuple[int, Placed]]) -> Piece:
+def whole(target: int, tensor: Placed, part: Part, layers: Merging, where: Mapping[str, tuple[int, Placed]]) -> Piece:
     """A tensor that only all of its module makes."""
 
     def merge() -> int:

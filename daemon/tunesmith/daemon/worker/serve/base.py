@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.worker import converting
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes.errors import ModelError, TunesmithError
-from tunesmith.recipes.exports import gguf
 from tunesmith.recipes.models import vetted
 
 CONVERTED_TO = "q8_0"  # what a tuned model is chatted with too, so that the two compare
@@ -42,5 +42,5 @@ def convert(source: Path, path: Path) -> None:
     home = Home.find()
     with publish.staging(path) as staged, publish.staging(path.with_name("base-view")) as view:
         vetted.view(source, view, home.models)  # the converter runs a model's own code where it finds some
-        run_watched(gguf.command(home.vendor, view, CONVERTED_TO, staged), path.parent, lambda: None)
+        run_watched(converting.command(home.vendor, view, CONVERTED_TO, staged), path.parent, lambda: None)
         publish.publish_file(staged, path)

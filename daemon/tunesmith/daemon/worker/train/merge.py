@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, Scores, compare, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.merging import stream
-from tunesmith.daemon.worker.merging.layers import Whole, layers
+from tunesmith.daemon.worker.merging.fitting import fitted
+from tunesmith.daemon.worker.merging.layers import Whole
+from tunesmith.daemon.worker.merging.several import several
 from tunesmith.daemon.worker.prompts import text_of
 from tunesmith.recipes import tuners
 from tunesmith.recipes.errors import ModelError
@@ -21,6 +24,12 @@ from tunesmith.recipes.models import headers, safetensors
 from tunesmith.recipes.planner.stages import needs_merging
 from tunesmith.recipes.words import Words, say
 
+# As the base's makers publish them: what transformers saves of a tokenizer lacks SentencePiece's file and much of what
+# llama.cpp's converter and older versions read.
+TOKENIZER = (
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+)  # fmt: skip
 SETTINGS = ("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json")
 
 
@@ -67,7 +76,11 @@ def into_unquantized(context: Context) -> None:
 
 
 def adapter_into_base(context: Context) -> None:
-    """`context.merged` made of the base's files and the adapter in `context.adapter`.
+    adapters_into_base(context, [(context.adapter, 1.0)])
+
+
+def adapters_into_base(context: Context, adapters: Sequence[tuple[Path, float]]) -> None:
+    """`context.merged` made of the base's files and adapters with their weights.
 
     Raises ModelError for damaged files, MachineError for a full disk.
     """
@@ -76,11 +89,11 @@ def adapter_into_base(context: Context) -> None:
     total = sum(path.stat().st_size for path in files)
     disk.refuse_full(context.work, total, "the merged model needs")
     try:
-        found = layers(context.base, context.adapter, files.values())
+        found = several(context.base, adapters, files.values())
     except Whole as error:
         english = "The adapter is merged with the whole model in memory: {why}."
         context.notice("info", say("merged_whole", english, why=error.why))
-        keep(context, adapter_in_memory(context))
+        keep(context, adapters_in_memory(context, adapters))
         return
     done = 0
     with publish.staging(context.merged) as staged:
@@ -96,14 +109,32 @@ def adapter_into_base(context: Context) -> None:
         replacing.sync_folder(context.merged.parent)
 
 
-def adapter_in_memory(context: Context) -> Any:
-    """The base loaded anew with the adapter merged into it."""
+def adapters_in_memory(context: Context, adapters: Sequence[tuple[Path, float]]) -> Any:
+    """The base loaded anew with the adapters merged into it; of several, in float32 and beside the base itself."""
     import torch
-    from peft import PeftModel
 
-    kind = load.stored_dtype(context.base)
-    base = load.model(context.base, "cpu", torch.float32 if kind == torch.float16 else kind)
-    return PeftModel.from_pretrained(base, str(context.adapter)).merge_and_unload().eval()
+    stored = load.stored_dtype(context.base)
+    kind = torch.float32 if stored == torch.float16 or len(adapters) > 1 else stored
+
+    def alone(adapter: Path) -> Any:
+        return fitted(load.model(context.base, "cpu", kind), adapter).merge_and_unload().eval()
+
+    if len(adapters) == 1 and adapters[0][1] == 1.0:
+        return alone(adapters[0][0])
+    before = load.model(context.base, "cpu", kind).state_dict()
+    total = {name: value.clone() for name, value in before.items()}
+    result = None
+    for adapter, weight in adapters:
+        context.check_cancelled()
+        merged = alone(adapter)
+        for name, value in merged.state_dict().items():
+            total[name] += weight * (value - before[name])
+        # An adapter can part what was tied, and then all must stay apart.
+        if result is None or len(list(merged.parameters())) > len(list(result.parameters())):
+            result = merged
+    assert result is not None
+    result.load_state_dict(total)
+    return result
 
 
 def keep(context: Context, merged: Any) -> None:
@@ -120,6 +151,9 @@ def beside(context: Context, folder: Path) -> None:
         if own.is_file() and (name == "generation_config.json" or not (folder / name).exists()):
             shutil.copyfile(own, folder / name)
     context.tokenizer.save_pretrained(str(folder))
+    for name in TOKENIZER:
+        if (context.base / name).is_file():
+            shutil.copyfile(context.base / name, folder / name)
 
 
 def told(quantization: str, scores: Scores) -> Words:
