@@ -184,12 +184,14 @@ def test_pairs_of_answers_are_twice_the_rows_and_a_reference_is_a_copy_only_of_w
 
 
 def test_what_comes_after_the_probe_is_more_where_layers_are_computed_again_and_never_nothing() -> None:
-    def grown(device: str, recomputed: int, kernels: int = 0) -> int:
-        given = {"kernels": kernels, "heaped_bytes": GIB // 2, "recomputed": recomputed, "peak_bytes": 4 * GIB}
-        return stages.growing(place(device), **given)
+    def grown(device: str, recomputed: int, kernels: int = 0, tuner: str = "lora") -> int:
+        where = place(device)
+        parts = memory.parts(job(tuner={"kind": tuner}), LLAMA, ROWS, where)
+        return stages.growing(where, LLAMA, parts, kernels=kernels, recomputed=recomputed, peak_bytes=4 * GIB)
 
     assert 0 < grown("cpu", 0) < grown("cpu", 12) < GIB
     assert grown("cpu", 0, 40_000_000) == grown("cpu", 0) + 40_000_000
+    assert grown("cpu", 0, tuner="full") > grown("cpu", 0), "gradients of all weights leave more behind"
     assert grown("cuda", 0, 40_000_000) == pytest.approx(0.025 * 4 * GIB, rel=1e-6)
 
 

@@ -11,17 +11,17 @@ from tunesmith.recipes.planner.rows import Rows
 KERNEL_BYTES = 640_000
 
 
-def kernel_bytes(facts: ModelFacts, rows: Rows, place: Place, *, tokens: int, adapter: bool) -> int:
+def kernel_bytes(facts: ModelFacts, rows: Rows, place: Place, *, tokens: int) -> int:
     """Of all windows up to `tokens` that training will meet."""
     if place.device != "cpu":
         return 0
-    return numbers_of_rows(rows, tokens) * bytes_of_a_number(facts, adapter)
+    return numbers_of_rows(rows, tokens) * bytes_of_a_number(facts)
 
 
-def bytes_of_a_number(facts: ModelFacts, adapter: bool) -> int:
-    """Of all products of one number of rows: forward, backward and, without an adapter, for the weight's gradient."""
+def bytes_of_a_number(facts: ModelFacts) -> int:
+    """Of all products of one number of rows."""
     shapes = {(m.inputs, m.outputs) for m in facts.matrices if m.part in LINEAR} | {(facts.hidden_size, 0)}
-    return (2 if adapter else 3) * len(shapes) * KERNEL_BYTES
+    return 2 * len(shapes) * KERNEL_BYTES  # forward and backward
 
 
 def numbers_of_rows(rows: Rows, tokens: int) -> int:

@@ -188,7 +188,6 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
     if spec.quantization != "none":  # the matrices of the largest part, dequantized for its products
         copies = 5 if place.device == "cpu" else 3  # measured on a CPU, where freed blocks are not at once reused
         logits += int(copies * facts.intermediate_size * facts.hidden_size * how.width)
-    kernels = kernel_bytes(facts, rows, place, tokens=tokens, adapter=how.adapter)
     return Parts(
         weights=weights,
         adapter=adapter,
@@ -197,7 +196,7 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
         activations=int(kept_bytes),
         logits=logits,
         transient=int(tokens * activations.transient(facts, how) * (1 if how.fused else PLAIN_TRANSIENT)),
-        kernels=kernels if how.width == 4 and how.fused else 0,
+        kernels=kernel_bytes(facts, rows, place, tokens=tokens) if how.width == 4 and how.fused else 0,
         recomputed=recomputed,
         tokens=tokens,
     )

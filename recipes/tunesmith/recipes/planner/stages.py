@@ -19,7 +19,7 @@ HOLES = 0.5  # of activations in blocks that lie in the heap, smaller than HEAPE
 HEAPED_BLOCK = 2 * MIB
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
-GROWN_BYTES, GROWN_HEAP, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.2, 0.015, 0.025
+GROWN_BYTES, GROWN_HEAP, GROWN_WEIGHTS, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.2, 0.25, 0.015, 0.025
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
@@ -103,16 +103,17 @@ def heaped(facts: ModelFacts, parts: Parts) -> int:
     return parts.activations if parts.adapter and 4 * parts.tokens * facts.hidden_size < HEAPED_BLOCK else 0
 
 
-def growing(place: Place, *, kernels: int, heaped_bytes: int, recomputed: int, peak_bytes: int) -> int:
+def growing(place: Place, facts: ModelFacts, parts: Parts, *, kernels: int, recomputed: int, peak_bytes: int) -> int:
     """Bytes that come to training after its worst window, whose peak was `peak_bytes`.
 
     On a CPU for windows of other lengths: `kernels` bytes for numbers of rows that were not met, what is between the
-    `heaped_bytes` of activations, and more where layers are `recomputed`.
+    activations in the heap, or between gradients and what the optimizer makes where every weight is trained, and more
+    where layers are `recomputed`.
     """
     if place.device != "cpu":
         return int(ALLOCATOR_GROWTH * peak_bytes)
-    again = RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0
-    return int(GROWN_BYTES + kernels + GROWN_HEAP * heaped_bytes + again)
+    between = GROWN_HEAP * heaped(facts, parts) if parts.adapter else GROWN_WEIGHTS * parts.weights
+    return int(GROWN_BYTES + kernels + between + (RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0))
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
