@@ -49,6 +49,7 @@ def test_all_commands_of_the_issue_are_there() -> None:
         ("resume",),
         ("chat",),
         ("export",),
+        ("merge",),
         ("eval",),
         ("serve",),
         ("doctor",),
