@@ -21,11 +21,11 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.spec import STAGES_OF, AdapterSpec, JobSpec, TrainingSpec, complete, to_yaml
 
 
-async def finished(daemon: DaemonProcess) -> Path:
-    """Job 1, which has trained; its artifacts."""
-    await daemon.submit("steps=1")
-    await daemon.until(1, "finished")
-    artifacts = daemon.home.job(1) / "artifacts"
+async def finished(daemon: DaemonProcess, job_id: int = 1) -> Path:
+    """The next job, `job_id`, which has trained; its artifacts."""
+    await daemon.submit(f"steps={job_id}")
+    await daemon.until(job_id, "finished")
+    artifacts = daemon.home.job(job_id) / "artifacts"
     (artifacts / "adapter").mkdir(parents=True)
     (artifacts / "adapter" / "weights").write_bytes(b"x" * 1000)
     (artifacts / "recipe.yaml").write_text(to_yaml(complete(JobSpec(name="steps=400 step=0.05"))))
@@ -118,7 +118,19 @@ async def test_every_adapter_that_is_merged_must_be_there(daemon: DaemonProcess,
     mine.mkdir()
     (mine / "adapter_config.json").write_text("{}")
     view = await daemon.client.submit(Submit("another key", spec))
-    assert (view.task, view.of) == ("merge", 1)
+    assert (view.task, view.of, view.beside) == ("merge", 1, ())
+
+
+async def test_runs_whose_adapters_are_merged_are_kept_meanwhile(daemon: DaemonProcess) -> None:
+    first, second = await finished(daemon), await finished(daemon, 2)
+    for artifacts in (first, second):
+        (artifacts / "adapter" / "adapter_config.json").write_text("{}")
+    adapters = tuple(AdapterSpec(path=str(artifacts / "adapter")) for artifacts in (first, second))
+    view = await daemon.client.submit(Submit("key", merging(first, adapters, ("merged",))))
+    assert (view.id, view.of, view.beside) == (3, 1, (2,))
+    with pytest.raises(TunesmithError) as caught:
+        await daemon.client.remove(2)
+    assert caught.value.code == "in_use" and "tunesmith jobs cancel 3" in caught.value.hint
 
 
 async def test_a_database_made_anew_still_knows_what_a_job_is_of(daemon: DaemonProcess) -> None:

@@ -25,10 +25,21 @@ REMOVED = "removed"
 def begins_with(home: Home, spec: JobSpec) -> int | None:
     """The job whose artifacts `spec` begins with, to export, to evaluate or to train on; None where it is none here."""
     given = spec.of or spec.training.start_from
+    return None if given is None else _number(home, given)
+
+
+def taken_beside(home: Home, spec: JobSpec) -> tuple[int, ...]:
+    """The other jobs whose artifacts it takes: of a merge, those of its adapters."""
+    found = (_number(home, one.path) for one in spec.adapters)
+    return tuple(sorted({number for number in found if number is not None} - {begins_with(home, spec)}))
+
+
+def _number(home: Home, path: str) -> int | None:
+    """The job in whose folder `path` is."""
     jobs = home.job(0).parent
-    if given is None or not Path(given).is_relative_to(jobs):
+    if not Path(path).is_relative_to(jobs):
         return None
-    number = Path(given).relative_to(jobs).parts[:1]
+    number = Path(path).relative_to(jobs).parts[:1]
     return int(number[0]) if number and number[0].isdecimal() else None
 
 

@@ -52,7 +52,8 @@ def read(home: Home, job_id: int) -> Lost | None:
     except (OSError, msgspec.DecodeError, TunesmithError):
         return None
     created = (folder / "spec.json").stat().st_mtime
-    queued = e.Queued(time=created, task=spec.task, of=job_folder.begins_with(home, spec))
+    of, beside = job_folder.begins_with(home, spec), job_folder.taken_beside(home, spec)
+    queued = e.Queued(time=created, task=spec.task, of=of, beside=beside)
     history = _History(job_id, spec.name, queued)
     attempt = offset = 0
     for attempt in journal.attempts(folder):

@@ -75,7 +75,7 @@ class Retention:
         """Raises MachineError when a folder cannot be removed."""
         measured = {found.job: found for found in await self.sizes()}
         views = [view for view in self._store.jobs() if view.id in measured]
-        used = {view.of for view in self._store.living()}
+        used = {job_id for view in self._store.living() for job_id in (view.of, *view.beside)}
         found = chosen(views, measured, asked, time.time())
         items = tuple(item for item in found if item.part != "artifacts" or item.job not in used)
         if not asked.dry_run:

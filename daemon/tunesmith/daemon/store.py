@@ -78,8 +78,8 @@ class Store:
         return [self._views[job_id] for job_id in sorted(self._views) if not self._views[job_id].ended_already]
 
     def user_of(self, job_id: int) -> int | None:
-        """A living job that begins with the artifacts of `job_id`; None where there is none."""
-        return next((view.id for view in self.living() if view.of == job_id), None)
+        """A living job that takes artifacts of `job_id`; None where there is none."""
+        return next((view.id for view in self.living() if job_id in (view.of, *view.beside)), None)
 
     def related(self, job_id: int) -> list[int]:
         """The job itself, the one whose artifacts it exports or evaluates, and the newest that did so with its own."""
@@ -229,7 +229,8 @@ class Store:
             return self._views[known], False
         self._refuse_full_queue()
         job_id = self._next_id()
-        queued = e.Queued(time=time.time(), task=spec.task, of=job_folder.begins_with(self.home, spec))
+        of, beside = job_folder.begins_with(self.home, spec), job_folder.taken_beside(self.home, spec)
+        queued = e.Queued(time=time.time(), task=spec.task, of=of, beside=beside)
         try:
             folder = job_folder.make(self.home, job_id, spec, msgspec.structs.replace(said, key=key))
             crash_points.reach("submit.folder_made")

@@ -25,12 +25,14 @@ STAGES = STAGES_OF[TRAIN]  # every stage there is
 class Queued(Told, frozen=True, kw_only=True, tag="queued"):
     """It waits for its turn: submitted, or once more; `automatic` where the daemon itself queued it again.
 
-    The first one says the recipe's `task`, and `of` which job's artifacts it begins with.
+    The first one says the recipe's `task`, `of` which job's artifacts it begins with, and `beside` of which others it
+    takes some.
     """
 
     automatic: bool = False
     task: str = TRAIN
     of: int | None = None
+    beside: tuple[int, ...] = ()
 
 
 class Started(Told, frozen=True, kw_only=True, tag="started"):

@@ -43,7 +43,8 @@ class StageView(msgspec.Struct, frozen=True):
 
 
 class JobView(msgspec.Struct, frozen=True):
-    """`task` is train, export, evaluate or benchmark; `of` the job whose artifacts it begins with.
+    """`task` is train, export, evaluate, merge or benchmark; `of` the job whose artifacts it begins with, `beside`
+    others that it takes some of.
 
     `finishing`: training was told to stop and keep what was learned. `interruptions` counts how often the daemon has
     queued the job again by itself since it last got further. `moved` is its place in the queue once a person moved it.
@@ -63,6 +64,7 @@ class JobView(msgspec.Struct, frozen=True):
     stages: tuple[StageView, ...] = tuple(StageView(name) for name in e.STAGES)
     task: str = TRAIN
     of: int | None = None
+    beside: tuple[int, ...] = ()
     step: e.TrainStep | None = None
     losses: tuple[tuple[int, float], ...] = ()
     learning_rates: tuple[tuple[int, float], ...] = ()
@@ -153,6 +155,7 @@ def _again(view: JobView, by_person: bool) -> JobView:
         stages=_waiting(view.task),
         task=view.task,
         of=view.of,
+        beside=view.beside,
         losses=view.losses,
         learning_rates=view.learning_rates,
         samples=view.samples,
@@ -211,8 +214,8 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
     match numbered.event:
         case e.Queued(automatic=automatic) if view.ended_already:
             return _again(view, by_person=not automatic)
-        case e.Queued(time=time, task=task, of=of) if not view.created:
-            return replace(view, created=time, task=task, of=of, stages=_waiting(task))
+        case e.Queued(time=time, task=task, of=of, beside=beside) if not view.created:
+            return replace(view, created=time, task=task, of=of, beside=beside, stages=_waiting(task))
         case e.Queued(time=time):
             return replace(view, created=time)
         case e.Started(time=time, attempt=attempt, pid=pid):
