@@ -66,6 +66,7 @@ doc_to_target: gold
 metric_list:
   - metric: acc"""
 Rows = list[dict[str, Any]]
+ASKED = [{"role": "user", "content": "?"}]  # what was asked is of no matter to these scores
 
 
 def questions() -> tuple[Rows, Rows]:
@@ -140,7 +141,7 @@ def ours(score: str, said: list[tuple[str, str]]) -> float:
     """Our own score of these answers, out of 100."""
     card, argument = evals.find(score)
     scorer = card.open(argument)
-    return 100 * sum(scorer.score(text, HeldOutRow([], answer, (), ())) for text, answer in said) / len(said)
+    return 100 * sum(scorer.score(text, HeldOutRow(ASKED, answer, (), ())) for text, answer in said) / len(said)
 
 
 def asked_ourselves(server: relay.Relay, rows: Rows) -> list[tuple[str, str]]:
