@@ -4,7 +4,8 @@ Run: python bench/suites.py [MODEL.gguf --tokenizer FOLDER]. A line of JSON a fi
 says, what our own score says of the very answers that it got, and what our own way comes to from the start (the same
 questions asked by ourselves, likelihoods by transformers alone). Likelihoods are asked of the model as a folder, in
 float32: of 4-bit weights llama.cpp and transformers compute other last bits. lm-eval and EvalScope are installed first,
-into a home of their own. Bar: within one point; EvalScope's ROUGE-L has none, as it counts case and full stops.
+into a home of their own. Questions come one at a time, as a batch gives other last bits too. Bar: within one point;
+EvalScope's ROUGE-L has none, as it counts case and full stops.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def taken(
     request = {
         "tool": suite.tool, "name": suite.way.name, "endpoint": suite.way.endpoint, "arguments": run.arguments(suite),
         "file": suite.file if suite.tool == suites.LM_EVAL else "", "own_code": False, "limit": None,
-        "model": model, "url": server.url, "at_once": 8, "context": 2048, "tokenizer": str(tokenizer),
+        "model": model, "url": server.url, "at_once": 1, "context": 2048, "tokenizer": str(tokenizer),
         "folder": str(folder), "offline": True,
     }  # fmt: skip
     (folder / "request.json").write_text(json.dumps(request))
