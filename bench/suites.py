@@ -4,7 +4,8 @@ Run: python bench/suites.py [MODEL.gguf --tokenizer FOLDER]. A line of JSON a fi
 says, what our own score says of the very answers that it got, and what our own way comes to from the start (the same
 questions asked by ourselves, likelihoods by transformers alone). Likelihoods are asked of the model as a folder, in
 float32: of 4-bit weights llama.cpp and transformers compute other last bits. lm-eval and EvalScope are installed first,
-into a home of their own. Bar: within one point; EvalScope's ROUGE-L has none, as it counts case and full stops.
+into a home of their own. Questions come one at a time, as a batch gives other last bits too. Bar: within one point;
+EvalScope's ROUGE-L has none, as it counts case and full stops.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ doc_to_target: gold
 metric_list:
   - metric: acc"""
 Rows = list[dict[str, Any]]
+ASKED = [{"role": "user", "content": "?"}]  # what was asked is of no matter to these scores
 
 
 def questions() -> tuple[Rows, Rows]:
@@ -114,7 +116,7 @@ def taken(
     request = {
         "tool": suite.tool, "name": suite.way.name, "endpoint": suite.way.endpoint, "arguments": run.arguments(suite),
         "file": suite.file if suite.tool == suites.LM_EVAL else "", "own_code": False, "limit": None,
-        "model": model, "url": server.url, "at_once": 8, "context": 2048, "tokenizer": str(tokenizer),
+        "model": model, "url": server.url, "at_once": 1, "context": 2048, "tokenizer": str(tokenizer),
         "folder": str(folder), "offline": True,
     }  # fmt: skip
     (folder / "request.json").write_text(json.dumps(request))
@@ -140,7 +142,7 @@ def ours(score: str, said: list[tuple[str, str]]) -> float:
     """Our own score of these answers, out of 100."""
     card, argument = evals.find(score)
     scorer = card.open(argument)
-    return 100 * sum(scorer.score(text, HeldOutRow([], answer, (), ())) for text, answer in said) / len(said)
+    return 100 * sum(scorer.score(text, HeldOutRow(ASKED, answer, (), ())) for text, answer in said) / len(said)
 
 
 def asked_ourselves(server: relay.Relay, rows: Rows) -> list[tuple[str, str]]:

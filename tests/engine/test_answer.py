@@ -125,3 +125,13 @@ def test_several_calls_are_told_and_what_is_no_call_is_said() -> None:
 def test_a_call_that_was_cut_is_no_call() -> None:
     said = written("<tool_call>\n", '{"name": "f"', max_tokens=2, form=CallForm())
     assert calls_of(said) == [] and ended(said).finish_reason == "length"
+
+
+def test_behind_an_echo_the_token_that_ends_is_scored_too() -> None:
+    """lm-evaluation-harness asks for one token after the prompt and takes the last score for that token's."""
+    engine: Any = Words([b"one", b"two"])
+    generate = question(1, "x", max_tokens=1, logprobs=1)
+    answer = Answer(engine, generate, Prompt([1, 2], generate.sampling, scored=True), None, [])
+    said = [*answer.echoed([Token(2, -3.0, ((2, -3.0),))]), *answer.take(Token(END, -0.5, ((END, -0.5),)))]
+    assert [score.logprob for score in scores_of(said)] == [None, -3.0, -0.5]
+    assert text_of(said) == "onetwo" and ended(said).finish_reason == "stop"

@@ -47,6 +47,8 @@ class Answer:
         self._first = self._first or time.monotonic()
         self._tokens += 1
         if self._engine.is_end(token.id):
+            if self.prompt.scored and token.logprob is not None:  # who asks for an echo counts on a score a token
+                self._scores.append(self._score(token))
             yield from self._end("stop")
             return
         if token.logprob is not None:
