@@ -69,10 +69,9 @@ ERNIE = Conventions(qkv_bias=("use_bias", False), out_bias=("use_bias", False), 
 GRANITE_HYBRID = msgspec.structs.replace(LLAMA, mlp=("input_linear", "output_linear"), fused_gate=True, mlp_bias=False)
 
 # Routed experts that peft adapts with their router when linear layers are targets: those whose weights transformers
-# converts as it does Mixtral's or Qwen2-MoE's. Source: peft 0.21, utils/transformers_weight_conversion.py.
+# converts as it does Mixtral's, but for Qwen2-MoE's. Source: peft 0.21, utils/transformers_weight_conversion.py.
 ADAPTED_EXPERTS = frozenset({
-    "deepseek_v2", "deepseek_v3", "ernie4_5_moe", "glm4_moe", "hunyuan_v1_moe", "mixtral", "qwen2_moe", "qwen3_moe",
-    "qwen3_next",
+    "deepseek_v2", "deepseek_v3", "ernie4_5_moe", "glm4_moe", "hunyuan_v1_moe", "mixtral", "qwen3_moe", "qwen3_next",
 })  # fmt: skip
 
 KNOWN: Mapping[str, Conventions] = MappingProxyType({

@@ -10,7 +10,7 @@ import math
 import msgspec
 
 from tunesmith.recipes import methods, optimizers, quants, tuners
-from tunesmith.recipes.models.facts import EXPERT, LINEAR, ROUTER, ModelFacts
+from tunesmith.recipes.models.facts import ATTENTION, EXPERT, LINEAR, MIXER, ROUTER, SHARED, ModelFacts
 from tunesmith.recipes.planner import activations, computed
 from tunesmith.recipes.planner.activations import Computing
 from tunesmith.recipes.planner.kernels import kernel_bytes
@@ -73,10 +73,16 @@ def stored_width(facts: ModelFacts) -> float:
 
 
 def adapter_parameters(facts: ModelFacts, rank: int) -> int:
-    """Weights of the two narrow matrices beside every linear layer."""
-    return sum(
-        rank * (matrix.inputs + matrix.outputs) * matrix.count for matrix in facts.matrices if matrix.part in LINEAR
-    )
+    """Weights of the two narrow matrices beside every linear layer.
+
+    Where experts have adapters, so has their router; a dense or shared MLP, whose layers have the names of theirs, has
+    none then. The two matrices into an expert are one tensor, with one adapter of twice the rank.
+    """
+    parts = (ATTENTION, MIXER, ROUTER, EXPERT) if facts.adapted_experts else LINEAR
+    beside = [one for one in facts.matrices if one.part in parts or (one.part == SHARED and one.outputs == 1)]
+    again = [one for one in beside if one.part == EXPERT and one.inputs == facts.hidden_size]
+    numbers = sum((one.inputs + one.outputs) * one.count for one in beside)
+    return rank * (numbers + sum(one.outputs * one.count for one in again))
 
 
 def trained_parameters(spec: JobSpec, facts: ModelFacts) -> int:

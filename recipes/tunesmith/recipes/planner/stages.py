@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.recipes import exports, optimizers
-from tunesmith.recipes.models.facts import EXPERT, ROUTER, ModelFacts
+from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
@@ -181,9 +181,6 @@ def merging(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
     if not needs_merging(spec) or not memory.computing(spec, place).adapter:
         return 0.0
     adapter = memory.trained_parameters(spec, facts)
-    if facts.adapted_experts:  # a pair of narrow matrices for each, at most
-        beside = (matrix for matrix in facts.matrices if matrix.part in (EXPERT, ROUTER))
-        adapter += int(spec.tuner["rank"]) * sum((one.inputs + one.outputs) * one.count for one in beside)
     return float(max(1, len(spec.adapters)) * (MERGING_BYTES + 4 * adapter))
 
 
