@@ -42,6 +42,7 @@ class Relay(ThreadingHTTPServer):
     """`refused` counts answers 400 to 499; `refusal` is the first of them, or a failure of the server's own."""
 
     daemon_threads = True
+    request_queue_size = CONNECTIONS  # those that come at once and are not yet taken: one more would wait seconds
 
     def __init__(self, daemon_socket: Path) -> None:
         super().__init__((LOOPBACK, 0), _Request)
