@@ -1,4 +1,4 @@
-"""Before and after in figures: right answers as bars, losses and perplexities as a small table."""
+"""Before and after in figures: right answers as bars, losses and perplexities as a small table, scores, benchmarks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tunesmith.tui.run_words import notice_text
 from tunesmith.tui.scores_text import figure, label, verdict
 from tunesmith.tui.scores_text import number as number_of
 from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.benchmark_lines import benchmark_lines
 from tunesmith.tui.widgets.feed import subject_name
 from tunesmith.tui.widgets.loss_chart import number
 
@@ -42,7 +43,8 @@ class ScoreSummary(Widget):
     def _lines(self, width: int) -> list[Content]:
         if self.view is None:
             return []
-        groups = (_bars(self.view, width), _figures(self.view, width), measured(self.view, width))
+        groups = (_bars(self.view, width), _figures(self.view, width), measured(self.view, width),
+                  benchmark_lines(self.view, width))  # fmt: skip
         found = [group for group in groups if group]
         if not found:
             return [Content.styled(t("result.no_scores"), "$foreground 60%")]
