@@ -192,8 +192,7 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
     if not how.adapter and how.width < 4 and place.device == "cuda":  # autocast keeps what it converted
         kept_bytes += facts.linear_parameters * how.width
     if spec.quantization != "none":  # the matrices of the largest part, dequantized for its products
-        copies = 5 if place.device == "cpu" else 3  # measured on a CPU, where freed blocks are not at once reused
-        logits += int(copies * facts.intermediate_size * facts.hidden_size * how.width)
+        logits += int(3 * facts.intermediate_size * facts.hidden_size * how.width)
     return Parts(
         weights=weights,
         adapter=adapter,

@@ -15,7 +15,7 @@ from tunesmith.recipes.spec import BENCHMARK, EVALUATE, TRAIN, WRITING, JobSpec
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
 STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights as large as the largest, beside it
 LIBRARIES_BYTES, LIBRARIES_FULL_FROM = 60 * MIB, 126 * MIB
-HOLES = 0.5  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
+HOLES = 0.3  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
 HEAPED_BLOCK = 2 * MIB
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
