@@ -19,7 +19,7 @@ HOLES = 0.3  # of activations in blocks that lie in the heap, smaller than HEAPE
 HEAPED_BLOCK = 2 * MIB
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
-GROWN_BYTES, GROWN_HEAP, GROWN_WEIGHTS, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.2, 0.25, 0.015, 0.025
+GROWN_BYTES, GROWN_HEAP, GROWN_WEIGHTS, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.35, 0.015, 0.025
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
