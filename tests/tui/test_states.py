@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from tunesmith.tui import watch
 from tunesmith.tui.app import TunesmithApp
+from tunesmith.tui.messages import JobEnded
 from tunesmith.tui.screens.run import RunStep
 from tunesmith.tui.screens.wizard import WizardScreen
 from tunesmith.tui.widgets.rail import Rail
@@ -121,6 +122,14 @@ async def test_a_killed_daemon_is_started_again_and_the_run_is_shown_on(daemon: 
         await until(pilot, lambda: link(app) == "")
         await (await app.daemon()).cancel(1)
         await until(pilot, lambda: state(app) == "cancelled")
+
+
+async def test_a_run_that_ends_while_the_wizard_does_is_no_error(daemon: DaemonProcess) -> None:
+    app = TunesmithApp(daemon.home)
+    async with app.run_test(size=(100, 30)):
+        app.job_id = 1
+    assert not app.screen_stack
+    await app.job_ended(JobEnded(1, "cancelled"))
 
 
 async def test_a_daemon_that_does_not_answer_is_a_state_and_answers_again(daemon: DaemonProcess) -> None:

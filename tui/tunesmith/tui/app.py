@@ -217,10 +217,9 @@ class TunesmithApp(App[None]):
 
     @on(JobEnded)
     async def job_ended(self, event: JobEnded) -> None:
-        if event.job_id == self.job_id:
+        if event.job_id == self.job_id and self.screen_stack:  # none while the wizard ends
             self.job_runs = False
-            rail = self.frame.query_one(Rail)
-            rail.working = None
+            self.frame.query_one(Rail).working = None
             if event.state == "finished":
                 self.frame.mark_done("run")
                 await self._on_to_chat(event.job_id)
