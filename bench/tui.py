@@ -142,18 +142,19 @@ def long_jobs(app: object) -> None:
     from live import FakeClient, finished
     from textual.app import App
 
-    from tunesmith.daemon.api.view import JobView
+    from tunesmith.daemon.api.listing import Lines, line_of
     from tunesmith.tui.screens.jobs import JobsScreen
 
     class Many(FakeClient):
-        async def jobs(self) -> list[JobView]:
-            return listed
+        async def lines(self, after: str = "") -> Lines:
+            """As the daemon: all of them once, then what has changed."""
+            return Lines("all", () if after else listed, whole=not after)
 
     import msgspec
 
     client = Many(one=finished())
-    view = asyncio.run(client.job(1))
-    listed = [msgspec.structs.replace(view, id=LISTED - row, name=f"run{name_of(row)}") for row in range(LISTED)]
+    line = line_of(asyncio.run(client.job(1)))
+    listed = tuple(msgspec.structs.replace(line, id=LISTED - row, name=f"run{name_of(row)}") for row in range(LISTED))
     assert isinstance(app, App)
     app.call_after_refresh(lambda: app.push_screen(JobsScreen(client.clients)))
 
