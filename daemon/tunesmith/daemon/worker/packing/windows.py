@@ -113,37 +113,40 @@ def balanced(lengths: Sequence[int], size: int) -> list[list[int]]:
     return bins
 
 
-def packed(rows: Sequence[Row], size: int, alone: int | None = None) -> Step:
-    """Windows of at most `size` tokens (or one longer sequence each), without padding; as few as fit, of like size.
-
-    Sequences longer than `alone` tokens have a window of their own.
+def packed_places(lengths: Sequence[int], size: int, alone: int | None = None) -> list[list[int]]:
+    """The places of `lengths` in each window of at most `size` tokens (or one longer sequence), without padding: as few
+    as fit, of like size. Sequences longer than `alone` tokens have a window of their own.
     """
-    long, others = apart(rows, alone)
-    bins = balanced([len(ids) for ids, _ in others], size) if others else []
-    windows = [*(Window([row]) for row in long), *(Window([others[place] for place in places]) for places in bins)]
+    long, others = apart(lengths, alone)
+    bins = balanced([lengths[place] for place in others], size) if others else []
+    windows = [*([place] for place in long), *([others[place] for place in places] for places in bins)]
     # The largest first: what it frees, the next find large enough.
-    return Step(sorted(windows, key=lambda window: -window.tokens))
+    return sorted(windows, key=lambda places: -sum(lengths[place] for place in places))
+
+
+def padded_places(lengths: Sequence[int], size: int, alone: int | None = None) -> list[list[int]]:
+    """As `packed_places`, of windows of sequences of like length, padded to at most `size` positions."""
+    long, others = apart(lengths, alone)
+    windows, batch = [[place] for place in long], list[int]()
+    for place in sorted(others, key=lambda place: -lengths[place]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > size:
+            windows.append(batch)
+            batch = []
+        batch.append(place)
+    return [*windows, batch] if batch else windows
+
+
+def packed(rows: Sequence[Row], size: int, alone: int | None = None) -> Step:
+    found = packed_places([len(ids) for ids, _ in rows], size, alone)
+    return Step(Window([rows[place] for place in places]) for places in found)
 
 
 def padded(rows: Sequence[Row], size: int, pad: int, alone: int | None = None) -> Step:
-    """Windows of sequences of like length, padded to at most `size` positions (or one longer sequence each).
-
-    Sequences longer than `alone` tokens have a window of their own.
-    """
-    long, others = apart(rows, alone)
-    step, batch = Step(Window([row], padded_with=pad) for row in long), list[Row]()
-    for row in sorted(others, key=lambda row: -len(row[0])):
-        if batch and (len(batch) + 1) * len(batch[0][0]) > size:
-            step.append(Window(batch, padded_with=pad))
-            batch = []
-        batch.append(row)
-    if batch:
-        step.append(Window(batch, padded_with=pad))
-    return step
+    found = padded_places([len(ids) for ids, _ in rows], size, alone)
+    return Step(Window([rows[place] for place in places], padded_with=pad) for places in found)
 
 
-def apart(rows: Sequence[Row], alone: int | None) -> tuple[list[Row], list[Row]]:
-    """The rows longer than `alone` tokens, and the others."""
-    if alone is None:
-        return [], list(rows)
-    return [row for row in rows if len(row[0]) > alone], [row for row in rows if len(row[0]) <= alone]
+def apart(lengths: Sequence[int], alone: int | None) -> tuple[list[int], list[int]]:
+    """The places of those longer than `alone` tokens, and of the others."""
+    long = [place for place, length in enumerate(lengths) if alone is not None and length > alone]
+    return long, [place for place, length in enumerate(lengths) if alone is None or length <= alone]

@@ -12,7 +12,7 @@ import torch
 from tunesmith.daemon.api.events import PathTaken
 from tunesmith.daemon.worker.kernels.cross_entropy import cross_entropy, linear_cross_entropy
 from tunesmith.daemon.worker.kernels.table import KERNELS
-from tunesmith.daemon.worker.packing.windows import Row, Step, Window, packed, padded
+from tunesmith.daemon.worker.packing.windows import Row, Step, Window, packed, packed_places, padded, padded_places
 from tunesmith.daemon.worker.processor import Heap
 from tunesmith.daemon.worker.train import flops
 
@@ -48,6 +48,13 @@ class Core:
         if self.packs:
             return packed(rows, self.size, self.alone)
         return padded(rows, self.size, self.pad, self.alone)
+
+    def sizes(self, lengths: Sequence[int]) -> list[int]:
+        """Positions of each window of a step over rows of `lengths` tokens, padding counted."""
+        if self.packs:
+            return [sum(lengths[place] for place in places) for places in packed_places(lengths, self.size, self.alone)]
+        found = padded_places(lengths, self.size, self.alone)
+        return [len(places) * max(lengths[place] for place in places) for places in found]
 
     def flops(self, step: Step) -> float:
         """Useful floating-point operations of a step, forward and backward."""

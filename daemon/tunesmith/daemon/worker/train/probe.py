@@ -94,10 +94,7 @@ def choose(feed: Feed, core: Core) -> Chosen:
     candidates = {*np.argsort(-tokens)[:CLOSELY].tolist(), *np.argsort(-longest)[:CLOSELY].tolist()}
     usual = int(np.argmin(np.abs(tokens - tokens.mean())))
     spread = range(0, len(batches), -(-len(batches) // SPREAD))
-    windows = {
-        place: [window.positions for window in core.step([feed.sequence(*row) for row in batches[place]])]
-        for place in {*candidates, *spread, usual}
-    }
+    windows = {place: core.sizes(lengths[place].tolist()) for place in {*candidates, *spread, usual}}
     worst = max(sorted(candidates), key=lambda place: (max(windows[place]), tokens[place]))
     numbers = {place: set(map(filled_rows, sizes)) for place, sizes in windows.items()}
     unmet = set().union(*numbers.values()) - numbers[worst] - numbers[usual]
