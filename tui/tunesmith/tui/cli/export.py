@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tunesmith.daemon.api.view import JobView
 
 Finished = Annotated[str, typer.Argument(metavar="RUN", help="A finished run's number, or `last`.")]
+Rows = Annotated[
+    str | None, typer.Option("--data", metavar="FILE", help="Rows to verify with, where those of the run are gone.")
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end; ctrl-c leaves, it goes on.")]
 
 
@@ -22,10 +25,7 @@ def export(
         str | None,
         typer.Option("--to", metavar="TARGETS", help="What to write: gguf:q4_k_m,awq,fp8. Without: a list."),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="FILE", help="Rows to verify with, where those of the run are gone."),
-    ] = None,
+    data: Rows = None,
     wait: Wait = False,
     force: Force = False,
     as_json: Json = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.tui.cli.export import Wait
+from tunesmith.tui.cli.export import Rows, Wait
 from tunesmith.tui.cli.options import Force, Json
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ def merge(
         ),
     ],
     to: Annotated[str, typer.Option("--to", metavar="TARGETS", help="What to write: merged,gguf:q8_0.")] = "merged",
-    data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="FILE", help="Rows to verify with, where those of the run are gone."),
-    ] = None,
+    data: Rows = None,
     wait: Wait = False,
     force: Force = False,
     as_json: Json = False,

@@ -55,9 +55,7 @@ class Several:
 
 
 def together(place: str, shares: Sequence[Share]) -> Part:
-    factors = [
-        one._replace(scaling=one.scaling * share.weight) for share in shares for one in share.part.factors
-    ]  # fmt: skip
+    factors = [one._replace(scaling=one.scaling * share.weight) for share in shares for one in share.part.factors]
     plain = all(share.part.factors for share in shares)
     return Part(Shares(place, shares), shares[0].part.name, factors if plain else ())
 
