@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import inf
 
 import pytest
 from live import START, FakeClient, before_training, finished, train_steps, training
@@ -13,6 +14,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import DaemonError
 from tunesmith.tui import watch
+from tunesmith.tui.idle_collection import ANSWERED_S
 from tunesmith.tui.watch import Coalescer, JobUnknown, JobUpdated, LinkChanged, follow, nobody_types
 
 
@@ -52,15 +54,63 @@ async def test_while_a_person_types_changes_are_told_less_often_and_the_last_one
 ) -> None:
     monkeypatch.setattr(watch, "POST_INTERVAL_S", 0.01)
     monkeypatch.setattr(watch, "TYPING_INTERVAL_S", 0.2)
-    told: dict[bool, list[Message]] = {False: [], True: []}
-    for typing, heard in told.items():
-        coalescer = Coalescer(heard.append, lambda typing=typing: typing)
+    told: dict[float, list[Message]] = {inf: [], ANSWERED_S: []}
+    for still, heard in told.items():
+        coalescer = Coalescer(heard.append, lambda still=still: still)
         for number in range(10):
             coalescer.offer(JobView(number, "run"))
             await asyncio.sleep(0.015)
         await asyncio.sleep(0.25)
-    assert len(told[True]) < len(told[False])
+    assert len(told[ANSWERED_S]) < len(told[inf])
     assert [message.view.id for heard in told.values() for message in heard[-1:]] == [9, 9]  # type: ignore[attr-defined]
+
+
+async def test_a_change_is_told_after_a_key_is_answered_and_all_the_same_where_keys_come_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "TYPING_INTERVAL_S", 0.3)
+    now = asyncio.get_running_loop().time
+    told: list[float] = []
+    key = now()
+    Coalescer(lambda _: told.append(now()), lambda: now() - key).offer(JobView(1, "run"))
+    assert not told
+    await asyncio.sleep(ANSWERED_S + 0.1)
+    assert len(told) == 1 and told[0] - key >= ANSWERED_S
+
+    held_down = Coalescer(lambda _: told.append(now()), lambda: 0.0)
+    held_down.offer(JobView(1, "run"))
+    await asyncio.sleep(0.2)
+    assert len(told) == 1
+    await asyncio.sleep(0.5)
+    assert len(told) == 2
+
+
+async def test_events_that_came_at_once_are_not_read_on_while_a_key_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "SLICE_S", 0.0)
+    now = asyncio.get_running_loop().time
+    key, folded, turns = -inf, list[float](), list[float]()
+    fold = watch.fold
+    monkeypatch.setattr(watch, "fold", lambda *given: (folded.append(now()), fold(*given))[1])
+
+    async def other_work() -> None:
+        while True:
+            turns.append(now())
+            await asyncio.sleep(0)
+
+    client = FakeClient(run=before_training())
+    following = asyncio.create_task(follow(client.clients, 1, lambda _: None, lambda: now() - key))
+    working = asyncio.create_task(other_work())
+    await asyncio.sleep(0.05)
+    folded.clear()
+    key = now()
+    for event in [*train_steps(72), e.Finished(time=START + 99, seconds=98)]:
+        await client.say(1, event)
+    await asyncio.wait_for(following, 5)
+    working.cancel()
+    assert len(folded) > 70 and folded[0] - key >= ANSWERED_S
+    assert len([at for at in turns if folded[0] < at < folded[-1]]) >= len(folded) - 1
 
 
 async def test_a_daemon_that_is_away_is_said_once_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:

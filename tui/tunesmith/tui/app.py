@@ -7,6 +7,7 @@ import importlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -92,8 +93,8 @@ class TunesmithApp(App[None]):
             self.collection.touched()
         await super().on_event(event)
 
-    def typing(self) -> bool:
-        return self.collection is not None and self.collection.typing()
+    def still(self) -> float:
+        return inf if self.collection is None else self.collection.still()
 
     def collect_when_idle(self) -> None:
         """For who has the process to itself."""

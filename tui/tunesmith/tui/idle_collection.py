@@ -30,12 +30,12 @@ class IdleCollection:
     def touched(self) -> None:
         self._touched = time.monotonic()
 
-    def typing(self) -> bool:
-        """Whether a person did something a moment ago."""
-        return time.monotonic() - self._touched < IDLE_S
+    def still(self) -> float:
+        """Seconds without a key or the mouse."""
+        return time.monotonic() - self._touched
 
     def look(self) -> None:
-        came, still = gc.get_count()[0], time.monotonic() - self._touched
+        came, still = gc.get_count()[0], self.still()
         if still >= IDLE_S:
             if came >= WORTH_IT or self._survivors:
                 gc.collect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from math import inf
 from typing import Any, Protocol
 
 from textual.message import Message
@@ -13,9 +14,11 @@ from tunesmith.daemon.api.listing import Lines
 from tunesmith.daemon.api.requests import Chat, ChatEvent, LogText, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, TunesmithError
+from tunesmith.tui.idle_collection import ANSWERED_S, IDLE_S
 
 POST_INTERVAL_S = 0.1  # faster than the eye reads, slow enough that 5000 events are no work
-TYPING_INTERVAL_S = 0.5  # to draw a run takes as long as to answer a key, which would wait for it
+SLICE_S = 0.004  # of reading events, after which keys have their turn
+TYPING_INTERVAL_S = 1.0  # to draw a run takes as long as to answer a key, which would wait for it
 PING_INTERVAL_S = 2.0  # the client reconnects silently; this is how soon a person hears of a lost daemon
 RETRY_S = 1.0
 
@@ -42,8 +45,8 @@ class JobClient(Protocol):
 Clients = Callable[[], Awaitable[JobClient]]
 """Gives a client whose daemon answers, starting the daemon when none does; raises TunesmithError."""
 
-Typing = Callable[[], bool]
-"""Whether a person types just now."""
+Still = Callable[[], float]
+"""Seconds without a key or the mouse."""
 
 
 class JobUpdated(Message):
@@ -75,23 +78,35 @@ class JobUnknown(Message):
 
 
 class Coalescer:
-    """Posts the latest view offered, at once when quiet, else when the interval is over; never drops the last."""
+    """Posts the latest view offered, at once when quiet, else when the interval is over; never drops the last.
 
-    def __init__(self, post: Callable[[Message], Any], typing: Typing) -> None:
+    While a person types, between two keys if that can be: not before the last one's answer is drawn.
+    """
+
+    def __init__(self, post: Callable[[Message], Any], still: Still) -> None:
         self._post = post
-        self._typing = typing
+        self._still = still
         self._loop = asyncio.get_running_loop()
-        self._posted_at = float("-inf")
+        self._posted_at = self._waits_since = -inf
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: JobView | None = None
 
     def offer(self, view: JobView) -> None:
+        if self._waiting is None:
+            self._waits_since = self._loop.time()
         self._waiting = view
-        due = self._posted_at + (TYPING_INTERVAL_S if self._typing() else POST_INTERVAL_S)
-        if self._loop.time() >= due:
+        if self._timer is None:
+            self._post_when_due()
+
+    def _post_when_due(self) -> None:
+        now, still = self._loop.time(), self._still()
+        due = self._posted_at + (TYPING_INTERVAL_S if still < IDLE_S else POST_INTERVAL_S)
+        if now < self._waits_since + TYPING_INTERVAL_S:  # else keys come without a pause
+            due = max(due, now + ANSWERED_S - still)
+        if now >= due:
             self.flush()
-        elif self._timer is None:
-            self._timer = self._loop.call_at(due, self.flush)
+        else:
+            self._timer = self._loop.call_at(due, self._post_when_due)
 
     def flush(self) -> None:
         if self._timer is not None:
@@ -108,14 +123,14 @@ class Coalescer:
             self._timer = None
 
 
-def nobody_types() -> bool:
-    return False
+def nobody_types() -> float:
+    return inf
 
 
-async def follow(clients: Clients, job_id: int, post: Callable[[Message], Any], typing: Typing = nobody_types) -> None:
+async def follow(clients: Clients, job_id: int, post: Callable[[Message], Any], still: Still = nobody_types) -> None:
     """Post the job's view until it ends. A lost daemon is said once, and tried again until it answers."""
     link = _Link(post)
-    coalescer = Coalescer(post, typing)
+    coalescer, keys = Coalescer(post, still), _KeysFirst(still)
     view: JobView | None = None
     try:
         while True:
@@ -129,6 +144,7 @@ async def follow(clients: Clients, job_id: int, post: Callable[[Message], Any], 
                 try:
                     if not view.ended_already:
                         async for numbered in client.events(job_id, view.last_event):
+                            await keys.give_way()
                             view = fold(view, numbered)
                             coalescer.offer(view)
                             link.up()
@@ -145,6 +161,23 @@ async def follow(clients: Clients, job_id: int, post: Callable[[Message], Any], 
             await asyncio.sleep(RETRY_S)
     finally:
         coalescer.close()
+
+
+class _KeysFirst:
+    """Events that came at once are read in slices, none while a key is answered: it would wait for them."""
+
+    def __init__(self, still: Still) -> None:
+        self._still = still
+        self._clock = asyncio.get_running_loop().time
+        self._since = self._clock()
+
+    async def give_way(self) -> None:
+        if self._clock() - self._since < SLICE_S:
+            return
+        await asyncio.sleep(0)
+        if (left := ANSWERED_S - self._still()) > 0:
+            await asyncio.sleep(left)
+        self._since = self._clock()
 
 
 class _Link:

@@ -70,10 +70,10 @@ class RunStep(Container):
     RunStep Feed { height: 1fr; }
     RunStep.-wide LossChart, RunStep.-wide Feed { height: 1fr; }
     RunStep RunMachine { margin: 1 0 0 0; }
-    RunStep.-short RunMachine, RunStep.-computing RunMachine { display: none; }
+    RunStep.-short RunMachine, RunMachine.-computing { display: none; }
     RunStep.-dense RunMachine, RunStep.-dense StageChain { margin: 0; }
     RunStep.-dense Metrics, RunStep.-dense #run-body { margin: 0; }
-    RunStep.-tiny LossChart, RunStep.-tiny.-computing Metrics { display: none; }
+    RunStep.-tiny LossChart, RunStep.-tiny Metrics.-computing { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "show('run-log')", "run.key_log"),
@@ -129,8 +129,8 @@ class RunStep(Container):
             self._draw()
             return
         self._draw()
-        typing = getattr(self.app, "typing", nobody_types)  # this step can be shown alone
-        self.run_worker(follow(self._clients, job_id, self.post_message, typing), group="follow", exclusive=True)
+        still = getattr(self.app, "still", nobody_types)  # this step can be shown alone
+        self.run_worker(follow(self._clients, job_id, self.post_message, still), group="follow", exclusive=True)
 
     @on(JobUpdated)
     def _update(self, message: JobUpdated) -> None:
@@ -177,7 +177,8 @@ class RunStep(Container):
         if not self.is_mounted:
             return
         self.query_one("#run-body", ContentSwitcher).current = body
-        self.set_class(body == COMPUTING, "-computing")
+        for figures in (Metrics, RunMachine):  # not this step's class: the styles of all in it would be made anew
+            self.query_one(figures).set_class(body == COMPUTING, "-computing")
         self.query_one(LogView).read()
         self.query_one({LIVE: "Feed", LOG: "LogView", COMPUTING: "Computing"}[body]).focus()
         self._draw()

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
@@ -37,6 +38,8 @@ class WizardScreen(Screen[None]):
         ),
         Binding("escape", "back", "keys.back"),
     ]
+    # Textual's own paints the whole screen anew; what has the focus, and who had it, are painted without that.
+    focused: reactive[Widget | None] = reactive(None, repaint=False)
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="frame"):
