@@ -3,8 +3,8 @@
     python bench/plan.py [--runs 5]
 
 One JSON line a figure. The 7B model is a folder with the starter's tokenizer, whose safetensors have headers and
-nothing behind them (sparse files), and 2000 rows of data. Cold is a process in a new home, which remembers nothing of machine,
-model or data; only Python's own files are in the page cache. Warm is the same command in that home again.
+nothing behind them (sparse files), and 2000 rows of data. Cold is a process in a new home, which remembers nothing of
+machine, model or data; only Python's own files are in the page cache. Warm is the same command in that home again.
 """
 
 from __future__ import annotations

@@ -142,11 +142,12 @@ def cards() -> Mapping[str, Export]:
 def find(target: str) -> tuple[Export, str]:
     """The card and variant of a target such as `gguf:q8_0`. Raises RecipeError."""
     key, _, variant = target.partition(":")
-    known = [named(card, variant) for card in cards().values() for variant in card.variants]
-    if target not in known:
-        refusal = cards()[key].refusal(variant) if key in cards() else None
-        raise refusal or RecipeError(f"exports has no target '{target}'", nearest(target, known))
-    return cards()[key], variant
+    card = cards().get(key)
+    if card is not None and variant in card.variants and named(card, variant) == target:
+        return card, variant
+    refusal = None if card is None else card.refusal(variant)
+    known = [named(other, one) for other in cards().values() for one in other.variants]
+    raise refusal or RecipeError(f"exports has no target '{target}'", nearest(target, known))
 
 
 def named(card: Export, variant: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 
 import msgspec
@@ -46,7 +47,7 @@ class Stored(msgspec.Struct, frozen=True):
     files: int
 
 
-class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A model as config.json describes it.
 
     `kinds` has a letter of KINDS for each layer. `intermediate_size` is that of dense layers, `experts` the routed ones
@@ -111,7 +112,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
             return self.stored.parameters
         return self.derived_parameters
 
-    @property
+    @cached_property
     def derived_parameters(self) -> int:
         """As the configuration implies them."""
         return self.embedding_parameters + sum(matrix.parameters for matrix in self.matrices) + self.vectors
@@ -129,17 +130,17 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
         """Token embeddings, learned positions, and the output head where it is not tied."""
         return self.vocabulary * self.hidden_size * (1 if self.tied_embeddings else 2) + self.position_embeddings
 
-    @property
+    @cached_property
     def linear_parameters(self) -> int:
         """Weights of linear layers inside the layers: what LoRA sits beside and nf4 quantizes. No routed experts."""
         return sum(matrix.parameters for matrix in self.matrices if matrix.part in LINEAR)
 
-    @property
+    @cached_property
     def expert_parameters(self) -> int:
         """Weights of all routed experts."""
         return sum(matrix.parameters for matrix in self.matrices if matrix.part == EXPERT)
 
-    @property
+    @cached_property
     def tower_parameters(self) -> int:
         """Weights of what sees or hears, with the layers that lead into the language model."""
         return sum(matrix.parameters for matrix in self.matrices if matrix.part == TOWER)

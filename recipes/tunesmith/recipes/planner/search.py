@@ -57,13 +57,13 @@ def tried(case: Case, setup: Setup) -> Found:
 def search(case: Case, plan: str) -> Found:
     """The best setup of `plan` that fits. Free memory is judged, not total."""
     best: Found | None = None
-    hopeless: Setup | None = None  # not even in the least memory: the others of its kind need no look
+    hopeless: Setup | None = None  # in the least memory no better than what was found: its kind needs no other look
     for setup in ladder(plan, case.free, case.rows, case.place, full_is_sensible(case)):
         least = msgspec.structs.replace(setup, computed=SMALLEST)
         if least == hopeless:
             continue
         found = tried(case, least if setup.computed == USUAL else setup)
-        if found.fit.verdict == NOT and found.setup == least:
+        if found.setup == least and not promising(found.fit, best):
             hopeless = least
         elif setup != found.setup:
             found = tried(case, setup)
@@ -73,6 +73,13 @@ def search(case: Case, plan: str) -> Found:
             best = found
     assert best is not None, "every ladder has a rung"
     return best
+
+
+def promising(fit: Fit, best: Found | None) -> bool:
+    """Whether a setup may be worth more than `best` whose own least memory fits like this."""
+    if fit.verdict == NOT:
+        return False
+    return fit.verdict == FITS or best is None or rating(fit) < rating(best.fit)
 
 
 def rating(fit: Fit) -> tuple[int, ...]:
