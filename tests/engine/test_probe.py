@@ -177,7 +177,7 @@ def test_the_worst_batch_has_the_largest_window_and_the_usual_one_the_mean_of_to
     for module in (prepare, set_up):
         module.run(context)
     feed, core = context.prepared.feed, context.core
-    chosen = probe.choose(feed, core)
+    chosen = probe.choose(feed, core, 0.0)
 
     def windows(batch: probe.Batch) -> int:
         return max(window.positions for window in core.step([feed.sequence(*row) for row in batch]))
@@ -196,3 +196,11 @@ def test_the_worst_batch_has_the_largest_window_and_the_usual_one_the_mean_of_to
         return {filled_rows(window.positions) for step in steps for window in step}
 
     assert chosen.unmet == len(numbers(*batches) - numbers(chosen.worst, chosen.usual))
+
+
+def test_gradients_that_lie_beside_a_step_s_second_window_count_too() -> None:
+    sizes = ([1000], [900, 880], [950, 100])
+    assert max(sizes, key=lambda each: probe.most(each, 0.0)) == [1000]
+    assert max(sizes, key=lambda each: probe.most(each, 400.0)) == [900, 880]
+    assert probe.most([900, 880], 400.0) == 1280
+    assert probe.most([950, 100], 400.0) == 950

@@ -39,7 +39,7 @@ Batch = list[tuple[int, int]]
 
 
 class Chosen(NamedTuple):
-    """`worst` has the largest window, `usual` the mean number of tokens; `tokens` are those of each batch seen, and
+    """`worst` takes most memory, `usual` has the mean number of tokens; `tokens` are those of each batch seen, and
     `unmet` how many numbers of rows products of other batches have that those of these two have not.
     """
 
@@ -55,7 +55,8 @@ def run(context: Context) -> None:
     total = feed.steps(epochs)
     if plan is None or total < LEAST_STEPS or checkpoint.exist(context):
         return  # what goes on from a checkpoint has been seen to hold
-    batches = choose(feed, core)
+    parts = planned.parts(context.spec, plan.facts, plan.rows, plan.place)
+    batches = choose(feed, core, parts.gradients * parts.tokens / parts.activations)
     processor.release_freed_memory()
     processor.keep_freed_memory()
     context.forget_peak()
@@ -72,7 +73,6 @@ def run(context: Context) -> None:
         context.model.zero_grad(set_to_none=True)
     work = [core.flops(step) for step in steps]
     mean = seconds_of_mean_step(seconds, work, [step.tokens for step in steps], float(batches.tokens.mean()))
-    parts = planned.parts(context.spec, plan.facts, plan.rows, plan.place)
     kernels = batches.unmet * bytes_of_a_number(plan.facts) if parts.kernels else 0
     growing = stages.growing(
         plan.place, plan.facts, parts, kernels=kernels, recomputed=plan.forecast.recomputed, peak_bytes=peak
@@ -82,8 +82,12 @@ def run(context: Context) -> None:
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
 
 
-def choose(feed: Feed, core: Core) -> Chosen:
-    """From the first epoch, as far as it is prepared."""
+def choose(feed: Feed, core: Core, gathered: float) -> Chosen:
+    """From the first epoch, as far as it is prepared.
+
+    `gathered`: tokens whose activations take as much as all gradients. These lie beside every window but a step's
+    first, so where every weight is trained a step of two windows can take more than one of a larger window alone.
+    """
     # While more is being prepared, those that are surely there.
     ready = max(1, min(LOOKED_AT, WINDOW // feed.batch_size)) if feed.streaming else LOOKED_AT
     batches = list(itertools.islice(feed.batches(0), ready))
@@ -95,10 +99,15 @@ def choose(feed: Feed, core: Core) -> Chosen:
     usual = int(np.argmin(np.abs(tokens - tokens.mean())))
     spread = range(0, len(batches), -(-len(batches) // SPREAD))
     windows = {place: core.sizes(lengths[place].tolist()) for place in {*candidates, *spread, usual}}
-    worst = max(sorted(candidates), key=lambda place: (max(windows[place]), tokens[place]))
+    worst = max(sorted(candidates), key=lambda place: (most(windows[place], gathered), tokens[place]))
     numbers = {place: set(map(filled_rows, sizes)) for place, sizes in windows.items()}
     unmet = set().union(*numbers.values()) - numbers[worst] - numbers[usual]
     return Chosen(batches[worst], batches[usual], tokens, len(unmet))
+
+
+def most(sizes: Sequence[int], gathered: float) -> float:
+    """Tokens in memory at once in a step of windows of `sizes`, gradients reckoned as tokens."""
+    return max(size + (gathered if number else 0.0) for number, size in enumerate(sizes))
 
 
 def timed(context: Context, trainer: Any, step: Step, number: int, total: int) -> float:
