@@ -38,6 +38,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     kernels: int
     recomputed: int
     tokens: int
+    windows: int = 1  # of the largest step
 
     @property
     def held(self) -> int:
@@ -184,6 +185,8 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
     logits = int(rows_at_once * facts.vocabulary * (4 if how.width == 4 else 6))
     head = facts.vocabulary * facts.hidden_size * 4
     kept_bytes = kept.window(tokens, labels, facts.layers, recomputed)
+    if place.device == "cpu" and recomputed == facts.layers:  # the one that is there again comes when logits are gone
+        kept_bytes -= min(tokens * kept.layer, logits)
     if not how.adapter:  # the head's gradient is made with the loss and kept until backward comes to it
         kept_bytes += head
         logits += head if rows_at_once < labels else 0
@@ -204,4 +207,5 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
         kernels=kernel_bytes(facts, rows, place, tokens=tokens) if how.width == 4 and how.fused else 0,
         recomputed=recomputed,
         tokens=tokens,
+        windows=math.ceil(step_tokens(spec, rows)[1] / window_size(spec, place)),
     )

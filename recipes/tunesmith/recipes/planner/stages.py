@@ -14,12 +14,13 @@ from tunesmith.recipes.spec import BENCHMARK, EVALUATE, TRAIN, WRITING, JobSpec
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
 STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights as large as the largest, beside it
+GRADIENTS_BESIDE = 0.5  # of a step's only window, of those that come where its activations go
 LIBRARIES_BYTES, LIBRARIES_FULL_FROM = 60 * MIB, 126 * MIB
 HOLES = 0.3  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
 HEAPED_BLOCK = 2 * MIB
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
-GROWN_BYTES, GROWN_HEAP, GROWN_WEIGHTS, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.35, 0.015, 0.025
+GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.015, 0.025
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
@@ -77,7 +78,11 @@ def load(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[
 def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
     """At the worst moment of a step."""
     # Gradients come as activations go, but few fit where those were.
-    moment = parts.gradients + parts.activations + parts.logits
+    moment: float = parts.gradients + parts.activations + parts.logits
+    if parts.windows == 1 and place.device == "cpu" and not memory.computing(spec, place).adapter:
+        # Those of a step's only window do: its large blocks go back to the system. The head's is among activations.
+        layers = parts.gradients - 4 * embedded(facts) * (1 if facts.tied_embeddings else 2)
+        moment = parts.activations + parts.logits + GRADIENTS_BESIDE * min(layers, parts.activations)
     if not memory.computing(spec, place).adapter:  # while AdamW steps it makes two more of the largest weight
         moment = max(moment, parts.gradients + STEPPING.get(spec.training.optimizer, 2) * 4 * embedded(facts))
     held = parts.weights + parts.adapter + parts.optimizer
@@ -93,26 +98,28 @@ def holes(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> float
     libraries = LIBRARIES_BYTES * filled
     if optimizers.cards()[spec.training.optimizer].package:
         libraries += OPTIMIZING_BYTES
-    return libraries + HOLES * heaped(facts, parts)
+    return libraries + (HOLES * heaped(facts, parts) if parts.adapter else 0.0)
 
 
 def heaped(facts: ModelFacts, parts: Parts) -> int:
-    """Bytes of activations in blocks of the heap, beside an adapter; larger ones lie outside, and leave nothing there
+    """Bytes of activations of layers in blocks of the heap; larger ones lie outside, and leave nothing there
     (worker's Heap).
     """
-    return parts.activations if parts.adapter and 4 * parts.tokens * facts.hidden_size < HEAPED_BLOCK else 0
+    if 4 * parts.tokens * facts.hidden_size >= HEAPED_BLOCK:
+        return 0
+    return parts.activations - (0 if parts.adapter else 4 * embedded(facts))  # the gradient of a head that is trained
 
 
 def growing(place: Place, facts: ModelFacts, parts: Parts, *, kernels: int, recomputed: int, peak_bytes: int) -> int:
     """Bytes that come to training after its worst window, whose peak was `peak_bytes`.
 
     On a CPU for windows of other lengths: `kernels` bytes for numbers of rows that were not met, what is between the
-    activations in the heap, or between gradients and what the optimizer makes where every weight is trained, and more
-    where layers are `recomputed`.
+    activations in the heap, more where gradients and what the optimizer makes come between, and where layers are
+    `recomputed`.
     """
     if place.device != "cpu":
         return int(ALLOCATOR_GROWTH * peak_bytes)
-    between = GROWN_HEAP * heaped(facts, parts) if parts.adapter else GROWN_WEIGHTS * parts.weights
+    between = (GROWN_HEAP if parts.adapter else GROWN_HEAP_TRAINED) * heaped(facts, parts)
     return int(GROWN_BYTES + kernels + between + (RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0))
 
 
@@ -131,7 +138,7 @@ def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: 
     working = max(scored * transient + parts.logits, asked * transient, cache + logits)
     packing = PACKING_BYTES * min(1.0, longest / PACKED_LENGTH) if place.device == "cpu" else 0
     more = parts.kernels + packing + EVALUATING_BYTES + unpacked(spec, facts, place)
-    if place.device == "cpu":
+    if place.device == "cpu" and parts.adapter:
         more += HOLES * heaped(facts, parts)  # what training left behind
     return on(place, parts.weights + parts.adapter + again + working + more)
 
