@@ -20,7 +20,7 @@ HOLES = 0.3  # of activations in blocks that lie in the heap, smaller than HEAPE
 HEAPED_BLOCK = 2 * MIB
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
-GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.015, 0.025
+GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.05, 0.025
 EVALUATING_BYTES = 60 * MIB  # what generating text imports
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
@@ -79,10 +79,12 @@ def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple
     """At the worst moment of a step."""
     # Gradients come as activations go, but few fit where those were.
     moment: float = parts.gradients + parts.activations + parts.logits
-    if parts.windows == 1 and place.device == "cpu" and not memory.computing(spec, place).adapter:
-        # Those of a step's only window do: its large blocks go back to the system. The head's is among activations.
+    small = 4 * facts.hidden_size**2 < HEAPED_BLOCK
+    if parts.windows == 1 and small and place.device == "cpu" and not memory.computing(spec, place).adapter:
+        # Those of a step's only window do, where they are small enough for the heap. The head's is among activations.
         layers = parts.gradients - 4 * embedded(facts) * (1 if facts.tied_embeddings else 2)
-        moment = parts.activations + parts.logits + GRADIENTS_BESIDE * min(layers, parts.activations)
+        moment = max(parts.activations + parts.logits, parts.gradients)
+        moment += GRADIENTS_BESIDE * min(layers, parts.activations)
     if not memory.computing(spec, place).adapter:  # while AdamW steps it makes two more of the largest weight
         moment = max(moment, parts.gradients + STEPPING.get(spec.training.optimizer, 2) * 4 * embedded(facts))
     held = parts.weights + parts.adapter + parts.optimizer
@@ -120,7 +122,8 @@ def growing(place: Place, facts: ModelFacts, parts: Parts, *, kernels: int, reco
     if place.device != "cpu":
         return int(ALLOCATOR_GROWTH * peak_bytes)
     between = (GROWN_HEAP if parts.adapter else GROWN_HEAP_TRAINED) * heaped(facts, parts)
-    return int(GROWN_BYTES + kernels + between + (RECOMPUTED_GROWTH * peak_bytes if recomputed else 0.0))
+    again = RECOMPUTED_GROWTH * max(0, peak_bytes - place.runtime_bytes) if recomputed else 0.0
+    return int(GROWN_BYTES + kernels + between + again)
 
 
 def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts) -> tuple[int, int]:
