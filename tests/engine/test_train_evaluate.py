@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,9 @@ def test_a_tiny_model_learns_is_scored_and_merged(
     prompt = torch.tensor(context.prepared.feed.sequence(0, 0)[0][None].astype("int64"))
     with torch.inference_mode():
         trained = context.model(prompt).logits
+    gone = weakref.ref(context.model)
     merge.run(context)
+    assert gone() is None, "exports are made and verified without the trained model beside them"
     merged = load.model(context.merged, "cpu", torch.float32)
     with torch.inference_mode():
         assert torch.allclose(merged(prompt).logits, trained, atol=1e-4)

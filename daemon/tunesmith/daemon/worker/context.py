@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -87,6 +88,11 @@ class Context:
         self.keeping = False  # training is to end after the step that runs, and what was learned is kept
         self._told: set[str] = set()
         self._notices = 0
+
+    def let_go(self) -> None:
+        """Of the trained model, and of the core that computed it."""
+        self.model = self.core = None
+        gc.collect()  # both are tied to themselves
 
     @property
     def base(self) -> Path:

@@ -39,17 +39,18 @@ def run(context: Context) -> None:
     Where only the adapter is exported nothing is merged.
     """
     if not needs_merging(context.spec):
-        context.model = None
+        context.let_go()
         return
     tuner = tuners.cards()[context.spec.tuner["kind"]]
     if not tuner.merges:
         raise ModelError(f"{tuner.title} cannot be merged", "Export the adapter only.")
     context.check_cancelled()
     if not tuner.adapter:
-        merged, context.model = context.model, None
+        merged = context.model
+        context.let_go()
         keep(context, merged)
     elif context.spec.quantization == "none":
-        context.model = None
+        context.let_go()
         adapter_into_base(context)
     else:
         into_unquantized(context)
@@ -65,7 +66,7 @@ def into_unquantized(context: Context) -> None:
     texts = [*(text_of(row.conversation(), context.tokenizer) for row in context.prepared.questions), GENERAL_TEXT]
     chosen = passages([context.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts])
     trained = [merged_logits(context.model, ids) for ids in chosen]
-    context.model = None
+    context.let_go()
     context.check_cancelled()
     adapter_into_base(context)
     # On the CPU, as it may not fit where the quantized one did; few CPUs compute in float16.
