@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,10 @@ import pytest
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import compress, export, lent, load, verify
+from tunesmith.daemon.worker import export, lent, load, verify
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data.prepare import Prepared
-from tunesmith.daemon.worker.environments import Environment
+from tunesmith.daemon.worker.environments import Environment, installing
 from tunesmith.daemon.worker.reloaded_apart import Apart
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.errors import ModelError
@@ -28,23 +29,25 @@ TARGETS = ("gptq-native", "awq-native")
 
 
 class Ours:
-    """This Python in the place of a tool's environment."""
+    """This Python in the place of a tool's environment, for a script of ours or `code` in its place."""
+
+    def __init__(self, code: str = "") -> None:
+        self.code = code
 
     def python(self, *arguments: str) -> list[str]:
-        return [sys.executable, *arguments]
+        return [sys.executable, installing.ALONE, *(["-c", self.code] if self.code else arguments)]
 
 
 def as_written(tiny_model: Path, folder: Path, config: dict[str, Any]) -> Path:
-    """The tiny model's folder, its config saying that it is quantized."""
-    folder.mkdir()
-    compress.take_along(tiny_model, folder)
+    """The tiny model, its config saying that it is quantized."""
+    shutil.copytree(tiny_model, folder)
     kept = json.loads((tiny_model / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(kept | {"quantization_config": config}))
     return folder
 
 
-def opened(folder: Path, work: Path) -> Apart:
-    return Apart(cast(Environment, Ours()), folder, work)
+def opened(folder: Path, work: Path, code: str = "") -> Apart:
+    return Apart(cast(Environment, Ours(code)), folder, work)
 
 
 def test_where_its_tool_is_not_a_folder_is_refused_with_the_reason(tiny_model: Path, tmp_path: Path) -> None:
@@ -54,9 +57,11 @@ def test_where_its_tool_is_not_a_folder_is_refused_with_the_reason(tiny_model: P
 
 
 def test_a_process_that_ends_is_an_error_and_not_a_wait(tiny_model: Path, tmp_path: Path) -> None:
-    folder = as_written(tiny_model, tmp_path / "model", {})
-    with pytest.raises(ModelError, match="log"), opened(folder, tmp_path):
+    with pytest.raises(ModelError, match="ended with 3"), opened(tiny_model, tmp_path, "raise SystemExit(3)"):
         pass
+    once = "print('{\\"end\\": 2}', flush=True)"
+    with opened(tiny_model, tmp_path, once) as apart, pytest.raises(ModelError, match="ended with 0"):
+        apart.logits([1, 2, 3])
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ class Apart(Folder):
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
+            with suppress(BrokenPipeError):  # what was not read any more
+                pipe(stream).close()
         self._handed.unlink(missing_ok=True)
 
     def ends(self) -> Ends:
