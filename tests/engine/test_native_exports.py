@@ -59,7 +59,7 @@ def test_where_its_tool_is_not_a_folder_is_refused_with_the_reason(tiny_model: P
 def test_a_process_that_ends_is_an_error_and_not_a_wait(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="ended with 3"), opened(tiny_model, tmp_path, "raise SystemExit(3)"):
         pass
-    once = "print('{\\"end\\": 2}', flush=True)"
+    once = """print('{"end": 2}', flush=True)"""
     with opened(tiny_model, tmp_path, once) as apart, pytest.raises(ModelError, match="ended with 0"):
         apart.logits([1, 2, 3])
 
@@ -73,7 +73,8 @@ def merged(tiny_model: Path, make_context: Callable[..., Context], monkeypatch: 
     context = make_context(model={"source": str(tiny_model)}, exports=[*TARGETS], evaluation={"max_new_tokens": 6})
     torch.manual_seed(1)
     config = AutoConfig.from_pretrained(tiny_model)
-    config.initializer_range = 0.15
+    config.update({"initializer_range": 0.15, "hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 2})
+    config.head_dim = 32  # as the outputs of every matrix come in 64s
     AutoModelForCausalLM.from_config(config).to(torch.float16).save_pretrained(context.merged)
     load.tokenizer(tiny_model).save_pretrained(context.merged)
     rows = [np.arange(100 + row, 160 + row, dtype=np.int32) for row in range(8)]
@@ -101,7 +102,7 @@ def test_both_layouts_are_written_and_verified_where_gptqmodel_is(merged: Contex
     assert all(0 < result.kl_divergence < result.kl_limit for result in results)
     assert all(len(result.artifact_answer.splitlines()) == 2 for result in results)
     notices = [event.text for event in of(e.Notice, events)]
-    assert sum("32 weights of a row share a scale" in text for text in notices) == 2
+    assert sum("64 weights of a row share a scale" in text for text in notices) == 2
     assert sum("Calibrated with 480 tokens in 8 rows" in text for text in notices) == 2
     notes = {event.note for event in of(e.StageProgress, events)}
     assert any(note.startswith("gptq-native: gptqmodel: ") for note in notes), "that it is installed is told"
@@ -109,7 +110,7 @@ def test_both_layouts_are_written_and_verified_where_gptqmodel_is(merged: Contex
     for method, layout in (("gptq", "AutoGPTQ"), ("awq", "AutoAWQ")):
         folder = merged.artifacts / f"model-{method}-native"
         publish.verify_folder(folder)
-        assert f"{layout}'s layout (quant_method {method}), 4 bits, groups of 32." in about
+        assert f"{layout}'s layout (quant_method {method}), 4 bits, groups of 64." in about
         kept = json.loads((folder / "config.json").read_text())
         assert (kept["quantization_config"]["quant_method"], kept["dtype"]) == (method, "float16")
         for name in ("tokenizer.json", "generation_config.json", "chat_template.jinja"):

@@ -40,14 +40,16 @@ def test_it_is_made_and_loaded_in_the_environment_of_its_tool(key: str) -> None:
 
 
 def test_models_that_it_does_not_suit_are_refused_with_the_reason() -> None:
-    def why(**values: Any) -> str:
-        return exports.cards()["gptq-native"].unsuited(msgspec.structs.replace(QWEN, **values))
+    def why(key: str = "gptq-native", **values: Any) -> str:
+        return exports.cards()[key].unsuited(msgspec.structs.replace(QWEN, **values))
 
     assert "experts" in exports.cards()["awq-native"].unsuited(catalogue.facts_of("Qwen/Qwen3-30B-A3B"))
     assert why(model_type="granitemoehybrid") == "gptqmodel has no description of models of the type granitemoehybrid"
     part = QWEN.matrices[0].part
     assert "rows of 144 weights" in why(matrices=(Matrix(part, "q_proj", 144, 128, 1),))
-    assert "matrices with 24 outputs, which are packed by 32" in why(matrices=(Matrix(part, "q_proj", 128, 24, 1),))
+    assert "matrices with 24 outputs, which 32 do not" in why(matrices=(Matrix(part, "q_proj", 128, 24, 1),))
+    uneven = (Matrix(part, "q_proj", 128, 96, 1),)
+    assert why(matrices=uneven) == "" and "96 outputs, which 64 do not" in why("awq-native", matrices=uneven)
 
 
 @pytest.mark.parametrize(

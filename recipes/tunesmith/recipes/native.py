@@ -18,7 +18,7 @@ from tunesmith.recipes.models.facts import LINEAR, ModelFacts
 
 TOOL = "gptqmodel"
 LIBRARY_BYTES = 300 << 20  # what gptqmodel takes of a process, beyond torch and transformers; measured
-PACKED = 32  # outputs of a matrix must come in so many: gptqmodel packs no fewer
+OUTPUTS = {"gptq": 32, "awq": 64}  # of a matrix must come in so many: gptqmodel packs, or scales, no fewer at once
 # What gptqmodel 7.6 has a description of, of models without experts; of another it guesses which layers there are.
 KNOWN = (
     "apertus", "bloom", "cohere", "cohere2", "ernie4_5", "exaone", "exaone4", "falcon", "gemma", "gemma2",
@@ -48,14 +48,14 @@ def card(key: str, title: str, blurb: str, scheme: Scheme, *, method: str, kl_li
         held=held,
         how_to_load=HOW_TO_LOAD.format(method=method, more=" and optimum" if method == "gptq" else ""),
         says=said,
-        unsuited=refusal,
+        unsuited=lambda facts: refusal(facts, method),
         tool=TOOL,
         package="",
         apart=True,
     )
 
 
-def refusal(facts: ModelFacts) -> str:
+def refusal(facts: ModelFacts, method: str) -> str:
     """Why such a model cannot be written so; nothing where it can."""
     if facts.experts:
         return "it is a mixture of experts, which gptqmodel takes apart in a way that is not verified here"
@@ -66,8 +66,8 @@ def refusal(facts: ModelFacts) -> str:
         groups = ", ".join(map(str, compressing.GROUPS))
         return f"it has rows of {' and '.join(map(str, odd))} weights, which groups of {groups} do not divide"
     outputs = {matrix.outputs for matrix in facts.matrices if matrix.part in LINEAR}
-    if odd := sorted(count for count in outputs if count % PACKED):
-        return f"it has matrices with {' and '.join(map(str, odd))} outputs, which are packed by {PACKED}"
+    if uneven := sorted(count for count in outputs if count % OUTPUTS[method]):
+        return f"it has matrices with {' and '.join(map(str, uneven))} outputs, which {OUTPUTS[method]} do not divide"
     return ""
 
 

@@ -23,16 +23,16 @@ def main(arguments: list[str]) -> int:
         try:
             model = loaded(Path(arguments[0]))
         except Exception as error:
-            say(replies, {"refused": next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]})
+            reply(replies, {"refused": next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]})
             raise
-        say(replies, {"end": model.generation_config.eos_token_id})
+        reply(replies, {"end": model.generation_config.eos_token_id})
         for line in sys.stdin:
-            say(replies, answered(model, json.loads(line)))
+            reply(replies, answered(model, json.loads(line)))
     return 0
 
 
-def say(replies: IO[str], reply: dict[str, Any]) -> None:
-    replies.write(json.dumps(reply) + "\n")
+def reply(replies: IO[str], answer: dict[str, Any]) -> None:
+    replies.write(json.dumps(answer) + "\n")
     replies.flush()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 DONE = ".done"  # behind the staged name: a file with "layers of all"
 SHARD = "4GB"
 KEPT = ("config.json", "quantize_config.json", "model.safetensors.index.json")
+KERNELS = {"gptq": "gptq_torch", "awq": "awq_torch"}  # that pack on a processor; for AWQ it would take one of CUDA's
 LEAST_ROW = 1  # tokens: which rows are too short is decided before
 
 
@@ -22,7 +23,7 @@ def main(arguments: list[str]) -> int:
     bits, group = int(arguments[3]), int(arguments[4])
     settle()
     import torch
-    from gptqmodel import GPTQModel
+    from gptqmodel import BACKEND, GPTQModel
     from transformers import AutoConfig
 
     stored = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False).dtype
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
     rows = read(Path(arguments[5]))
     total = len(layers(model.model))
     model.layer_callback = lambda layer_idx, **_: tell(staged, min(layer_idx + 1, total), total)
-    model.quantize(rows, batch_size=1, calibration_data_min_length=LEAST_ROW)
+    model.quantize(rows, batch_size=1, calibration_data_min_length=LEAST_ROW, backend=BACKEND(KERNELS[method]))
     as_stored(model.model, stored)
     model.save(str(staged), max_shard_size=SHARD)
     for path in staged.iterdir():  # all else comes from `folder`, as it is there
