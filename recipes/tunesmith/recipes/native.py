@@ -17,7 +17,7 @@ from tunesmith.recipes.models import headers
 from tunesmith.recipes.models.facts import LINEAR, ModelFacts
 
 TOOL = "gptqmodel"
-LIBRARY_BYTES = 300 << 20  # what gptqmodel takes of a process, beyond torch and transformers; measured
+LIBRARY_BYTES = 300 << 20  # what gptqmodel takes of a process, beyond torch and transformers
 OUTPUTS = {"gptq": 32, "awq": 64}  # of a matrix must come in so many: gptqmodel packs, or scales, no fewer at once
 # What gptqmodel 7.6 has a description of, of models without experts; of another it guesses which layers there are.
 KNOWN = (

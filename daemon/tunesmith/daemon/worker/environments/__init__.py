@@ -41,7 +41,7 @@ class Environment(msgspec.Struct, frozen=True):
 _LLM_COMPRESSOR = Tool(
     "llm-compressor", Path(__file__).with_name("llm-compressor.txt"), 300_000_000, "leave awq, gptq and fp8 out"
 )
-# 66 MB, measured. Much of what it asks for, such as build tools, is of kernels that are not used here.
+# 49 MB, measured. Much of what it asks for, such as build tools, is of kernels that are not used here.
 _GPTQMODEL = Tool(
     "gptqmodel", Path(__file__).with_name("gptqmodel.txt"), 150_000_000, "export gptq and awq instead", closed=True,
     builds_with="a C compiler, Python's headers and PCRE2 (Debian: build-essential, python3-dev, libpcre2-dev)",
