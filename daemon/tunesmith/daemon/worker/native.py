@@ -26,11 +26,14 @@ def main(arguments: list[str]) -> int:
     from gptqmodel import BACKEND, GPTQModel
     from transformers import AutoConfig
 
-    stored = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False).dtype
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    stored = config.dtype or torch.float32
     computed = torch.float32 if stored == torch.float16 else stored  # float16 takes processors four times as long
     model = GPTQModel.load(
         str(folder), settings(method, bits, group), dtype=computed, trust_remote_code=False, local_files_only=True
     )
+    if method == "awq":
+        pack_float32()
     rows = read(Path(arguments[5]))
     total = len(layers(model.model))
     model.layer_callback = lambda layer_idx, **_: tell(staged, min(layer_idx + 1, total), total)
@@ -60,6 +63,14 @@ def settings(method: str, bits: int, group: int) -> Any:
     return QuantizeConfig(
         bits=bits, group_size=group, desc_act=False, device="cpu", offload_to_disk=False, **ways[method]
     )
+
+
+def pack_float32() -> None:
+    """AWQ's kernel refuses weights in float32, though what it keeps of them are whole numbers and scales in float16."""
+    import torch
+    from gptqmodel.nn_modules.qlinear.torch_awq import AwqTorchLinear
+
+    AwqTorchLinear.SUPPORTS_DTYPES = [*AwqTorchLinear.SUPPORTS_DTYPES, torch.float32]
 
 
 def read(path: Path) -> list[dict[str, list[int]]]:
