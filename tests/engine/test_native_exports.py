@@ -1,4 +1,4 @@
-"""Folders in the native layouts of AutoGPTQ and AutoAWQ: written and computed where gptqmodel is, refused elsewhere."""
+"""Folders in the native layout of AutoGPTQ: written and computed where gptqmodel is, refused elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tunesmith.recipes.models import safetensors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 Told = Callable[[Context], list[e.Event]]
-TARGETS = ("gptq-native", "awq-native")
+TARGETS = ("gptq-native",)
 
 
 class Ours:
@@ -51,8 +51,8 @@ def opened(folder: Path, work: Path, code: str = "") -> Apart:
 
 
 def test_where_its_tool_is_not_a_folder_is_refused_with_the_reason(tiny_model: Path, tmp_path: Path) -> None:
-    folder = as_written(tiny_model, tmp_path / "model", {"quant_method": "awq", "bits": 4, "group_size": 32})
-    with pytest.raises(ModelError, match=r"cannot be loaded: .*gptqmodel"), opened(folder, tmp_path):
+    folder = as_written(tiny_model, tmp_path / "model", {"quant_method": "gptq", "bits": 4, "group_size": 32})
+    with pytest.raises(ModelError, match=r"cannot be loaded: .*GPTQ"), opened(folder, tmp_path):
         pass
 
 
@@ -66,7 +66,7 @@ def test_a_process_that_ends_is_an_error_and_not_a_wait(tiny_model: Path, tmp_pa
 
 @pytest.fixture
 def merged(tiny_model: Path, make_context: Callable[..., Context], monkeypatch: pytest.MonkeyPatch) -> Context:
-    """A context as the merge leaves it, about to export both layouts, with rows to calibrate with."""
+    """A context as the merge leaves it, about to export it, with rows to calibrate with."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -74,7 +74,7 @@ def merged(tiny_model: Path, make_context: Callable[..., Context], monkeypatch: 
     torch.manual_seed(1)
     config = AutoConfig.from_pretrained(tiny_model)
     config.update({"initializer_range": 0.15, "hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 2})
-    config.head_dim = 32  # as the outputs of every matrix come in 64s
+    config.head_dim = 32
     AutoModelForCausalLM.from_config(config).to(torch.float16).save_pretrained(context.merged)
     load.tokenizer(tiny_model).save_pretrained(context.merged)
     rows = [np.arange(100 + row, 160 + row, dtype=np.int32) for row in range(8)]
@@ -89,7 +89,7 @@ def of(kind: type[Any], events: list[e.Event]) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_both_layouts_are_written_and_verified_where_gptqmodel_is(merged: Context, told: Told) -> None:
+def test_the_layout_is_written_and_verified_where_gptqmodel_is(merged: Context, told: Told) -> None:
     """Through the real gptqmodel, which is installed for it."""
     merged.begin("export")
     export.run(merged)
@@ -102,21 +102,19 @@ def test_both_layouts_are_written_and_verified_where_gptqmodel_is(merged: Contex
     assert all(0 < result.kl_divergence < result.kl_limit for result in results)
     assert all(len(result.artifact_answer.splitlines()) == 2 for result in results)
     notices = [event.text for event in of(e.Notice, events)]
-    assert sum("64 weights of a row share a scale" in text for text in notices) == 2
-    assert sum("Calibrated with 480 tokens in 8 rows" in text for text in notices) == 2
+    assert sum("64 weights of a row share a scale" in text for text in notices) == 1
+    assert sum("Calibrated with 480 tokens in 8 rows" in text for text in notices) == 1
     notes = {event.note for event in of(e.StageProgress, events)}
     assert any(note.startswith("gptq-native: gptqmodel: ") for note in notes), "that it is installed is told"
     about = (merged.artifacts / "README.md").read_text()
-    for method, layout in (("gptq", "AutoGPTQ"), ("awq", "AutoAWQ")):
-        folder = merged.artifacts / f"model-{method}-native"
-        publish.verify_folder(folder)
-        assert f"{layout}'s layout (quant_method {method}), 4 bits, groups of 64." in about
-        kept = json.loads((folder / "config.json").read_text())
-        assert (kept["quantization_config"]["quant_method"], kept["dtype"]) == (method, "float16")
-        for name in ("tokenizer.json", "generation_config.json", "chat_template.jinja"):
-            assert (folder / name).read_bytes() == (merged.merged / name).read_bytes()
-        dtypes = {tensor.name: tensor.dtype for tensor in safetensors.read(folder / "model.safetensors")}
-        packed = {name.rpartition(".")[2]: kind for name, kind in dtypes.items() if "layers.0.self_attn.q_proj" in name}
-        indices = {"g_idx": "I32"} if method == "gptq" else {}
-        assert packed == {"qweight": "I32", "qzeros": "I32", "scales": "F16"} | indices
-        assert dtypes["model.embed_tokens.weight"] == "F16"
+    assert "AutoGPTQ's layout (quant_method gptq), 4 bits, groups of 64." in about
+    folder = merged.artifacts / "model-gptq-native"
+    publish.verify_folder(folder)
+    kept = json.loads((folder / "config.json").read_text())
+    assert (kept["quantization_config"]["quant_method"], kept["dtype"]) == ("gptq", "float16")
+    for name in ("tokenizer.json", "generation_config.json", "chat_template.jinja"):
+        assert (folder / name).read_bytes() == (merged.merged / name).read_bytes()
+    dtypes = {tensor.name: tensor.dtype for tensor in safetensors.read(folder / "model.safetensors")}
+    packed = {name.rpartition(".")[2]: kind for name, kind in dtypes.items() if "layers.0.self_attn.q_proj" in name}
+    assert packed == {"qweight": "I32", "qzeros": "I32", "scales": "F16", "g_idx": "I32"}
+    assert dtypes["model.embed_tokens.weight"] == "F16"

@@ -12,9 +12,9 @@ from tunesmith.recipes import exports
 from tunesmith.recipes.errors import RecipeError
 
 
-def test_ten_cards_are_found() -> None:
+def test_nine_cards_are_found() -> None:
     assert sorted(exports.cards()) == [
-        "adapter", "awq", "awq-native", "bnb", "fp8", "gguf", "gguf-adapter", "gptq", "gptq-native", "merged",
+        "adapter", "awq", "bnb", "fp8", "gguf", "gguf-adapter", "gptq", "gptq-native", "merged",
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The native layouts: how large they get, which models they do not suit, and what a written folder says of itself."""
+"""The native layout: how large they get, which models they do not suit, and what a written folder says of itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tunesmith.recipes.exports import Planned
 from tunesmith.recipes.models import catalogue
 from tunesmith.recipes.models.facts import Matrix
 
-KEYS = ("awq-native", "gptq-native")
+KEYS = ("gptq-native",)
 QWEN = catalogue.facts_of("Qwen/Qwen3-0.6B")
 
 
@@ -35,28 +35,24 @@ def test_it_is_made_and_loaded_in_the_environment_of_its_tool(key: str) -> None:
     assert card.unsuited(QWEN) == ""
     assert card.file_name("") == f"model-{key}"
     how = card.how_to_load.format(file="model-x", variant="", name="")
-    assert "gptqmodel" in how and ("optimum" in how) == (key == "gptq-native")
-    assert f"--model-format {key.partition('-')[0]}" in how
+    assert "gptqmodel and optimum" in how and "--model-format gptq" in how
 
 
 def test_models_that_it_does_not_suit_are_refused_with_the_reason() -> None:
-    def why(key: str = "gptq-native", **values: Any) -> str:
-        return exports.cards()[key].unsuited(msgspec.structs.replace(QWEN, **values))
+    def why(**values: Any) -> str:
+        return exports.cards()["gptq-native"].unsuited(msgspec.structs.replace(QWEN, **values))
 
-    assert "experts" in exports.cards()["awq-native"].unsuited(catalogue.facts_of("Qwen/Qwen3-30B-A3B"))
+    assert "experts" in exports.cards()["gptq-native"].unsuited(catalogue.facts_of("Qwen/Qwen3-30B-A3B"))
     assert why(model_type="granitemoehybrid") == "gptqmodel has no description of models of the type granitemoehybrid"
     part = QWEN.matrices[0].part
     assert "rows of 144 weights" in why(matrices=(Matrix(part, "q_proj", 144, 128, 1),))
-    assert "matrices with 24 outputs, which 32 do not" in why(matrices=(Matrix(part, "q_proj", 128, 24, 1),))
-    uneven = (Matrix(part, "q_proj", 128, 96, 1),)
-    assert why(matrices=uneven) == "" and "96 outputs, which 64 do not" in why("awq-native", matrices=uneven)
+    assert "matrices with 24 outputs, which 32 does not" in why(matrices=(Matrix(part, "q_proj", 128, 24, 1),))
 
 
 @pytest.mark.parametrize(
     ("method", "said"),
     [
         ("gptq", "AutoGPTQ's layout (quant_method gptq), 4 bits, groups of 64"),
-        ("awq", "AutoAWQ's layout (quant_method awq), 4 bits, groups of 64"),
         ("other", ""),
     ],
 )

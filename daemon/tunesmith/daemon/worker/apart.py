@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-# The plain kernel of each layout: others compute in integers, or want a compiler.
-KERNELS = {"gptq": "gptq_torch", "awq": "torch_awq"}
+KERNEL = "gptq_torch"  # the plain one: others compute in integers, or want a compiler
 
 
 def main(arguments: list[str]) -> int:
@@ -38,16 +37,14 @@ def reply(replies: IO[str], answer: dict[str, Any]) -> None:
 
 def loaded(folder: Path) -> Any:
     import torch
-    from transformers import AutoModelForCausalLM, AwqConfig, GPTQConfig
+    from transformers import AutoModelForCausalLM, GPTQConfig
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
     kept = json.loads((folder / "config.json").read_text("utf-8"))["quantization_config"]
-    method = kept["quant_method"]
-    kind = {"gptq": GPTQConfig, "awq": AwqConfig}[method]
     model, info = AutoModelForCausalLM.from_pretrained(
         str(folder), dtype=torch.float32, device_map={"": "cpu"}, local_files_only=True, trust_remote_code=False,
         use_safetensors=True, output_loading_info=True,
-        quantization_config=kind(bits=kept["bits"], backend=KERNELS[method]),
+        quantization_config=GPTQConfig(bits=kept["bits"], backend=KERNEL),
     )  # fmt: skip
     if lacking := sorted(str(name) for key in ("missing_keys", "mismatched_keys") for name in info.get(key) or ()):
         raise ValueError(f"its files lack {lacking[0]}")

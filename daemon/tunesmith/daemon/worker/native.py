@@ -1,6 +1,6 @@
-"""A model quantized by gptqmodel into the layout of AutoGPTQ or AutoAWQ, in a process of its own environment.
+"""A model quantized by gptqmodel into the layout of AutoGPTQ, in a process of its own environment.
 
-`python native.py <folder> <staged> <method> <bits> <group> <rows>`: `method` is gptq or awq, `rows` are token ids as
+`python native.py <folder> <staged> <method> <bits> <group> <rows>`: `method` is gptq, `rows` are token ids as
 numpy keeps them; knows nothing of ours. Beside `staged` a file says how far it is.
 """
 
@@ -14,12 +14,11 @@ from typing import Any
 DONE = ".done"  # behind the staged name: a file with "layers of all"
 SHARD = "4GB"
 KEPT = ("config.json", "quantize_config.json", "model.safetensors.index.json")
-KERNELS = {"gptq": "gptq_torch", "awq": "awq_torch"}  # that pack on a processor; for AWQ it would take one of CUDA's
 LEAST_ROW = 1  # tokens: which rows are too short is decided before
 
 
 def main(arguments: list[str]) -> int:
-    folder, staged, method = Path(arguments[0]), Path(arguments[1]), arguments[2]
+    folder, staged = Path(arguments[0]), Path(arguments[1])
     bits, group = int(arguments[3]), int(arguments[4])
     settle()
     import torch
@@ -30,14 +29,12 @@ def main(arguments: list[str]) -> int:
     stored = config.dtype or torch.float32
     computed = torch.float32 if stored == torch.float16 else stored  # float16 takes processors four times as long
     model = GPTQModel.load(
-        str(folder), settings(method, bits, group), dtype=computed, trust_remote_code=False, local_files_only=True
+        str(folder), settings(bits, group), dtype=computed, trust_remote_code=False, local_files_only=True
     )
-    if method == "awq":
-        pack_float32()
     rows = read(Path(arguments[5]))
     total = len(layers(model.model))
     model.layer_callback = lambda layer_idx, **_: tell(staged, min(layer_idx + 1, total), total)
-    model.quantize(rows, batch_size=1, calibration_data_min_length=LEAST_ROW, backend=BACKEND(KERNELS[method]))
+    model.quantize(rows, batch_size=1, calibration_data_min_length=LEAST_ROW, backend=BACKEND.GPTQ_TORCH)
     as_stored(model.model, stored)
     model.save(str(staged), max_shard_size=SHARD)
     for path in staged.iterdir():  # all else comes from `folder`, as it is there
@@ -52,25 +49,14 @@ def settle() -> None:
     os.environ["GPTQMODEL_DISABLE_PACK_EXT"] = "1"
 
 
-def settings(method: str, bits: int, group: int) -> Any:
+def settings(bits: int, group: int) -> Any:
     from gptqmodel import QuantizeConfig
     from gptqmodel.quantization import FORMAT, METHOD
 
-    ways = {
-        "gptq": {"method": METHOD.GPTQ, "format": FORMAT.GPTQ, "sym": True},
-        "awq": {"method": METHOD.AWQ, "format": FORMAT.GEMM, "sym": False},
-    }
     return QuantizeConfig(
-        bits=bits, group_size=group, desc_act=False, device="cpu", offload_to_disk=False, **ways[method]
-    )
-
-
-def pack_float32() -> None:
-    """AWQ's kernel refuses weights in float32, though what it keeps of them are whole numbers and scales in float16."""
-    import torch
-    from gptqmodel.nn_modules.qlinear.torch_awq import AwqTorchLinear
-
-    AwqTorchLinear.SUPPORTS_DTYPES = [*AwqTorchLinear.SUPPORTS_DTYPES, torch.float32]
+        bits=bits, group_size=group, desc_act=False, sym=True, method=METHOD.GPTQ, format=FORMAT.GPTQ, device="cpu",
+        offload_to_disk=False,
+    )  # fmt: skip
 
 
 def read(path: Path) -> list[dict[str, list[int]]]:

@@ -42,7 +42,7 @@ class ExportContext(Protocol):
         """The merged model as the folder `staged`, by llm-compressor's `method` in this scheme of `compressing`."""
 
     def native(self, method: str, scheme: Any, staged: Path) -> None:
-        """The same by gptqmodel's `method`, in the layout of the program that the method's name is known from."""
+        """The same by gptqmodel's `method`, in the layout of AutoGPTQ."""
 
 
 class Planned(msgspec.Struct, frozen=True):

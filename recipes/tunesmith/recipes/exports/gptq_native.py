@@ -10,7 +10,6 @@ CARD = card(
     "GPTQ, native layout",
     "A folder in 4 bits in the layout of AutoGPTQ, for vLLM, SGLang, LMDeploy and whatever else reads that.",
     Scheme(bits=4, grouped=True, calibrated=True, zeros=True),
-    method="gptq",
     kl_limit=0.5,  # as gptq, of which it is another packing
     instead="gptq, fp8, gguf:q5_k_m",
 )
