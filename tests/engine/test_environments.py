@@ -189,6 +189,30 @@ def test_of_a_closed_tool_nothing_but_its_file_is_looked_for(
     assert not set(installing.CLOSED) & set(installing.command(toy, tmp_path, home.wheels))
 
 
+NO_COMPILER = """\
+Collecting tiny==1.0
+Building wheel for tiny (pyproject.toml): started
+error: subprocess-exited-with-error
+× Building wheel for tiny (pyproject.toml) did not run successfully.
+error: command 'gcc' failed: No such file or directory
+ERROR: Failed building wheel for tiny
+ERROR: Could not build wheels for tiny, which is required to install pyproject.toml-based projects
+"""
+
+
+def test_what_cannot_be_built_from_source_says_what_to_install(tool: Callable[..., Tool], tmp_path: Path) -> None:
+    toy = Tool(
+        "toy", tool("tiny==1.0").requirements, 1000, "leave toys out", builds_with="a C compiler and Tiny's headers"
+    )
+    error = installing.refusal(toy, tmp_path / "wheels", NO_COMPILER.splitlines())
+    assert error.code == "tool_not_installed"
+    assert "tiny comes as source and could not be built here: error: command 'gcc' failed" in error.message
+    assert error.hint.startswith("Install a C compiler and Tiny's headers") and "leave toys out" in error.hint
+    assert f"`pip wheel --no-deps -r {toy.requirements} -w {tmp_path / 'wheels'}`" in error.hint
+    missing = [*NO_COMPILER.splitlines(), "tiny.c:1:10: fatal error: Python.h: No such file or directory"]
+    assert "Python.h" in installing.refusal(toy, tmp_path, missing).message, "the compiler's own words come first"
+
+
 def test_a_full_disk_is_seen_before(ours: Path, home: Home, tool: Callable[..., Tool]) -> None:
     large = Tool("toy", tool("tiny==1.0").requirements, 1 << 60, "")
     with pytest.raises(MachineError) as caught, environments.opened(large, home, lambda what: None, nothing):

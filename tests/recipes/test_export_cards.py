@@ -12,8 +12,10 @@ from tunesmith.recipes import exports
 from tunesmith.recipes.errors import RecipeError
 
 
-def test_eight_cards_are_found() -> None:
-    assert sorted(exports.cards()) == ["adapter", "awq", "bnb", "fp8", "gguf", "gguf-adapter", "gptq", "merged"]
+def test_nine_cards_are_found() -> None:
+    assert sorted(exports.cards()) == [
+        "adapter", "awq", "bnb", "fp8", "gguf", "gguf-adapter", "gptq", "gptq-native", "merged",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("key", [*exports.cards()])

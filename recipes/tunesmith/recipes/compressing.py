@@ -32,8 +32,9 @@ HOW_TO_LOAD = (
 
 
 class Scheme(msgspec.Struct, frozen=True):
-    """How weights are kept: `bits` each, a scale for groups of a row (`grouped`) or for whole rows. No zero points: as
-    llm-compressor packs them transformers does not load them (5.23 with compressed-tensors 0.19).
+    """How weights are kept: `bits` each, a scale for groups of a row (`grouped`) or for whole rows, and with `zeros` a
+    zero point of so many bits beside each scale; none in compressed-tensors: as llm-compressor packs them transformers
+    does not load them (5.23 with compressed-tensors 0.19).
 
     `calibrated`: rows go through the model to find the best values.
     """
@@ -41,10 +42,12 @@ class Scheme(msgspec.Struct, frozen=True):
     bits: int
     grouped: bool = False
     calibrated: bool = False
+    zeros: bool = False
 
     def bytes_a_weight(self, group: int = 0) -> float:
         """`group` weights share a scale, of whole rows where it is 0: too few of those to count."""
-        return self.bits / 8 + (SCALE_BYTES / group if group else 0.0)
+        shared = SCALE_BYTES + (self.bits / 8 if self.zeros else 0.0)
+        return self.bits / 8 + (shared / group if group else 0.0)
 
 
 def quantized(folder: Path) -> list[Placed]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith.daemon.worker import compress, converting, environments, importance, oneshot, quantize
+from tunesmith.daemon.worker import compress, converting, environments, importance, native, oneshot, quantize
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes import compressing
+from tunesmith.recipes import native as native_layouts
 from tunesmith.recipes.compressing import Scheme
 from tunesmith.recipes.errors import DataError
 from tunesmith.recipes.exports import folder_bytes, gguf
@@ -20,6 +21,7 @@ from tunesmith.recipes.models import gguf_header
 from tunesmith.recipes.words import say
 
 CALIBRATING = 0.9  # of the time that quantizing takes; then it is written
+DONE = oneshot.DONE  # as native's
 LEAST_TOKENS = 256  # below, most inputs are seen too rarely to say anything
 
 
@@ -57,17 +59,25 @@ class Lent:
 
     def oneshot(self, method: str, scheme: Scheme, staged: Path) -> None:
         """The merged model by llm-compressor. Raises DataError where the rows are too few, MachineError."""
+        self._by_tool(compressing.TOOL, oneshot.__file__, method, scheme, staged)
+
+    def native(self, method: str, scheme: Scheme, staged: Path) -> None:
+        """The merged model by gptqmodel. Raises DataError where the rows are too few, MachineError."""
+        self._by_tool(native_layouts.TOOL, native.__file__, method, scheme, staged)
+
+    def _by_tool(self, tool_key: str, script: str, method: str, scheme: Scheme, staged: Path) -> None:
+        """By a script that runs in the tool's environment and says in a file beside `staged` how far it is."""
         group = compressing.group_in(self.merged) if scheme.grouped else 0
         if scheme.grouped:
             self._say(compressing.why_this_group(self.merged))
         numbers = [str(scheme.bits), str(group)]
         given: list[str] = []
         if scheme.calibrated:
-            path, tokens, rows = self.rows(f"to calibrate {method}")
+            path, tokens, rows = self.rows(f"to calibrate {self._context.exporting}")
             english = "Calibrated with {tokens} tokens in {rows} rows of the training data."
             self._say(say("calibrated", english, tokens=tokens, rows=rows))
             given = [str(path)]
-        done = staged.with_name(staged.name + oneshot.DONE)
+        done = staged.with_name(staged.name + DONE)
 
         def look() -> None:
             self._look()
@@ -76,11 +86,11 @@ class Lent:
                 note = say("layer_of", "layer {layer} of {layers}", layer=layer, layers=layers)
                 self._note(note, CALIBRATING * int(layer or 0) / int(layers or 1))
 
-        tool = environments.TOOLS[compressing.TOOL]
+        tool = environments.TOOLS[tool_key]
         try:
             with environments.opened(tool, self._context.home, self._told, self._patiently) as environment:
                 arguments = [str(self.merged), str(staged), method, *numbers, *given]
-                run_watched(environment.python(str(oneshot.__file__), *arguments), self._context.work, look)
+                run_watched(environment.python(script, *arguments), self._context.work, look)
         finally:
             done.unlink(missing_ok=True)
         compress.take_along(self.merged, staged)

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import converting, export, load, processor
+from tunesmith.daemon.worker import export, load, processor
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, WORST, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
 from tunesmith.daemon.worker.llama import LONGEST_CONTEXT, Engine
 from tunesmith.daemon.worker.prompts import text_of
-from tunesmith.daemon.worker.reloaded import Reloaded
-from tunesmith.daemon.worker.watched import run_watched
+from tunesmith.daemon.worker.reloaded import Folder
+from tunesmith.daemon.worker.runtimes import Opened, runtime
 from tunesmith.recipes import exports
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.data.rows import Message
 from tunesmith.recipes.errors import ModelError, VerificationError
-from tunesmith.recipes.exports import gguf
 from tunesmith.recipes.spec import WRITING
 from tunesmith.recipes.words import meaning, of_error, reasons, say
 
@@ -78,7 +76,9 @@ def run(context: Context) -> None:
     for target in targets:
         asked = rows if target == graded or context.spec.task in WRITING else []
         try:
-            result = verify(context, target, reference, asked, step, tell=target == graded)
+            whole(context, target)
+            with runtime(context, target) as opened:
+                result = verify(context, target, opened, reference, asked, step, tell=target == graded)
         except ModelError as error:  # of this one: the others are looked at all the same
             result = unusable(target, error)
         context.emit(result)
@@ -113,6 +113,7 @@ def refer(context: Context) -> Reference:
 def verify(
     context: Context,
     target: str,
+    opened: Opened,
     reference: Reference,
     rows: list[HeldOutRow],
     step: Callable[[str], None],
@@ -121,20 +122,8 @@ def verify(
 ) -> e.Verified:
     """`target` compared with `reference`; `rows` are put to it and graded, and its answers told if wanted."""
     card, variant = exports.find(target)
-    path = context.artifacts / card.file_name(variant)
     limit = card.kl_limits[variant]
-    if path.is_dir():
-        publish.verify_folder(path)
-    else:
-        publish.verify_file(path)
-
-    def opened(context_tokens: int, *, logits_all: bool = False) -> Engine | Reloaded:
-        if card.runtime == exports.TRANSFORMERS:
-            return Reloaded(path)
-        file, adapter = (base_gguf(context), path) if card.beside_base else (path, None)
-        return Engine(file, context_tokens=context_tokens, logits_all=logits_all, adapter=adapter)
-
-    with opened(max(len(ids) for ids in reference.passages), logits_all=True) as engine:
+    with opened(max(len(ids) for ids in reference.passages), True) as engine:
         ids_equal = all(
             engine.tokenize(text) == reference.tokenizer(text, add_special_tokens=False)["input_ids"]
             for text in [*reference.texts, *prompts(context, reference)]
@@ -144,7 +133,7 @@ def verify(
         step(target)
     prompt_equal, answers, graded = True, [], []
     most = context.spec.evaluation.max_new_tokens
-    with opened(answer_context(context, reference, most)) as engine:
+    with opened(answer_context(context, reference, most), False) as engine:
         prompt_equal = all(same_prompt(engine, messages, reference) for messages in conversations(context, reference))
         for row in reference.questions:
             context.check_cancelled()
@@ -183,17 +172,14 @@ def verify(
     )
 
 
-def base_gguf(context: Context) -> Path:
-    """The base as a GGUF in which nothing of it is lost, for an adapter to be loaded on."""
-    path = context.work / "base.gguf"
-    if not path.is_file():
-        kind = gguf.source(context.base)
-        run_watched(
-            converting.command(context.vendor, context.base, kind, path),
-            context.work,
-            lambda: context.check_cancelled(),
-        )
-    return path
+def whole(context: Context, target: str) -> None:
+    """Raises MachineError when what was published is damaged."""
+    card, variant = exports.find(target)
+    path = context.artifacts / card.file_name(variant)
+    if path.is_dir():
+        publish.verify_folder(path)
+    else:
+        publish.verify_file(path)
 
 
 def unusable(target: str, error: ModelError) -> e.Verified:
@@ -230,7 +216,7 @@ def answer_context(context: Context, reference: Reference, most: int) -> int:
     return min(LONGEST_CONTEXT, longest + most + 64)
 
 
-def same_prompt(engine: Engine | Reloaded, messages: list[Message], reference: Reference) -> bool:
+def same_prompt(engine: Engine | Folder, messages: list[Message], reference: Reference) -> bool:
     """Whether the template in the file renders as the tokenizer's does, byte for byte."""
     plain = [{key: value for key, value in message.items() if key != "loss"} for message in messages]
     try:
@@ -240,7 +226,7 @@ def same_prompt(engine: Engine | Reloaded, messages: list[Message], reference: R
     return rendered.encode() == text_of(messages, reference.tokenizer, prompt=True).encode()
 
 
-def ask(engine: Engine | Reloaded, row: HeldOutRow, tokenizer: Any, max_tokens: int) -> tuple[str, bool]:
+def ask(engine: Engine | Folder, row: HeldOutRow, tokenizer: Any, max_tokens: int) -> tuple[str, bool]:
     return engine.answer(engine.tokenize(text_of(row.messages, tokenizer, prompt=True)), max_tokens)
 
 

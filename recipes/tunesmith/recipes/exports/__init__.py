@@ -41,6 +41,9 @@ class ExportContext(Protocol):
     def oneshot(self, method: str, scheme: Any, staged: Path) -> None:
         """The merged model as the folder `staged`, by llm-compressor's `method` in this scheme of `compressing`."""
 
+    def native(self, method: str, scheme: Any, staged: Path) -> None:
+        """The same by gptqmodel's `method`, in the layout of AutoGPTQ."""
+
 
 class Planned(msgspec.Struct, frozen=True):
     """A run's model before anything is written: `stored_width` bytes a weight in the base's files, and how many weights
@@ -101,7 +104,8 @@ class Export(msgspec.Struct, frozen=True):
     where {file}, {variant} and {name} are filled in; `says(path)` is what the written file says of itself there.
     `modelfile`: one for Ollama lies beside it. `unsuited(facts)` says why it cannot be made of a model; `tool` is what
     makes it in an environment of its own.
-    `runtime` loads it to be verified, with `package` if that is not always imported.
+    `runtime` loads it to be verified, with `package` if that is not always imported; `apart`: in the environment of
+    `tool`, as it does so only with what is there.
     """
 
     key: str
@@ -132,6 +136,7 @@ class Export(msgspec.Struct, frozen=True):
     refusal: Callable[[str], RecipeError | None] = no_refusal
     runtime: str = LLAMA
     package: str = ""
+    apart: bool = False
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunesmith.recipes import exports, optimizers
+from tunesmith.recipes import exports, native, optimizers
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, memory
 from tunesmith.recipes.planner.memory import MIB, Parts
@@ -229,7 +229,20 @@ def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[
         return int(place.runtime_bytes + EXPORTING_BYTES + min(MAPPED_BYTES, merged)), 0
     # The largest file, and what is left of the one that was merged. Where memory is short the system takes it back.
     mapped = min(MAPPED_BYTES, facts.parameters * (2.0 + 1.1))
-    return int(place.runtime_bytes + facts.parameters * 4 + mapped + 1.6 * compared(facts) + VERIFYING_BYTES), 0
+    here = place.runtime_bytes + facts.parameters * 4 + mapped + 1.6 * compared(facts) + VERIFYING_BYTES
+    return int(max(here, computed_apart(spec, facts, place))), 0
+
+
+def computed_apart(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
+    """Of exports that their tool's environment computes: the worker with what the merged model said, and a process
+    beside it that holds the folder, its embeddings in float32.
+    """
+    model = known(spec, facts)
+    folders = [card.planned(variant, model) for card, variant in map(exports.find, spec.exports) if card.apart]
+    if not folders:
+        return 0.0
+    beside = place.runtime_bytes + native.LIBRARY_BYTES + max(folders) + 4 * embedded(facts)
+    return place.runtime_bytes + EXPORTING_BYTES + beside + 1.6 * compared(facts)
 
 
 def disk(spec: JobSpec, facts: ModelFacts) -> dict[str, int]:

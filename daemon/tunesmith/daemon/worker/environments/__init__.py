@@ -41,11 +41,17 @@ class Environment(msgspec.Struct, frozen=True):
 _LLM_COMPRESSOR = Tool(
     "llm-compressor", Path(__file__).with_name("llm-compressor.txt"), 300_000_000, "leave awq, gptq and fp8 out"
 )
+# 49 MB, measured. Much of what it asks for, such as build tools, is of kernels that are not used here.
+_GPTQMODEL = Tool(
+    "gptqmodel", Path(__file__).with_name("gptqmodel.txt"), 150_000_000, "export gptq and awq instead", closed=True,
+    builds_with="a C compiler, Python's headers and PCRE2 (Debian: build-essential, python3-dev, libpcre2-dev)",
+)  # fmt: skip
 _SUITES = "score answers of your own rows: `tunesmith eval RUN --data FILE --scores exact_match`"
 # 83 and 181 MB, measured. Their own requirements are of hundreds of suites, most of which nobody runs here.
 _LM_EVAL = Tool("lm-eval", Path(__file__).with_name("lm-eval.txt"), 150_000_000, _SUITES, closed=True)
 _EVALSCOPE = Tool("evalscope", Path(__file__).with_name("evalscope.txt"), 300_000_000, _SUITES, closed=True)
-TOOLS: Mapping[str, Tool] = MappingProxyType({tool.key: tool for tool in (_LLM_COMPRESSOR, _LM_EVAL, _EVALSCOPE)})
+_ALL = (_LLM_COMPRESSOR, _GPTQMODEL, _LM_EVAL, _EVALSCOPE)
+TOOLS: Mapping[str, Tool] = MappingProxyType({tool.key: tool for tool in _ALL})
 
 
 @contextmanager

@@ -29,7 +29,9 @@ KEPT = ("torch",)  # as it is lent
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")  # settings that would install into another place
 ALONE = "-I"  # Python without PYTHONPATH: what is found there now may not be when the environment is used
 CLOSED = ("--no-deps", "--no-build-isolation", "--use-pep517")
-TOLD = ("Collecting ", "Downloading ", "Installing collected packages")
+BUILDING = "Failed building wheel for "  # pip's words
+BROKE = ("fatal error:", "RuntimeError:", "error: command")  # a compiler's, and of what calls one; the best comes first
+TOLD = ("Collecting ", "Downloading ", "Building wheel for ", "Installing collected packages")
 CODE = "tool_not_installed"
 Tell = Callable[[str], None]
 
@@ -51,7 +53,7 @@ class Tool(msgspec.Struct, frozen=True):
     """`requirements` is pip's file with exact versions; `bytes` what the environment takes, with some room.
 
     `leave_out` says what a person can do without it. `closed`: nothing but the file is looked for, and what comes as
-    source is built with what is lent.
+    source is built with what is lent and `builds_with` from the system.
     """
 
     key: str
@@ -59,6 +61,7 @@ class Tool(msgspec.Struct, frozen=True):
     bytes: int
     leave_out: str
     closed: bool = False
+    builds_with: str = "a C compiler and Python's headers (Debian: build-essential, python3-dev)"
 
 
 def make(tool: Tool, folder: Path, wheels: Path, tell: Tell) -> None:
@@ -165,6 +168,14 @@ def short(line: str) -> str:
 def refusal(tool: Tool, wheels: Path, said: list[str]) -> MachineError:
     errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR:")]
     reason = errors[0][:300] if errors else "pip ended with an error"
+    if built := next((error.removeprefix(BUILDING) for error in errors if error.startswith(BUILDING)), ""):
+        broke = next((f": {line[:200]}" for sign in BROKE for line in said if sign in line), "")
+        return MachineError(
+            f"{tool.key} cannot be installed: {built} comes as source and could not be built here{broke}",
+            f"Install {tool.builds_with}, then run it again; or put wheels into {wheels} that `pip wheel --no-deps -r "
+            f"{tool.requirements} -w {wheels}` made on a like machine that has them; or {tool.leave_out}.",
+            CODE,
+        )
     fetched = f"`pip download --no-deps -r {tool.requirements} -d {wheels}`"
     if is_offline():
         hint = f"It is offline: on a machine with a network run {fetched} and copy the folder, or {tool.leave_out}."
