@@ -30,7 +30,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 def test_the_folders_hold_the_cards_we_know_of() -> None:
     assert list(tuners.cards()) == ["full", "lora"]
     assert list(methods.cards()) == ["sft"]
-    assert list(exports.cards()) == ["adapter", "awq", "bnb", "fp8", "gguf", "gguf-adapter", "gptq", "merged"]
+    assert list(exports.cards()) == [
+        "adapter",
+        "awq",
+        "bnb",
+        "fp8",
+        "gguf",
+        "gguf-adapter",
+        "gguf-mmproj",
+        "gptq",
+        "merged",
+    ]
 
 
 def test_a_card_is_found_by_dropping_a_file_in(folder: Path) -> None:

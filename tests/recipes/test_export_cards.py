@@ -12,8 +12,9 @@ from tunesmith.recipes import exports
 from tunesmith.recipes.errors import RecipeError
 
 
-def test_eight_cards_are_found() -> None:
-    assert sorted(exports.cards()) == ["adapter", "awq", "bnb", "fp8", "gguf", "gguf-adapter", "gptq", "merged"]
+def test_nine_cards_are_found() -> None:
+    known = ["adapter", "awq", "bnb", "fp8", "gguf", "gguf-adapter", "gguf-mmproj", "gptq", "merged"]
+    assert sorted(exports.cards()) == known
 
 
 @pytest.mark.parametrize("key", [*exports.cards()])
