@@ -1,4 +1,4 @@
-"""What a forecast counts of an export that a vision model sees with: its file, its verification, a look at a picture."""
+"""What a forecast counts of what a vision model sees with: its file, its verification, a look at a picture."""
 
 from __future__ import annotations
 
