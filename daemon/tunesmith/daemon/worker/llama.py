@@ -151,7 +151,7 @@ class Engine:
         """What this model sees with, of an mmproj. Raises ModelError."""
         from tunesmith.daemon.worker.llama_eyes import Eyes
 
-        return Eyes(file, self._llama)
+        return Eyes(file, self._llama._model.model)
 
     def answer(self, ids: list[int], max_tokens: int) -> tuple[str, bool]:
         """The greedy answer, whole, and whether it ended by itself."""

@@ -17,8 +17,9 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import converting, load
 from tunesmith.daemon.worker.compare import WORST
 from tunesmith.daemon.worker.context import Context
+from tunesmith.daemon.worker.engines import Picture
 from tunesmith.daemon.worker.llama import Engine
-from tunesmith.daemon.worker.llama_eyes import Floats, Picture
+from tunesmith.daemon.worker.llama_eyes import Floats
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes import exports
 from tunesmith.recipes.errors import ModelError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunesmith.recipes import exports, optimizers
 from tunesmith.recipes.models.facts import ModelFacts
-from tunesmith.recipes.planner import activations, computed, memory
+from tunesmith.recipes.planner import activations, computed, inference, memory
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
@@ -26,9 +26,6 @@ PACKED_LENGTH = 1000
 EXPORTING_BYTES = 60 * MIB
 BENCHMARKING_BYTES = 1200 * MIB  # lm-eval or EvalScope beside the worker; the model is in a process of the daemon
 VERIFYING_BYTES = 135 * MIB  # llama.cpp
-SEEING_BYTES = (
-    300 * MIB
-)  # what a picture of 896 x 896 is computed with, in transformers and then in llama.cpp; reckoned
 MAPPED_BYTES = 1 << 30  # of files that are counted as needed
 COMPARED_TOKENS = 320  # whose logits two models are compared by
 MERGING_BYTES = 110 * MIB  # pieces of a few matrices, and peft's layers around a base without weights
@@ -222,7 +219,8 @@ def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[
     cards = [exports.find(target)[0] for target in spec.exports]
     if not any(card.kl_limits for card in cards):
         merged = facts.parameters * memory.stored_width(facts) if needs_merging(spec) else 0.0
-        seen = 4 * facts.tower_parameters + VERIFYING_BYTES + SEEING_BYTES if any(card.sees for card in cards) else 0
+        sees = any(card.sees for card in cards)
+        seen = 4 * facts.tower_parameters + VERIFYING_BYTES + inference.SEEING_BYTES if sees else 0
         return int(place.runtime_bytes + EXPORTING_BYTES + min(MAPPED_BYTES, merged) + seen), 0
     # The largest file, and what is left of the one that was merged. Where memory is short the system takes it back.
     mapped = min(MAPPED_BYTES, facts.parameters * (2.0 + 1.1))
