@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_an_export_that_a_model_does_not_suit_is_refused_and_others_are_not(tmp_
     assert caught.value.code == "not_quantizable" and "gptq" in caught.value.hint
 
 
-GEMMA3 = {
+GEMMA3: dict[str, Any] = {
     "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3",
     "text_config": {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 4,
                     "num_key_value_heads": 2, "vocab_size": 100},
@@ -39,7 +40,7 @@ LLAVA = GEMMA3 | {"architectures": ["LlavaForConditionalGeneration"], "model_typ
 
 def test_what_a_model_sees_with_is_exported_of_those_that_were_compared_only(tmp_path: Path) -> None:
     mmproj = spec.parse(json.dumps({"exports": ["gguf-mmproj"]}), tmp_path)
-    text_only = GEMMA3["text_config"] | {"architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text"}  # type: ignore[operator]
+    text_only = GEMMA3["text_config"] | {"architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text"}
     for config, reason in ((GEMMA3, ""), (LLAVA, "Llava"), (text_only, "Gemma3ForCausalLM")):
         (tmp_path / "config.json").write_text(json.dumps(config))
         if not reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.daemon.worker.engines import Prompt, Token
@@ -43,5 +44,5 @@ class Writing:
     @property
     def readable(self) -> int:
         """Up to where no picture stands."""
-        pictures = self.seen.chunks if self.seen is not None else ()
+        pictures: Mapping[int, Any] = self.seen.chunks if self.seen is not None else {}
         return min((place for place in pictures if place > self.done), default=len(self.ids))
