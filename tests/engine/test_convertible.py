@@ -11,6 +11,7 @@ import pytest
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.worker import convertible
 from tunesmith.recipes.errors import ModelError
+from tunesmith.recipes.exports import gguf_mmproj
 from tunesmith.recipes.spec import JobSpec
 
 
@@ -58,6 +59,20 @@ def test_a_window_that_llama_cpp_does_not_have_is_said(values: dict[str, Any], s
     if told is not None:
         assert f"sees {values['sliding_window']} tokens" in told
     assert convertible.lost_window(JobSpec(exports=("merged",)), tmp_path) is None
+
+
+def test_what_a_model_sees_with_is_in_a_list_of_its_own(tmp_path: Path) -> None:
+    vendor, base = vendored(tmp_path), model(tmp_path, "LlamaForCausalLM")
+    file = vendor / "conversion" / "__init__.py"
+    file.write_text(
+        f'{file.read_text()}MMPROJ_MODEL_MAP: dict[str, str] = {{"Gemma3ForConditionalGeneration": "gemma"}}\n'
+    )
+    convertible.refuse_unknown(JobSpec(exports=("gguf:f16",)), base, vendor)
+    with pytest.raises(ModelError, match="so gguf-mmproj cannot be exported") as caught:
+        convertible.refuse_unknown(JobSpec(exports=("gguf:f16", "gguf-mmproj")), base, vendor)
+    assert "Leave gguf-mmproj out" in caught.value.hint
+    installed = Home.find().vendor / "conversion" / "__init__.py"
+    assert gguf_mmproj.SEES_WITH.keys() <= convertible.architectures(installed, convertible.SEEING)
 
 
 def test_what_is_known_or_not_converted_goes_on(tmp_path: Path) -> None:

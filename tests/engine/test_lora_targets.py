@@ -32,6 +32,17 @@ def test_no_router(name: str) -> None:
     assert "router" not in adapted and "router" in bare
 
 
+def test_nothing_that_a_model_sees_with() -> None:
+    """A text never passes it; one named as the language model's layers are is left out as well."""
+    from peft.tuners.lora import LoraLayer
+
+    model = families.adapted(BY_NAME["gemma3_with_eyes"]).get_base_model()
+    paths = [path for path, module in model.named_modules() if isinstance(module, LoraLayer)]
+    assert {"q_proj", "down_proj"} <= {path.rpartition(".")[2] for path in paths}
+    assert all(path.startswith("model.language_model.") for path in paths)
+    assert any(path.endswith("vision_tower.encoder.layers.0.self_attn.q_proj") for path, _ in model.named_modules())
+
+
 @pytest.mark.parametrize(
     ("name", "passed_by"), [("mamba", {"out_proj", "x_proj", "dt_proj"}), ("falcon_h1", {"out_proj"})]
 )

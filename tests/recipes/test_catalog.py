@@ -31,7 +31,7 @@ def test_the_folders_hold_the_cards_we_know_of() -> None:
     assert list(tuners.cards()) == ["full", "lora"]
     assert list(methods.cards()) == ["sft"]
     assert list(exports.cards()) == [
-        "adapter", "awq", "bnb", "fp8", "gguf", "gguf-adapter", "gptq", "gptq-native", "merged",
+        "adapter", "awq", "bnb", "fp8", "gguf", "gguf-adapter", "gguf-mmproj", "gptq", "gptq-native", "merged",
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,22 @@ def test_without_a_target_everything_that_can_be_written_is_listed(
     assert len(names) == len(set(names)) >= 33 and {"adapter", "merged", "gguf-adapter", "gguf:iq1_s"} <= set(names)
     listed = tunesmith("export", "1")
     assert "gguf:q4_k_m" in listed.out and "needs its importance matrix" in listed.out
+
+
+def test_what_cannot_be_made_of_its_base_is_not_listed(
+    tunesmith: Any, recipe: Callable[[str], str], home: Home, tmp_path: Path
+) -> None:
+    tunesmith("run", recipe("good"), "--wait")
+    exported(home, "adapter")
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text(json.dumps({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 96,
+        "num_hidden_layers": 1, "num_attention_heads": 4, "vocab_size": 100,
+    }))  # fmt: skip
+    (home.job(1) / "base.txt").write_text(f"{base}\n")
+    names = [one["target"] for one in tunesmith("export", "1", "--json").json["targets"]]
+    assert "gguf:q8_0" in names and "gguf-mmproj" not in names
 
 
 def test_a_run_that_exported_nothing_says_so(tunesmith: Any, recipe: Callable[[str], str], home: Home) -> None:

@@ -120,6 +120,8 @@ class Verified(Told, frozen=True, kw_only=True, tag="verified"):
     """An exported artifact compared with the merged model; of one that failed `why`, and the `hint` what to try.
 
     `perplexity` is of the compared texts, `merged_perplexity` what the merged model has there; None in older journals.
+    Of what a model sees with a picture's embeddings are compared and nothing else: `embedding_error` is their relative
+    error, at most `embedding_limit`. Both are None for all else, whose other figures count.
     """
 
     key: str
@@ -137,6 +139,8 @@ class Verified(Told, frozen=True, kw_only=True, tag="verified"):
     graded: int | None = None
     perplexity: float | None = None
     merged_perplexity: float | None = None
+    embedding_error: float | None = None
+    embedding_limit: float | None = None
     why: str = ""
     hint: str = ""
     why_said: Said | None = None

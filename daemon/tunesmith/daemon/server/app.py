@@ -128,7 +128,7 @@ _OPENAI = (
     Endpoint("GET", "/v1/models", models, reply=told.ModelList),
     Endpoint(
         "POST", "/v1/chat/completions", chat_completions, request=asked.ChatCompletion, reply=told.ChatCompletionSaid,
-        stream=told.ChatChunk, example=COMPLETION, refusals=OF_OPENAI,
+        stream=told.ChatChunk, example=COMPLETION, refusals=OF_OPENAI, most_bytes=asked.CHAT_BYTES,
     ),
     Endpoint(
         "POST", "/v1/completions", completions, request=asked.Completion, reply=told.CompletionSaid,

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tunesmith.daemon.api.requests import API_VERSION, VERSION_HEADER
-from tunesmith.daemon.server.guard import BadRequest, body, has_body
+from tunesmith.daemon.server.guard import BODY_LIMIT_BYTES, BadRequest, body, has_body
 from tunesmith.daemon.server.parts import Parts
 from tunesmith.recipes.errors import DaemonError, ErrorBody, JobError, TunesmithError
 
@@ -65,8 +65,8 @@ class Endpoint:
 
     One with both streams where the request says so. `{id}` in `path` is a job's number. `query` and `headers` are flat
     structs that forbid unknown fields; `request` None takes no body. `any_version` answers clients of another version
-    too. `failed` makes replies of errors in a shape of its own, `error`; what is refused
-    before its route is known is an ErrorBody all the same.
+    too. `most_bytes` of a request's body. `failed` makes replies of errors in a shape of its own, `error`;
+    what is refused before its route is known is an ErrorBody all the same.
     """
 
     method: str
@@ -81,6 +81,7 @@ class Endpoint:
     refusals: tuple[Refusal, ...] = ()
     example: str = ""
     any_version: bool = False
+    most_bytes: int = BODY_LIMIT_BYTES
     error: Any = ErrorBody
     failed: Callable[[TunesmithError], ASGIApp] | None = None
 
@@ -130,7 +131,7 @@ def _refuse_other_version(request: Request) -> None:
 
 async def _body(endpoint: Endpoint, request: Request) -> Any:
     if endpoint.request is not None:
-        return await body(request, endpoint.request)
+        return await body(request, endpoint.request, endpoint.most_bytes)
     if has_body(request):
         raise BadRequest(f"{endpoint.method} {endpoint.path} takes no body", "Send the request without one.")
     return None

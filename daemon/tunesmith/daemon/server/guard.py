@@ -78,7 +78,7 @@ def has_body(request: Request) -> bool:
     return int(request.headers.get("content-length", "0")) > 0 or "transfer-encoding" in request.headers
 
 
-async def body(request: Request, kind: type[Body]) -> Body:
+async def body(request: Request, kind: type[Body], most: int = BODY_LIMIT_BYTES) -> Body:
     """The decoded body; without one all as it is by default.
 
     Raises BadRequest when it is too large, no JSON, too deep or no `kind`.
@@ -91,7 +91,7 @@ async def body(request: Request, kind: type[Body]) -> Body:
             said = f"is {media_type[:60]!r}" if media_type else "is missing"
             hint = "Send JSON, with `Content-Type: application/json`."
             raise BadRequest(f"The Content-Type {said}", hint, "content_type")
-        data = await _read(request)
+        data = await _read(request, most)
     if deeper_than(data, DEPTH_LIMIT):
         raise BadRequest(f"The request's JSON is nested more than {DEPTH_LIMIT} deep", "Send a flat recipe.")
     try:
@@ -102,15 +102,15 @@ async def body(request: Request, kind: type[Body]) -> Body:
         ) from error
 
 
-async def _read(request: Request) -> bytearray:
+async def _read(request: Request, most: int) -> bytearray:
     """Stops at the limit whatever Content-Length says; one that says too much is not read at all."""
-    too_large = BadRequest(f"The request is larger than {BODY_LIMIT_BYTES} bytes", "Send less.", "too_large")
-    if int(request.headers.get("content-length", "0")) > BODY_LIMIT_BYTES:
+    too_large = BadRequest(f"The request is larger than {most} bytes", "Send less.", "too_large")
+    if int(request.headers.get("content-length", "0")) > most:
         raise too_large
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
-        if len(data) > BODY_LIMIT_BYTES:
+        if len(data) > most:
             raise too_large
     return data
 

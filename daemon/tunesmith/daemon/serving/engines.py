@@ -132,6 +132,8 @@ class Engines:
         ]  # fmt: skip
         if subject.convert:
             command += ["--convert", subject.convert]
+        if subject.eyes is not None:
+            command += ["--mmproj", str(subject.eyes)]
         try:
             child = await Child.start(command, subject.log)
         except OSError as error:

@@ -32,7 +32,8 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate", forbid
     """An answer to `messages`, or what follows `text` or the tokens `ids`: one of the three.
 
     `tool_choice` is auto, none, required or the name of one of `tools`. `schema` is what the answer must be as JSON, {}
-    any object. `echo` tells the prompt first. `adapter` is a path, "" for the model as it is.
+    any object. `pictures` are those that parts of messages of type picture stand for, in order, each a file's bytes in
+    base64. `echo` tells the prompt first. `adapter` is a path, "" for the model as it is.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate", forbid
     tools: tuple[dict[str, Any], ...] = ()
     tool_choice: str = "auto"
     schema: dict[str, Any] | None = None
+    pictures: tuple[str, ...] = ()
     echo: bool = False
     adapter: str = ""
 

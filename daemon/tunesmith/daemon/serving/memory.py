@@ -42,7 +42,8 @@ def needed(subject: Subject, context: int) -> Needed:
         return Needed(size + inference.PROCESS_BYTES + inference.BUFFERS_BYTES)
     if subject.path.suffix == ".gguf":
         found = inference.chat(facts, CONVERTED, context * CELLS)
-        return Needed((size or found.file) + found.kv_cache + found.runtime)
+        seen = 0 if subject.eyes is None else stored_bytes(subject.eyes) + inference.SEEING_BYTES
+        return Needed((size or found.file) + found.kv_cache + found.runtime + seen)
     weights = facts.parameters * WEIGHT_BYTES
     return Needed(weights + facts.kv_cache_bytes(context, WEIGHT_BYTES) * CELLS + RUNTIME_BYTES["cpu"])
 

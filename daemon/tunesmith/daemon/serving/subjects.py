@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,18 +11,21 @@ import msgspec
 from tunesmith.daemon.api import model_facts
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import JobError, ModelError
+from tunesmith.recipes.exports import gguf_mmproj
 from tunesmith.recipes.models import source
 from tunesmith.recipes.models.source import Folder, GgufFile, Named, Repository, Starter
 from tunesmith.recipes.models.starter_file import starter_gguf
 
 RUN = re.compile(r"run-([1-9][0-9]{0,14})(?::([a-z0-9_]{1,40}))?")
 BASE, ADAPTER, MERGED = "base", "adapter", "merged"
+EYES = gguf_mmproj.CARD.file_name("")
 # Of a run's GGUFs: first what it was compared with its base in.
 PREFERRED = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "f16", "bf16")
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """The model at `path`, with `adapter` on it where that is not "". `convert` is what `path` is made of at need.
+    """The model at `path`, with `adapter` on it where that is not "". `convert` is what `path` is made of at need,
+    `eyes` the mmproj that it sees with.
 
     `log` is where its process writes what the libraries print. `engine` is a card's key, or auto.
     """
@@ -33,6 +36,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     convert: str = ""
     adapter: str = ""
     engine: str = "auto"
+    eyes: Path | None = None
 
 
 def run_name(job_id: int, variant: str = "") -> str:
@@ -52,7 +56,7 @@ def of_run(home: Home, places: Sequence[int], variant: str = "") -> Subject:
     for folder in (home.job(place) / "artifacts" for place in places):
         file = _gguf(folder) if variant == "" else folder / f"model-{variant}.gguf"
         if file is not None and file.is_file():
-            return Subject(name=name, path=file, log=log)
+            return Subject(name=name, path=file, log=log, eyes=_eyes(home.job(p) / "artifacts" for p in places))
     for folder in (home.job(place) / "artifacts" for place in places):
         if variant in ("", MERGED) and (folder / MERGED / "config.json").is_file():
             return Subject(name=name, path=folder / MERGED, log=log)
@@ -70,6 +74,11 @@ def _gguf(artifacts: Path) -> Path | None:
     by_name = {file.name: file for file in files}
     wanted = [f"model-{variant}.gguf" for variant in PREFERRED]
     return next((by_name[name] for name in wanted if name in by_name), files[0] if files else None)
+
+
+def _eyes(folders: Iterable[Path]) -> Path | None:
+    """What was exported to see with, in the first of these folders where it lies."""
+    return next((file for folder in folders if (file := folder / EYES).is_file()), None)
 
 
 def _base(home: Home, job_id: int) -> str:
@@ -98,7 +107,8 @@ def find(home: Home, text: str, hub: str, places: Callable[[int], Sequence[int]]
         case Starter():
             return Subject(name=text, path=starter_gguf(), log=log)
         case GgufFile(path):
-            return Subject(name=Path(path).stem, path=there(path, "model"), log=log)
+            file = there(path, "model")
+            return Subject(name=file.stem, path=file, log=log, eyes=_eyes([file.parent]))
         case Folder(path):
             return Subject(name=Path(path).name, path=there(path, "model"), log=log)
         case Named() | Repository():

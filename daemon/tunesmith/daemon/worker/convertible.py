@@ -14,16 +14,23 @@ from tunesmith.recipes.words import Words, say
 
 # Kinds of models whose sliding window llama.cpp does not have: each token sees all that stand before it.
 WITHOUT_WINDOW = frozenset({"mistral", "mixtral", "phi3", "qwen2", "qwen3", "qwen2_moe", "qwen3_moe", "starcoder2"})
-LIST = "TEXT_MODEL_MAP"  # conversion/__init__.py: architectures of transformers, each with the module that converts it
+# conversion/__init__.py: architectures of transformers, each with the module that converts it, and what they see with.
+LIST, SEEING = "TEXT_MODEL_MAP", "MMPROJ_MODEL_MAP"
 
 
 def refuse_unknown(spec: JobSpec, base: Path, vendor: Path) -> None:
-    """Raises ModelError when a GGUF is to be exported of a model that the converter does not know."""
-    targets = [target for target in spec.exports if exports.find(target)[0].converts]
-    if not targets:
-        return
-    named = headers.config_of(base).get("architectures") or []
-    known = architectures(vendor / "conversion" / "__init__.py")
+    """Raises ModelError when a GGUF is to be exported of a model, or of what it sees with, that the converter does not
+    know.
+    """
+    cards = {target: exports.find(target)[0] for target in spec.exports}
+    for name in (LIST, SEEING):
+        targets = [target for target, card in cards.items() if card.converts and (name == LIST or card.sees)]
+        if targets:
+            refuse(targets, headers.config_of(base).get("architectures") or [], vendor, name)
+
+
+def refuse(targets: list[str], named: list[str], vendor: Path, list_name: str) -> None:
+    known = architectures(vendor / "conversion" / "__init__.py", list_name)
     if known and named and not any(name in known for name in named):
         raise ModelError(
             f"llama.cpp's converter does not know {' or '.join(map(str, named))}, so {targets[0]} cannot be exported",
@@ -50,12 +57,12 @@ def lost_window(spec: JobSpec, base: Path) -> Words | None:
 
 
 @cache
-def architectures(path: Path) -> frozenset[str]:
+def architectures(path: Path, list_name: str = LIST) -> frozenset[str]:
     """Empty where the list is not found: then the converter itself says it, later."""
     if not path.is_file():
         return frozenset()
     for statement in ast.parse(path.read_text("utf-8")).body:
         match statement:
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict(keys=keys)) if name == LIST:
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict(keys=keys)) if name == list_name:
                 return frozenset(str(key.value) for key in keys if isinstance(key, ast.Constant))
     return frozenset()

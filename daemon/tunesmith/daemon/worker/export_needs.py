@@ -23,6 +23,18 @@ def refuse_unsuited(spec: JobSpec, base: Path) -> None:
             )
 
 
+def refuse_without_files(spec: JobSpec, base: Path) -> None:
+    """Raises ModelError when an export needs a file that the base's folder does not have."""
+    for target in spec.exports:
+        names = exports.find(target)[0].needs_file
+        if names and not any((base / name).is_file() for name in names):
+            raise ModelError(
+                f"{target} needs {' or '.join(names)} in the base's folder, and there is none",
+                f"Fetch the model again with all of its files, or leave {target} out of `exports`.",
+                "model_files",
+            )
+
+
 def install_tools(context: Context) -> None:
     """Each in an environment of its own, where it is not there yet. Raises MachineError."""
     for key in sorted({exports.find(target)[0].tool for target in context.spec.exports} - {""}):

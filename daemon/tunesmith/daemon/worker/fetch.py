@@ -43,6 +43,7 @@ def run(context: Context) -> None:
     if lost := convertible.lost_window(context.spec, context.base):
         context.notice("warning", lost)
     export_needs.refuse_unsuited(context.spec, context.base)
+    export_needs.refuse_without_files(context.spec, context.base)
     export_needs.install_tools(context)
     context.progress(1, 1, "files")
 

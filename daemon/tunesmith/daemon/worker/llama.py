@@ -6,13 +6,16 @@ import codecs
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rendering.chat_template import failures
 from tunesmith.recipes.errors import ModelError
 from tunesmith.recipes.machine.cpu import granted_cores
 from tunesmith.recipes.models import gguf_config, gguf_header
+
+if TYPE_CHECKING:
+    from tunesmith.daemon.worker.llama_eyes import Eyes
 
 LONGEST_CONTEXT = 4096  # tokens; a context costs memory when it is made, and models claim up to a million
 NUCLEUS = {"top_k": 40, "top_p": 0.95, "min_p": 0.05}  # llama.cpp's own defaults for sampling
@@ -143,6 +146,12 @@ class Engine:
                 break
         if rest := decoder.decode(b"", final=True):
             yield rest
+
+    def eyes(self, file: Path) -> Eyes:
+        """What this model sees with, of an mmproj. Raises ModelError."""
+        from tunesmith.daemon.worker.llama_eyes import Eyes
+
+        return Eyes(file, self._llama._model.model)
 
     def answer(self, ids: list[int], max_tokens: int) -> tuple[str, bool]:
         """The greedy answer, whole, and whether it ended by itself."""

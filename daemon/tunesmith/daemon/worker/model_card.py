@@ -35,13 +35,17 @@ def text(
         table(("file", "what it is", "to load it"), [file_row(target, artifacts) for target in spec.exports]),
         "\n`sha256sum -c SHA256SUMS` checks them all.\n",
     ]
-    if verified:
+    spoken = [v for v in verified if v.embedding_error is None]
+    seen = [(v.key, f"{v.embedding_error:.2e}", yes(v.passed)) for v in verified if v.embedding_error is not None]
+    if spoken:
         rows = [
             (v.key, f"{v.kl_divergence:.2e}", f"{v.top1_agreement:.1%}", str(v.tokens_compared), yes(v.passed))
-            for v in verified
+            for v in spoken
         ]
         head = ("export", "KL divergence", "same top token", "tokens", "passed")
         parts += ["\n## Compared with the merged model\n", table(head, rows)]
+    if seen:
+        parts += ["\n## A picture's embeddings\n", table(("export", "relative error", "passed"), seen)]
     return "\n".join(parts)
 
 

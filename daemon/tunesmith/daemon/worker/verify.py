@@ -7,14 +7,15 @@ agreement) and greedy answers. What differs by more than the card allows fails t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import export, load, processor
+from tunesmith.daemon.worker import export, load, processor, seeing
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, WORST, compare, merged_answers, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.grade import grade
@@ -32,6 +33,7 @@ from tunesmith.recipes.words import meaning, of_error, reasons, say
 GRADED = "gguf:q8_0"  # the one most people will run; all held-out questions are put to it
 SIDE_BY_SIDE = (HeldOutRow([{"role": "user", "content": "What is the capital of France?"}], "Paris"),)
 SIDE_BY_SIDE_HELD_OUT = 2
+REFERRING = 3  # steps of progress that asking the merged model is worth
 SEVERAL_TURNS: list[Message] = [
     {"role": "user", "content": "Hello, what is 12 + 30?  "},
     {"role": "assistant", "content": "42 – naïvely 四十二 🙂"},
@@ -52,15 +54,14 @@ class Reference(msgspec.Struct, frozen=True):
 
 def run(context: Context) -> None:
     targets = [target for target in context.spec.exports if exports.find(target)[0].kl_limits]
-    if not targets:
+    seen = [target for target in context.spec.exports if exports.find(target)[0].sees]
+    if not targets and not seen:
         english = "No export is run by a runtime of its own, so there is nothing to compare."
         context.notice("info", say("nothing_to_compare", english))
         return
-    ggufs = [target for target in targets if exports.find(target)[0].runtime == exports.LLAMA]
-    graded = GRADED if GRADED in targets else (ggufs or targets)[-1]
-    rows = context.prepared.questions[: context.spec.evaluation.answers]
+    rows = context.prepared.questions[: context.spec.evaluation.answers] if targets else []
     several = len(targets) if context.spec.task in WRITING else 1
-    total, done = 3 + len(targets) * 3 + len(rows) * several, 0
+    total, done = (REFERRING + len(targets) * 3 + len(rows) * several if targets else 0) + len(seen), 0
 
     def step(note: str) -> None:
         nonlocal done
@@ -68,27 +69,43 @@ def run(context: Context) -> None:
         context.progress(done, total, "checks", note)
 
     context.progress(0, total, "checks", say("merged", "merged"))
-    reference = refer(context)
-    processor.release_freed_memory()  # the merged model is not needed any more
-    done += 2
-    step(say("merged", "merged"))
-    results = []
-    for target in targets:
-        asked = rows if target == graded or context.spec.task in WRITING else []
-        try:
-            whole(context, target)
-            with runtime(context, target) as opened:
-                result = verify(context, target, opened, reference, asked, step, tell=target == graded)
-        except ModelError as error:  # of this one: the others are looked at all the same
-            result = unusable(target, error)
-        context.emit(result)
-        results.append(result)
+    results = list(spoken(context, targets, rows, step)) if targets else []
+    for target in seen:
+        results.append(told(context, target, partial(seeing.verify, context, target)))
+        step(target)
     export.describe(context, tuple(results))
     context.progress(total, total, "checks")
     if failed := [result for result in results if not result.passed]:
-        told = "; ".join(f"{result.key}: {result.why}" for result in failed)
+        why_failed = "; ".join(f"{result.key}: {result.why}" for result in failed)
         passed = "" if len(failed) == len(results) else " The other exports passed and can be used."
-        raise VerificationError(f"Not all exports say what the trained model says. {told}", failed[0].hint + passed)
+        raise VerificationError(
+            f"Not all exports say what the trained model says. {why_failed}", failed[0].hint + passed
+        )
+
+
+def spoken(
+    context: Context, targets: list[str], rows: list[HeldOutRow], step: Callable[[str], None]
+) -> Iterator[e.Verified]:
+    """What each of `targets`, which are language models, says; one of them tells its answers to `rows`."""
+    ggufs = [target for target in targets if exports.find(target)[0].runtime == exports.LLAMA]
+    graded = GRADED if GRADED in targets else (ggufs or targets)[-1]
+    reference = refer(context)
+    processor.release_freed_memory()  # the merged model is not needed any more
+    for _ in range(REFERRING):
+        step(say("merged", "merged"))
+    for target in targets:
+        asked = rows if target == graded or context.spec.task in WRITING else []
+        yield told(context, target, partial(verify, context, target, reference, asked, step, tell=target == graded))
+
+
+def told(context: Context, target: str, verified: Callable[[], e.Verified]) -> e.Verified:
+    """What comes of it, a file that its runtime does not take too: the others are looked at all the same."""
+    try:
+        result = verified()
+    except ModelError as error:
+        result = unusable(target, error)
+    context.emit(result)
+    return result
 
 
 def refer(context: Context) -> Reference:
@@ -113,7 +130,6 @@ def refer(context: Context) -> Reference:
 def verify(
     context: Context,
     target: str,
-    opened: Opened,
     reference: Reference,
     rows: list[HeldOutRow],
     step: Callable[[str], None],
@@ -121,6 +137,21 @@ def verify(
     tell: bool,
 ) -> e.Verified:
     """`target` compared with `reference`; `rows` are put to it and graded, and its answers told if wanted."""
+    whole(context, target)
+    with runtime(context, target) as opened:
+        return compared(context, target, opened, reference, rows, step, tell=tell)
+
+
+def compared(
+    context: Context,
+    target: str,
+    opened: Opened,
+    reference: Reference,
+    rows: list[HeldOutRow],
+    step: Callable[[str], None],
+    *,
+    tell: bool,
+) -> e.Verified:
     card, variant = exports.find(target)
     limit = card.kl_limits[variant]
     with opened(max(len(ids) for ids in reference.passages), True) as engine:

@@ -97,7 +97,9 @@ class Export(msgspec.Struct, frozen=True):
     `kl_limits` gives, by variant, the largest KL divergence from the merged model that verification accepts (nats a
     token); an export without limits is not run by a runtime of its own. `of_adapter`: there must be an adapter.
     `beside_base`: it is run beside a GGUF of the base. `converts`: llama.cpp's converter must know the model.
-    `instead` says what to try where a variant does not say what the merged model says.
+    `instead` says what to try where a variant does not say what the merged model says. `embedding_limit` is for a file
+    that a model sees with: of a picture's embeddings the largest relative error that verification accepts.
+    `needs_file`: one of these must lie in the base's folder.
     `offered` are the variants that the wizard shows, `listed` those of `tunesmith export RUN`, all where it is empty.
     `about` says more of a variant than `blurb`; `suits(variant, parameters)` marks what to take for a model of that
     size; `note` stands below the list. `refusal` explains a variant that is none. `how_to_load` is for the model card,
@@ -122,6 +124,8 @@ class Export(msgspec.Struct, frozen=True):
     of_adapter: bool = False
     beside_base: bool = False
     converts: bool = False
+    embedding_limit: float = 0.0
+    needs_file: tuple[str, ...] = ()
     modelfile: bool = False
     says: Callable[[Path], str] = says_nothing
     unsuited: Callable[[ModelFacts], str] = suits_all
@@ -137,6 +141,11 @@ class Export(msgspec.Struct, frozen=True):
     runtime: str = LLAMA
     package: str = ""
     apart: bool = False
+
+    @property
+    def sees(self) -> bool:
+        """Whether it is what a model sees with, and no language model."""
+        return self.embedding_limit > 0
 
 
 @cache

@@ -11,6 +11,7 @@ from tunesmith.recipes.models.facts import ModelFacts
 MIB = 1 << 20
 PROCESS_BYTES = 45 * MIB  # Python with llama.cpp loaded
 BUFFERS_BYTES = 25 * MIB  # of a computation over 512 tokens
+SEEING_BYTES = 300 * MIB  # what a picture of 896 x 896 is computed with; reckoned
 SCORES_BYTES = 3000  # a head and token of context: attention scores of what is computed at once, measured
 CACHE_BYTES = 2.0  # a number of the KV cache, float16
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunesmith.recipes import exports, native, optimizers
 from tunesmith.recipes.models.facts import ModelFacts
-from tunesmith.recipes.planner import activations, computed, memory
+from tunesmith.recipes.planner import activations, computed, inference, memory
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
@@ -223,10 +223,15 @@ def compared(facts: ModelFacts) -> float:
 
 
 def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[int, int]:
-    """The merged model in float32, computed on the processor; then each file beside what it said."""
-    if not any(exports.find(target)[0].kl_limits for target in spec.exports):
+    """The merged model in float32, computed on the processor; then each file beside what it said. Of what a model sees
+    with, that alone is in float32, beside the files.
+    """
+    cards = [exports.find(target)[0] for target in spec.exports]
+    if not any(card.kl_limits for card in cards):
         merged = facts.parameters * memory.stored_width(facts) if needs_merging(spec) else 0.0
-        return int(place.runtime_bytes + EXPORTING_BYTES + min(MAPPED_BYTES, merged)), 0
+        sees = any(card.sees for card in cards)
+        seen = 4 * facts.tower_parameters + VERIFYING_BYTES + inference.SEEING_BYTES if sees else 0
+        return int(place.runtime_bytes + EXPORTING_BYTES + min(MAPPED_BYTES, merged) + seen), 0
     # The largest file, and what is left of the one that was merged. Where memory is short the system takes it back.
     mapped = min(MAPPED_BYTES, facts.parameters * (2.0 + 1.1))
     here = place.runtime_bytes + facts.parameters * 4 + mapped + 1.6 * compared(facts) + VERIFYING_BYTES

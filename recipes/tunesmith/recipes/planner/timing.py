@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from tunesmith.recipes import methods
+from tunesmith.recipes import exports, methods
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import memory
 from tunesmith.recipes.planner.memory import Parts
@@ -18,6 +18,7 @@ from tunesmith.recipes.spec import BENCHMARK, JobSpec
 REACHED = {"cpu": 0.5, "mps": 0.35, "cuda": 0.4}
 # Floating-point operations a second where nobody measured any: two cores of a current processor, a small GPU.
 ASSUMED_FLOPS = {"cpu": 1.5e11, "mps": 3e12, "cuda": 2e13}
+SEEN_PATCHES = 4096  # of a picture that Gemma 3 looks at
 STARTING_S = 10.0  # a worker's imports and a small model's loading
 
 
@@ -63,6 +64,9 @@ def times(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Par
     scored = rows.held_out * mean * 2 * (2.0 * facts.active_parameters) / rate
     answered = 2 * min(rows.held_out, spec.evaluation.answers) * min(rows.answer, spec.evaluation.max_new_tokens)
     asked = answered * facts.active_parameters * 4 / (place.memory_bandwidth or 1e10) / 4
+    patches = SEEN_PATCHES if any(exports.find(target)[0].sees for target in spec.exports) else 0
+    on_cpu = place.flops.get("float32") if place.device == "cpu" else None  # where exports are always verified
+    seen = 2 * 2.0 * facts.tower_parameters * patches / (on_cpu or ASSUMED_FLOPS["cpu"])  # by both that are compared
     copied = facts.parameters * 4 * (2 + len(spec.exports)) / (place.disk_write or 5e8)
     return Times(
         stages={
@@ -70,7 +74,7 @@ def times(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Par
             "train": training,
             "evaluate": scored + asked if spec.task != BENCHMARK else 0.0,  # nobody knows yet how many questions
             "export": copied,
-            "verify": asked,
+            "verify": asked + seen,
         },
         steps=count,
         step_seconds=training / count,

@@ -37,9 +37,13 @@ def attach(model: Any, knobs: Mapping[str, Any], seed: int) -> Any:
 
 
 def left_out(model: Any) -> list[str]:
-    """Names of linear layers that no adapter can sit beside: experts' routers, and those that kernels pass by."""
+    """Names of linear layers where an adapter would learn nothing: experts' routers, those that kernels pass by, and
+    those that a model sees and hears with, as training is of text.
+    """
     import torch
 
+    language = next((name for name, _ in model.named_modules() if name.rpartition(".")[2] == "language_model"), "")
+    beside = f"{language.rpartition('.')[0]}." if language else ""
     kernels = getattr(model.config, "model_type", None) in WITH_SUCH_KERNELS
     names = []
     for name, module in model.named_modules():
@@ -48,7 +52,8 @@ def left_out(model: Any) -> list[str]:
         mixer = model.get_submodule(name.rpartition(".")[0])
         passed_by = kernels and hasattr(mixer, "A_log") and name.rpartition(".")[2] in PASSED_BY
         # Some routers are linear layers that return scores and choices, not one tensor.
-        if passed_by or "Router" in type(module).__name__:
+        senses = beside and name.startswith(beside) and not name.startswith(f"{language}.")
+        if passed_by or senses or "Router" in type(module).__name__:
             names.append(name)
     return names
 

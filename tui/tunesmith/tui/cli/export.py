@@ -128,7 +128,7 @@ def possible(job: Path) -> list[dict[str, Any]]:
     has_adapter = adapter.is_dir() and tuners.cards()[spec.tuner["kind"]].adapter
     found = []
     for card in exports.cards().values():
-        if card.of_adapter and not has_adapter:
+        if (card.of_adapter and not has_adapter) or (facts is not None and card.unsuited(facts)):
             continue
         found += [
             {

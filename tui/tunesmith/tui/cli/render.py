@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from tunesmith.daemon.api.events import Answered
+from tunesmith.daemon.api.events import Answered, Verified
 from tunesmith.daemon.api.report import Report
 from tunesmith.daemon.api.retention import PARTS, Cleaned, Sizes
 from tunesmith.daemon.api.view import QUEUED, JobView
@@ -149,7 +149,8 @@ def exported(view: JobView) -> list[dict[str, Any]]:
             "path": str(Path(view.folder) / one.path),
             "bytes": one.bytes,
             "passed": verified[one.key].passed if one.key in verified else None,
-            "kl_divergence": verified[one.key].kl_divergence if one.key in verified else None,
+            "kl_divergence": divergence(view, one.key),
+            "embedding_error": verified[one.key].embedding_error if one.key in verified else None,
             "perplexity": verified[one.key].perplexity if one.key in verified else None,
             "correct": verified[one.key].correct if one.key in verified else None,
         }
@@ -175,7 +176,8 @@ def score(view: JobView, subject: str) -> Mapping[str, float | None]:
 
 
 def divergence(view: JobView, key: str) -> float | None:
-    return next((verified.kl_divergence for verified in view.verified if verified.key == key), None)
+    """None too of what a model sees with, which says nothing."""
+    return next((one.kl_divergence for one in view.verified if one.key == key and one.embedding_error is None), None)
 
 
 def artifact(view: JobView, key: str) -> str | None:
@@ -327,11 +329,8 @@ def print_result(view: JobView) -> None:
     print_scores(view, console)
     print_benchmarks(view, console)
     for verified in view.verified:
-        console.print(
-            f"{verified.key}: {'verified' if verified.passed else 'NOT VERIFIED'}, KL {verified.kl_divergence:.2g} "
-            f"(limit {verified.kl_limit:.2g}), the same first choice for {verified.top1_agreement:.1%} of "
-            f"{verified.tokens_compared} tokens"
-        )
+        verdict = "verified" if verified.passed else "NOT VERIFIED"
+        console.print(f"{verified.key}: {verdict}, {compared_text(verified)}")
         if verified.why:
             console.print(f"  {verification_text(verified)}", soft_wrap=True)
     for written in view.artifacts:
@@ -346,3 +345,15 @@ def print_result(view: JobView) -> None:
         return
     console.print(f"\nnext:  tunesmith chat {view.id}          talk to the tuned model (--base: the untuned one)")
     console.print("       tunesmith                 open the wizard")
+
+
+def compared_text(verified: Verified) -> str:
+    """How far an export is from the merged model."""
+    if verified.embedding_error is not None:
+        return (
+            f"a picture's embeddings are off by {verified.embedding_error:.2g} (limit {verified.embedding_limit:.2g})"
+        )
+    return (
+        f"KL {verified.kl_divergence:.2g} (limit {verified.kl_limit:.2g}), "
+        f"the same first choice for {verified.top1_agreement:.1%} of {verified.tokens_compared} tokens"
+    )

@@ -28,6 +28,7 @@ from tunesmith.tui.widgets.compared import value_text
 from tunesmith.tui.widgets.computing import part_name
 from tunesmith.tui.widgets.feed import NOTICE_MARKS, subject_name
 from tunesmith.tui.widgets.loss_chart import number, scientific
+from tunesmith.tui.widgets.verification_card import embeddings_text
 
 SUBJECTS = ("base", "tuned", "gguf")
 REJECTED_SHOWN = 20  # reasons; all of them are in the job's folder
@@ -236,9 +237,11 @@ def _exports(view: JobView) -> Iterator[Block]:
 
 
 def _verified(v: Verified) -> tuple[str, ...]:
+    verdict = (one_line(v.key), f"✓ {t('result.passed')}" if v.passed else f"✗ {t('result.failed')}")
+    if seen := embeddings_text(v):  # of what it sees with nothing else is known
+        return (*verdict, f"{t('result.embeddings')}: {seen}", *("—",) * 5)
     return (
-        one_line(v.key),
-        f"✓ {t('result.passed')}" if v.passed else f"✗ {t('result.failed')}",
+        *verdict,
         f"{scientific(v.kl_divergence)} {'≤' if v.kl_divergence <= v.kl_limit else '>'} {scientific(v.kl_limit)}",
         f"{v.top1_agreement:.1%}",
         count_text(v.tokens_compared),

@@ -31,9 +31,31 @@ class VerificationCard(Static):
 
 def _card(v: Verified) -> Content:
     verdict = (f"✓ {t('result.passed')}", "$success bold") if v.passed else (f"✗ {t('result.failed')}", "$error bold")
+    lines = [Content.assemble(verdict), *(_seen(v) if v.embedding_error is not None else _spoken(v))]
+    if v.why:
+        lines.append(Content.styled(one_line(verification_text(v)), "$error"))
+    return Content("\n").join(lines)
+
+
+def _seen(v: Verified) -> list[Content]:
+    """Of what a model sees with."""
+    return [
+        _line(t("result.embeddings"), embeddings_text(v), v.passed),
+        _line(t("result.tokens_compared"), count_text(v.tokens_compared)),
+    ]
+
+
+def embeddings_text(v: Verified) -> str:
+    """How far a picture's embeddings are off, beside what is allowed; nothing where none were compared."""
+    if v.embedding_error is None or v.embedding_limit is None:
+        return ""
+    below = "≤" if v.embedding_error <= v.embedding_limit else ">"
+    return f"{scientific(v.embedding_error)} {below} {scientific(v.embedding_limit)}"
+
+
+def _spoken(v: Verified) -> list[Content]:
     below = v.kl_divergence <= v.kl_limit
     lines = [
-        Content.assemble(verdict),
         _line(t("result.kl"), f"{scientific(v.kl_divergence)} {'≤' if below else '>'} {scientific(v.kl_limit)}", below),
         _line(t("result.top1"), f"{v.top1_agreement:.1%}"),
         _line(t("result.tokens_compared"), count_text(v.tokens_compared)),
@@ -44,9 +66,7 @@ def _card(v: Verified) -> Content:
         lines.append(_line(t("result.correct"), f"{v.correct}/{v.graded}"))
     if v.perplexity is not None and v.merged_perplexity is not None:
         lines.append(_line(t("result.perplexity"), f"{v.perplexity:.2f} ({v.merged_perplexity:.2f})"))
-    if v.why:
-        lines.append(Content.styled(one_line(verification_text(v)), "$error"))
-    return Content("\n").join(lines)
+    return lines
 
 
 def _line(label: str, value: str, holds: bool | None = None) -> Content:

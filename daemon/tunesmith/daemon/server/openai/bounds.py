@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import msgspec
 from tunesmith.daemon.server.guard import deeper_than
 from tunesmith.daemon.server.openai.asked import (
     INPUTS,
+    PICTURE_BYTES,
+    PICTURES,
     SCHEMA_BYTES,
     SCHEMA_DEPTH,
     ImagePart,
@@ -21,23 +24,44 @@ from tunesmith.daemon.server.openai.asked import (
 from tunesmith.daemon.server.openai.errors import WrongField
 
 LARGEST_TOKEN = 2**31 - 1
+PICTURE_URL = re.compile(r"data:image/(?:png|jpeg|webp);base64,")
+PICTURE_PART = {"type": "picture"}  # where one of `pictures` stands
 
 
-def text_of(message: Message, place: int) -> str | None:
-    """Its text; parts one after another. Raises WrongField for media: the models that we serve read text."""
+def content_of(message: Message, place: int, pictures: list[str], sees: bool) -> str | list[dict[str, str]] | None:
+    """Its text, parts one after another; with pictures, which are added to `pictures`, its parts.
+
+    Raises WrongField for media that are no data: URL or too many, and for all where the model reads text alone.
+    """
     if message.content is None or isinstance(message.content, str):
         return message.content
-    texts = []
+    parts: list[dict[str, str]] = []
     for part in message.content:
         match part:
             case TextPart(text=text):
-                texts.append(text)
+                parts.append({"type": "text", "text": text})
             case ImagePart(image_url=image):
-                field = f"messages[{place}].content"
-                if not image.url.startswith("data:"):
-                    raise WrongField(field, "Images are taken as data: URLs only", "Nothing is fetched.", "media_url")
-                raise WrongField(field, "This model reads text alone", "Send no images.", "media_unsupported")
-    return "".join(texts)
+                pictures.append(picture_of(image.url, f"messages[{place}].content", sees))
+                parts.append(PICTURE_PART)
+    if len(pictures) > PICTURES:
+        raise WrongField("messages", f"There are more than {PICTURES} images", "Send fewer.", "media")
+    if PICTURE_PART in parts:
+        return parts
+    return "".join(part["text"] for part in parts)
+
+
+def picture_of(url: str, field: str, sees: bool) -> str:
+    """Its bytes in base64, which nobody looks at in this process. Raises WrongField."""
+    if not url.startswith("data:"):
+        raise WrongField(field, "Images are taken as data: URLs only", "Nothing is fetched.", "media_url")
+    if not sees:
+        raise WrongField(field, "This model reads text alone", "Send no images.", "media_unsupported")
+    if len(url) > PICTURE_BYTES:
+        raise WrongField(field, f"An image is larger than {PICTURE_BYTES:,} bytes", "Send a smaller one.", "media")
+    if (begun := PICTURE_URL.match(url)) is None:
+        known = "Send a PNG, JPEG or WebP in base64: data:image/png;base64,..."
+        raise WrongField(field, "An image is none that is known here", known, "media")
+    return url[begun.end() :]
 
 
 def refuse_large_schema(schema: dict[str, Any], field: str) -> None:

@@ -59,7 +59,9 @@ def questions(asked: ChatCompletion, subject: Subject) -> list[Question]:
             raise WrongField("response_format", "An answer cannot be a call and of a schema", "Send one of the two.")
     if asked.top_logprobs is not None and not asked.logprobs:
         raise WrongField("top_logprobs", "top_logprobs goes with logprobs", 'Send "logprobs": true.')
-    messages = tuple(plain(message, place) for place, message in enumerate(asked.messages))
+    pictures: list[str] = []
+    sees = subject.eyes is not None
+    messages = tuple(plain(message, place, pictures, sees) for place, message in enumerate(asked.messages))
     tools = tuple(msgspec.to_builtins(tool) for tool in asked.tools or ())
     for tool in tools:
         tool["function"] = {key: value for key, value in tool["function"].items() if value is not None}
@@ -68,7 +70,7 @@ def questions(asked: ChatCompletion, subject: Subject) -> list[Question]:
         sampling = sampled(asked, place)
         return lambda id: Generate(
             id=id, sampling=sampling, messages=messages, tools=tools, tool_choice=choice, schema=schema,
-            adapter=subject.adapter,
+            pictures=tuple(pictures), adapter=subject.adapter,
         )  # fmt: skip
 
     return [question(place) for place in range(asked.n or 1)]
@@ -94,9 +96,9 @@ def stops(given: str | Sequence[str] | None) -> tuple[str, ...]:
     return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
 
-def plain(message: Message, place: int) -> dict[str, Any]:
-    """As chat templates take it."""
-    text = bounds.text_of(message, place)
+def plain(message: Message, place: int, pictures: list[str], sees: bool) -> dict[str, Any]:
+    """As chat templates take it, but for places of pictures."""
+    text = bounds.content_of(message, place, pictures, sees)
     found: dict[str, Any] = {"role": "system" if message.role == "developer" else message.role, "content": text or ""}
     if message.tool_calls:
         found["tool_calls"] = [msgspec.to_builtins(call) for call in message.tool_calls]

@@ -23,14 +23,33 @@ class Token(NamedTuple):
     top: tuple[tuple[int, float], ...] = ()
 
 
+class Picture(msgspec.Struct, frozen=True):
+    """`pixels` are bytes of red, green and blue, row by row from the top."""
+
+    width: int
+    height: int
+    pixels: bytes
+
+
+class Seen(Protocol):
+    """Tokens with pictures among them."""
+
+    @property
+    def ids(self) -> list[int]: ...
+
+
 class Prompt(msgspec.Struct, frozen=True):
-    """What an answer begins from. `grammar` is GBNF, "" for none; `scored` asks for the prompt's own logprobs too."""
+    """What an answer begins from. `grammar` is GBNF, "" for none; `scored` asks for the prompt's own logprobs too.
+
+    `seen` are pictures among its tokens, in an engine's own way: negative numbers in `ids` stand for them.
+    """
 
     ids: list[int]
     sampling: Sampling
     grammar: str = ""
     adapter: str = ""
     scored: bool = False
+    seen: Any = None
 
 
 class Writing(Protocol):
@@ -50,13 +69,20 @@ class Reader(Protocol):
 
 
 class Engine(Protocol):
-    """One loaded model, used from one thread. `grammars`: whether it can be held to a grammar."""
+    """One loaded model, used from one thread. `grammars`: whether it can be held to a grammar. `mark` in a text stands
+    for a picture, "" where it sees none.
+    """
 
     name: str
     context_tokens: int
     slots: int
     template: ChatTemplate | None
     grammars: bool
+    mark: str
+
+    def see(self, text: str, pictures: Sequence[Picture]) -> Seen:
+        """`text` as tokens with `pictures` at its marks. Raises ModelError."""
+        ...
 
     def tokenize(self, text: str, alone: bool) -> list[int]:
         """`alone`: no chat template made it, so it begins as the model's texts begin."""
@@ -80,11 +106,14 @@ class Engine(Protocol):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """`context` tokens of a conversation at most, `slots` answers at once; `scratch` is a folder for it to make."""
+    """`context` tokens of a conversation at most, `slots` answers at once; `scratch` is a folder for it to make, `eyes`
+    the file that it sees with.
+    """
 
     context: int
     slots: int
     scratch: Path
+    eyes: Path | None = None
 
 
 class Card(msgspec.Struct, frozen=True):

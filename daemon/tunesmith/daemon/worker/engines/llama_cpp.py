@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import codecs
 import ctypes
-import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunesmith.daemon.worker.engines import Card, Options, Prompt, Token
+from tunesmith.daemon.worker import llama_log
+from tunesmith.daemon.worker.engines import Card, Options, Picture, Prompt, Token
+from tunesmith.daemon.worker.llama_eyes import Eyes, SeenText
 from tunesmith.daemon.worker.serve import llama_sampling
+from tunesmith.daemon.worker.serve.llama_writing import Slot, Writing
 from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rendering.chat_template import ChatTemplate
 from tunesmith.recipes.errors import ModelError
@@ -27,34 +29,6 @@ SCORED = 64  # of them where each has its logits kept: 50,000 numbers of 4 bytes
 CELLS = 2  # contexts that fit at once; slots share them
 PIECE_BYTES = 256  # of a token's text; longer ones are asked for again
 WORTH_COPYING = 16  # tokens of another answer's prefix
-
-
-class Slot:
-    """A sequence of the context: `tokens` are in its cells, `writing` is who uses it, `used` when that began."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.tokens: list[int] = []
-        self.adapter = ""
-        self.writing: Writing | None = None
-        self.used = 0
-
-
-class Writing:
-    """`done` tokens of `ids` are computed; the last of `ids` is what was sampled last."""
-
-    def __init__(self, slot: Slot, prompt: Prompt, sampler: Any, reserved: int) -> None:
-        self.slot = slot
-        self.ids = list(prompt.ids)
-        self.prompt_tokens = len(prompt.ids)
-        self.sampler = sampler
-        self.reserved = reserved
-        self.logprobs = prompt.sampling.logprobs
-        self.scored = prompt.scored
-        self.adapter = prompt.adapter
-        self.reused = 0
-        self.done = 0
-        self.scores: list[Token] = []
 
 
 class LlamaReader:
@@ -81,7 +55,7 @@ class Llama:
         self._c = llama_cpp
         gguf_header.read(path)  # what llama.cpp takes a file's word for, and aborts over
         llama_cpp.llama_backend_init()
-        _say_errors_only()
+        llama_log.errors_only()
         parameters = llama_cpp.llama_model_default_params()
         self._model: Any = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self._model:
@@ -98,6 +72,8 @@ class Llama:
         self._adapters: dict[str, Any] = {}
         self._adapter = ""
         self._clock = 0
+        self._eyes = None if options.eyes is None else Eyes(options.eyes, self._model)
+        self.mark = self._eyes.mark if self._eyes is not None else ""
         self._vocabulary = llama_cpp.llama_vocab_n_tokens(self._vocab)
         # Such a model keeps a state and no single tokens: there is no beginning of it to go on from.
         model = self._model
@@ -237,10 +213,13 @@ class Llama:
         adapter = self._next_adapter(writings)
         self._use(adapter)
         mine = sorted((one for one in writings if one.adapter == adapter), key=lambda one: len(one.ids) - one.done)
+        if looking := next((one for one in mine if one.looks), None):
+            self._look(looking)
+            return []
         spans: list[tuple[Writing, int, int]] = []
         room = SCORED if any(one.scored and one.done < one.prompt_tokens for one in mine) else BATCH
         for one in mine:
-            count = min(room, len(one.ids) - one.done)
+            count = min(room, one.readable - one.done)
             if count <= 0:
                 continue
             spans.append((one, one.done, one.done + count))
@@ -262,6 +241,16 @@ class Llama:
                 one.ids.append(token)
                 found.append((one, scored))
         return found
+
+    def see(self, text: str, pictures: Sequence[Picture]) -> SeenText:
+        assert self._eyes is not None  # who has no mark is not asked
+        return self._eyes.see(text, pictures)
+
+    def _look(self, one: Writing) -> None:
+        """At the picture that comes next: nobody else's tokens go with it."""
+        assert self._eyes is not None
+        begun, one.done = one.done, self._eyes.look(self._context, one.seen, one.done, one.slot.number, BATCH)
+        one.slot.tokens.extend(one.ids[begun : one.done])
 
     def _next_adapter(self, writings: Sequence[Writing]) -> str:
         waiting = list(dict.fromkeys(one.adapter for one in writings))
@@ -360,27 +349,13 @@ class Llama:
         return [float(number) for number in vector / length]
 
     def close(self) -> None:
+        if self._eyes is not None:
+            self._eyes.close()
         self._c.llama_batch_free(self._batch)
         for context in (self._embedder, self._context):
             if context:
                 self._c.llama_free(context)
         self._c.llama_model_free(self._model)
-
-
-@functools.cache
-def _say_errors_only() -> object:
-    """Of llama.cpp's log. The library calls what it was given for as long as the process lives, so it must be kept."""
-    import llama_cpp
-
-    kept = llama_cpp.llama_log_callback(_errors_only)
-    llama_cpp.llama_log_set(kept, None)
-    return kept
-
-
-def _errors_only(level: int, text: bytes, data: object) -> None:
-    """llama.cpp writes a page for every model; what went wrong is for the log."""
-    if level >= 3:  # GGML_LOG_LEVEL_WARN is 3, ERROR 4
-        os.write(2, text)
 
 
 CARD = Card(

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tunesmith.daemon.serving.lines import Sampling
-from tunesmith.daemon.worker.engines import Card, Options, Prompt, Token
+from tunesmith.daemon.worker.engines import Card, Options, Picture, Prompt, Seen, Token
 from tunesmith.daemon.worker.serve import base
 from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.errors import ModelError
@@ -75,6 +75,7 @@ class TextReader:
 
 class Transformers:
     grammars = False
+    mark = ""
 
     def __init__(self, folder: Path, options: Options) -> None:
         import torch
@@ -132,6 +133,9 @@ class Transformers:
         return token in self._ends
 
     # Answers
+
+    def see(self, text: str, pictures: Sequence[Picture]) -> Seen:
+        raise ModelError("This engine sees no pictures", "Serve the model as a GGUF.", "media_unsupported")
 
     def begin(self, prompt: Prompt) -> Writing:
         from transformers import DynamicCache

@@ -59,6 +59,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("path", type=Path)
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--convert", type=Path, help="the model folder that PATH is made of when it is not there")
+    parser.add_argument("--mmproj", type=Path, help="what it sees with")
     parser.add_argument("--context", type=int, default=4096)
     parser.add_argument("--slots", type=int, default=8)
     given = parser.parse_args(arguments)
@@ -94,9 +95,12 @@ def opened(given: argparse.Namespace) -> engines.Engine:
     if not path.exists():
         raise ModelError(f"There is no model at {path}", "Let the run reach the end of its export stage first.")
     base.verify(path)
+    if given.mmproj is not None:
+        base.verify(given.mmproj)
     card = engines.chosen(given.engine, path)
     given.engine = card.key
-    return card.open(path, engines.Options(given.context, given.slots, Home.find().served_view(path)))
+    scratch = Home.find().served_view(path)
+    return card.open(path, engines.Options(given.context, given.slots, scratch, given.mmproj))
 
 
 if __name__ == "__main__":

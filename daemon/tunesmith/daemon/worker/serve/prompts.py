@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from tunesmith.daemon.serving.lines import Generate
-from tunesmith.daemon.worker.engines import Engine, Prompt
-from tunesmith.daemon.worker.serve import calls, grammar
+from tunesmith.daemon.worker.engines import Engine, Prompt, Seen
+from tunesmith.daemon.worker.serve import calls, grammar, pictures
 from tunesmith.daemon.worker.serve.calls import CallForm
 from tunesmith.recipes.data.parsing import tool_calls
 from tunesmith.recipes.data.reasons import BadRow
@@ -34,7 +34,10 @@ class Prompts:
     def of(self, asked: Generate) -> Prompt:
         """Raises ModelError for what the model cannot be asked."""
         engine, tools = self._engine, self.tools(asked)
-        if asked.messages:
+        seen = self._seen(asked, tools) if asked.pictures else None
+        if seen is not None:
+            ids = seen.ids
+        elif asked.messages:
             ids = engine.tokenize(self.text(asked.messages, tools), False)
         elif asked.text is not None:
             ids = engine.tokenize(asked.text, True)
@@ -48,7 +51,17 @@ class Prompts:
             )  # fmt: skip
         if not ids:
             raise ModelError("There is nothing to go on from", "Send a text of at least one token.", "request")
-        return Prompt(ids, asked.sampling, self._grammar(asked, tools), asked.adapter, asked.echo)
+        return Prompt(ids, asked.sampling, self._grammar(asked, tools), asked.adapter, asked.echo, seen)
+
+    def _seen(self, asked: Generate, tools: Sequence[dict[str, Any]]) -> Seen:
+        """The conversation with its pictures where they stand. Raises ModelError."""
+        if not (mark := self._engine.mark):
+            raise ModelError("This model reads text alone", "Send no images.", "media_unsupported")
+        found = [pictures.decoded(one) for one in asked.pictures]
+        seen = self._engine.see(self.text([marked(message, mark) for message in asked.messages], tools), found)
+        if not seen.ids or seen.ids[-1] < 0:
+            raise ModelError("The conversation ends with an image", "Send a text behind it.", "media")
+        return seen
 
     def tools(self, asked: Generate) -> tuple[dict[str, Any], ...]:
         """Those that may be called."""
@@ -88,6 +101,14 @@ class Prompts:
                 "This engine cannot hold an answer to a schema", "Serve the model as a GGUF.", "schema_unsupported"
             )
         return grammar.of_call(tools, self.form) if forced else grammar.of_schema(asked.schema or {})
+
+
+def marked(message: Message, mark: str) -> Message:
+    """Its parts as one text, with `mark` where a picture stands."""
+    if not isinstance(message.get("content"), list):
+        return message
+    parts = (mark if part["type"] == "picture" else part["text"] for part in message["content"])
+    return {**message, "content": "".join(parts)}
 
 
 def _parsed(message: Message, place: int) -> Message:
