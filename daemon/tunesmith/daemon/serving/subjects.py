@@ -24,7 +24,7 @@ PREFERRED = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "f16", "bf16")
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """The model at `path`, with `adapter` on it where that is not "". `convert` is what `path` is made of at need.
 
-    `log` is where its process writes what the libraries print. `engine` is a card's key, or auto.
+    `log` is where its process writes what the libraries print.
     """
 
     name: str
@@ -32,7 +32,6 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     log: Path
     convert: str = ""
     adapter: str = ""
-    engine: str = "auto"
 
 
 def run_name(job_id: int, variant: str = "") -> str:
