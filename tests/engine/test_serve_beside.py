@@ -277,6 +277,29 @@ def test_what_is_drawn_is_said_whole_so_that_no_setting_of_the_model_s_changes_i
     assert (said["lmdeploy"]["temperature"], said["lmdeploy"]["top_k"]) == (1.0, 1), "the likeliest, in every version"
 
 
+def test_sglang_is_understood_whether_it_tells_all_so_far_or_what_is_new() -> None:
+    """Its versions differ in that; logprobs are all so far in any of them."""
+    prompt = Prompt([1], Sampling(9, logprobs=1))
+    plain, scored = (
+        Asked(prompt=prompt, name="base", most=9, top=top, scored=False, ends=(2,)) for top in (None, 1)
+    )
+    written = [(5, -0.5), (6, -0.25), (7, -0.125)]
+    for count, before in ((1, 0), (3, 1)):
+        about: Any = {
+            "completion_tokens": count, "finish_reason": None, "cached_tokens": 0,
+            "output_token_logprobs": [[logprob, id, None] for id, logprob in written[:count]],
+            "output_top_logprobs": [[[logprob, id, None]] for id, logprob in written[:count]],
+        }  # fmt: skip
+        for ids in (written[:count], written[before:count]):
+            event = {"output_ids": [id for id, _ in ids], "meta_info": about}
+            wanted = written[before:count]
+            text: Any = None
+            assert [token.id for token in sglang.hear(event, plain, before, text).tokens] == [id for id, _ in wanted]
+            heard = sglang.hear(event, scored, before, text).tokens
+            assert [(token.id, token.logprob) for token in heard] == wanted
+            assert [token.top for token in heard] == [((id, logprob),) for id, logprob in wanted]
+
+
 def beside_start(folder: Path, **more: Any) -> Any:
     from tunesmith.daemon.worker.serve.servers import Start
 

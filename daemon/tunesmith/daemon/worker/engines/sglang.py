@@ -7,6 +7,7 @@ tokenizer_manager.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -72,23 +73,31 @@ def ask(asked: Asked) -> dict[str, Any]:
 
 
 def hear(event: dict[str, Any], asked: Asked, before: int, text: FolderText) -> Heard:
-    """An event has all that was written so far."""
-    about, ids = event["meta_info"], event["output_ids"][before:]
+    """An event has all that was written so far, or in some versions what is new: more than that is all."""
+    about = event["meta_info"]
+    new = about["completion_tokens"] - before
+
+    def latest(said: Sequence[Any]) -> Sequence[Any]:
+        return said[before:] if len(said) > new else said
+
+    ids = latest(event["output_ids"])
     finish = (about.get("finish_reason") or {}).get("type", "")
     if asked.top is None or not ids:
         return Heard(tuple(map(Token, ids)), (), about.get("cached_tokens"), finish)
-    scores = scored(about, "input", asked.top)[1:] if asked.scored and before == 0 else ()
-    tokens = scored(about, "output", asked.top)[before : before + len(ids)]
+    scores = scored(about, "input", asked.top, lambda said: said)[1:] if asked.scored and before == 0 else ()
+    tokens = scored(about, "output", asked.top, latest)[: len(ids)]
     return Heard(tokens, scores, about.get("cached_tokens"), finish)
 
 
-def scored(about: dict[str, Any], which: str, most: int | None) -> tuple[Token, ...]:
+def scored(
+    about: dict[str, Any], which: str, most: int, part: Callable[[Sequence[Any]], Sequence[Any]]
+) -> tuple[Token, ...]:
     """Of triples (logprob, token, its text); for each the likeliest, where some were asked for."""
-    said = about[f"{which}_token_logprobs"]
-    tops = about.get(f"{which}_top_logprobs") if most else None
+    said = part(about[f"{which}_token_logprobs"])
+    tops = part(about[f"{which}_top_logprobs"]) if most else [()] * len(said)
     return tuple(
-        Token(one[1], one[0], tuple((top[1], top[0]) for top in tops[place] or ()) if tops else ())
-        for place, one in enumerate(said)
+        Token(one[1], one[0], tuple((other[1], other[0]) for other in top or ()))
+        for one, top in zip(said, tops, strict=True)
     )
 
 
