@@ -72,14 +72,13 @@ class Generate:
             finish = {"type": "stop", "matched": token.id} if over else None
             if not over and len(written) == asked["max_new_tokens"]:
                 finish = {"type": "length", "length": len(written)}
-            shown = written[:-1] if over and double.ASKED.get("keeps_end") else written
             about: Body = {"id": "1", "finish_reason": finish, "prompt_tokens": len(ids),
                            "completion_tokens": len(written), "cached_tokens": 7}  # fmt: skip
             if top is not None:
                 about |= told("output", written, top)
             if scored:
                 about |= told("input", [Token(ids[0]), *scores], top or 0)
-            yield {"text": "", "output_ids": [one.id for one in shown], "meta_info": about}
+            yield {"text": "", "output_ids": [one.id for one in written], "meta_info": about}
 
 
 def told(which: str, tokens: list[Token], top: int) -> Body:
