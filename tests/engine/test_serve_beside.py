@@ -282,9 +282,7 @@ def test_what_is_drawn_is_said_whole_so_that_no_setting_of_the_model_s_changes_i
 def test_sglang_is_understood_whether_it_tells_all_so_far_or_what_is_new() -> None:
     """Its versions differ in that; logprobs are all so far in any of them."""
     prompt = Prompt([1], Sampling(9, logprobs=1))
-    plain, scored = (
-        Asked(prompt=prompt, name="base", most=9, top=top, scored=False, ends=(2,)) for top in (None, 1)
-    )
+    plain, scored = (Asked(prompt=prompt, name="base", most=9, top=top, scored=False, ends=(2,)) for top in (None, 1))
     written = [(5, -0.5), (6, -0.25), (7, -0.125)]
     for count, before in ((1, 0), (3, 1)):
         about: Any = {
