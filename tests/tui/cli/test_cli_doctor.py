@@ -72,7 +72,8 @@ def test_doctor_names_every_check_and_starts_nothing(tunesmith: Any, home: Home,
 def test_the_groups_go_from_the_hardware_up(tunesmith: Any, home: Home, measured: None) -> None:
     groups = dict.fromkeys(one["group"] for one in tunesmith("doctor", "--json").json["checks"])
     assert list(groups) == [
-        "processor and memory", "devices", "speed", "libraries", "installation", "runs", "forecasts",
+        "processor and memory", "devices", "speed", "libraries", "installation", "engines beside it", "runs",
+        "forecasts",
     ]  # fmt: skip
 
 

@@ -57,5 +57,5 @@ def test_what_cannot_be_served_is_said_with_a_way_out(tunesmith: Any, tmp_path: 
 
 def test_how_far_a_model_is_is_one_harmless_line() -> None:
     one = LoadingModel("qwen", "vllm", "vLLM: \x1b[31mLoading shards:\r 50%\n", 42.0)
-    assert loading_text(one) == "qwen: loading for 42 s: 50%"
-    assert loading_text(LoadingModel("qwen", "auto", "", 1.0)) == "qwen: loading for 1 s"
+    assert loading_text(one) == "qwen: loading for 0:42: 50%"
+    assert loading_text(LoadingModel("qwen", "auto", "", 1.0)) == "qwen: loading for 0:01"

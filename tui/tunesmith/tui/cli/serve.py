@@ -97,11 +97,12 @@ async def _loaded(client: Client, asked: Serve) -> Serving:
 
 
 def loading_text(one: LoadingModel) -> str:
-    """`qwen: loading for 42 s: vLLM: Loading safetensors checkpoint shards: 50%`."""
+    """`qwen: loading for 0:42: vLLM: Loading safetensors checkpoint shards: 50%`."""
     from tunesmith.recipes.units import duration_text
     from tunesmith.tui.plain import one_line
 
-    return one_line(f"{one.name}: loading for {duration_text(one.seconds)}" + (f": {one.said}" if one.said else ""))
+    said = f": {one_line(one.said)}" if one.said else ""
+    return f"{one_line(one.name)}: loading for {duration_text(one.seconds)}{said}"
 
 
 def _named_path(text: str) -> tuple[str, str]:
