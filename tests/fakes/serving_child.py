@@ -22,6 +22,7 @@ from tunesmith.daemon.serving.lines import (
     Ended,
     Generate,
     Line,
+    Loading,
     Piece,
     Ready,
     Refused,
@@ -71,7 +72,7 @@ class Child:
     def until(self, id: int) -> list[Answer]:
         while not any(isinstance(line, LAST) and line.id == id for line in self.heard):
             self.hear()
-        return [line for line in self.heard if not isinstance(line, Ready) and line.id == id]
+        return [line for line in self.heard if not isinstance(line, Ready | Loading) and line.id == id]
 
     def ask(self, text: str, **more: Any) -> list[Answer]:
         id = next(self._ids)

@@ -84,8 +84,10 @@ async def serve(home: Home, chosen: Settings, listener: socket.socket, began: fl
     machine = look(chosen.room_module)
     supervisor = Supervisor(store, chosen, machine)
     restart = Restart(store, supervisor)
-    engines = Engines(home, chosen, machine, lambda: memory.of_runs(store.living()))
-    admission = Admission(store, machine, lambda: engines.unseen_bytes)
+    engines = Engines(
+        home, chosen, machine, lambda: memory.of_runs(store.living()), lambda: memory.on_device(store.living())
+    )
+    admission = Admission(store, machine, lambda: engines.unseen_bytes, lambda: engines.unseen_device_bytes)
     scheduler = Scheduler(store, supervisor, admission, restart, chosen.admission_retry_s)
     controls = Controls(store, scheduler.wake)
     gauges = Gauges(store, chosen.gauge_every_s)

@@ -60,12 +60,18 @@ class Weighed(msgspec.Struct, frozen=True):
 
 
 class Admission:
-    """`held_back`: bytes of the machine's memory that are taken and do not show it yet."""
+    """`held_back`: bytes of the machine's memory that are taken and do not show it yet; `on_device` the device's."""
 
-    def __init__(self, store: Store, machine: Look, held_back: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        machine: Look,
+        held_back: Callable[[], int] = lambda: 0,
+        on_device: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._store = store
         self._machine = machine
-        self._held_back = held_back
+        self._held_back, self._on_device = held_back, on_device
         self._facts: tuple[tuple[int, int], ModelFacts] | None = None
 
     async def weigh(self, job_id: int) -> Weighed:
@@ -96,7 +102,7 @@ class Admission:
             return Weighed(
                 True, (_forced(say("model_unknown", "nothing is known of its model")),) if said.force else ()
             )
-        room = without(self._machine.now(home, spec.training.device), self._held_back())
+        room = without(self._machine.now(home, spec.training.device), self._held_back(), self._on_device())
         rows = said.rows or LEAST
         known = learning.learned(home)
         found = forecast(spec, facts, rows, room.place, known)
@@ -127,12 +133,14 @@ class Admission:
         return self._facts[1]
 
 
-def without(room: Room, held_back: int) -> Room:
-    """With so much less of the machine's memory free."""
+def without(room: Room, held_back: int, on_device: int = 0) -> Room:
+    """With so much less of the machine's memory free, and of the device's own."""
     place = room.place
     left = {"host_free_bytes": max(0, place.host_free_bytes - held_back)}
     if place.shared:
         left["free_bytes"] = max(0, place.free_bytes - held_back)
+    else:
+        left["free_bytes"] = max(0, place.free_bytes - on_device)
     return msgspec.structs.replace(room, place=msgspec.structs.replace(place, **left))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import engines_beside
 import msgspec
 import nvml_double
 import pytest
@@ -71,7 +72,8 @@ def test_doctor_names_every_check_and_starts_nothing(tunesmith: Any, home: Home,
 def test_the_groups_go_from_the_hardware_up(tunesmith: Any, home: Home, measured: None) -> None:
     groups = dict.fromkeys(one["group"] for one in tunesmith("doctor", "--json").json["checks"])
     assert list(groups) == [
-        "processor and memory", "devices", "speed", "libraries", "installation", "runs", "forecasts",
+        "processor and memory", "devices", "speed", "libraries", "installation", "engines beside it", "runs",
+        "forecasts",
     ]  # fmt: skip
 
 
@@ -256,3 +258,15 @@ def test_every_state_but_ok_has_a_fix() -> None:
     ]  # fmt: skip
     assert {one.state for one in results} >= {"ok", "warn", "fail"}
     assert all(one.fix for one in results if one.state != "ok")
+
+
+def test_engines_that_are_installed_beside_are_told_with_their_place(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    command = engines_beside.install(tmp_path / "bin", "vllm")
+    monkeypatch.setenv("TUNESMITH_SERVE_SGLANG", str(tmp_path / "gone"))
+    found = {one.name: one for one in checks.engines_beside(home)}
+    assert found["vLLM"].state == "ok" and str(command) in found["vLLM"].meaning
+    assert found["SGLang"].state == "warn" and "settings set serve.sglang" in found["SGLang"].fix
+    assert found["LMDeploy"].state == "ok" and "not installed" in found["LMDeploy"].meaning

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.requests import LoadingModel
+from tunesmith.tui.cli.serve import loading_text
 
 FAKES = Path(__file__).parents[2] / "fakes"
 
@@ -51,3 +53,9 @@ def test_what_cannot_be_served_is_said_with_a_way_out(tunesmith: Any, tmp_path: 
     assert "The toy is broken" in tunesmith("serve", "broken.gguf", cwd=tmp_path).err
     for arguments in ((), ("--stop", "--status"), ("x.gguf", "--stop"), ("x.gguf", "--adapter", "nothing")):
         assert tunesmith("serve", *arguments).code != 0
+
+
+def test_how_far_a_model_is_is_one_harmless_line() -> None:
+    one = LoadingModel("qwen", "vllm", "vLLM: \x1b[31mLoading shards:\r 50%\n", 42.0)
+    assert loading_text(one) == "qwen: loading for 0:42: 50%"
+    assert loading_text(LoadingModel("qwen", "auto", "", 1.0)) == "qwen: loading for 0:01"

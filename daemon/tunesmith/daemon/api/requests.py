@@ -113,6 +113,15 @@ class ServedModel(msgspec.Struct, frozen=True):
     engine: str = ""
 
 
+class LoadingModel(msgspec.Struct, frozen=True):
+    """A model that does not answer yet, for `seconds` now; `said` is what its engine said last, where it says it."""
+
+    name: str
+    engine: str
+    said: str
+    seconds: float
+
+
 class Serving(msgspec.Struct, frozen=True):
     """GET /v1/serve. `url` is "" while nothing listens on TCP; the token is in the file `token_file`."""
 
@@ -120,6 +129,7 @@ class Serving(msgspec.Struct, frozen=True):
     models: tuple[ServedModel, ...]
     url: str = ""
     token_file: str = ""
+    loading: tuple[LoadingModel, ...] = ()
 
 
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""What a person has settled once for all (language, theme, first hub, offline): one strict file in the home.
+"""What a person has settled once for all (language, theme, first hub, offline, engines): one strict file in the home.
 
 The environment wins over it. What it settles is put into the environment of the program that read it, so that hub and
 offline are asked for in one place; a daemon is started without that, for it outlives a change of mind.
@@ -14,15 +14,16 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tunesmith.daemon.api import offline
+from tunesmith.daemon.api import engines, offline
 from tunesmith.daemon.api.home import Home, private_folder
-from tunesmith.recipes.errors import TunesmithError, nearest
+from tunesmith.recipes.errors import MachineError, TunesmithError, nearest
 from tunesmith.recipes.models import source
 
 FORMAT, VERSION = "tunesmith-settings", 1
 SETTLED = "TUNESMITH_SETTLED"  # names of the variables that come from the file, for programs that this one starts
 VARIABLES = {
     "language": "TUNESMITH_LANGUAGE", "theme": "TUNESMITH_THEME", "hub": source.VARIABLE, "offline": offline.VARIABLE,
+    **{f"{engines.SETTING}{row.key}": f"{engines.VARIABLE}{row.key.upper()}" for row in engines.BESIDE},
 }  # fmt: skip
 CHOICES: Mapping[str, tuple[str, ...]] = {  # languages are those that somebody has written: the caller says which
     "theme": ("auto", "dark", "light", "contrast"),
@@ -34,20 +35,32 @@ WAY_OUT = "or begin anew with `tunesmith settings reset`, which keeps the old fi
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`auto`: the language of the locale, the theme that suits the terminal's background."""
+    """`auto`: the language of the locale, the theme that suits the terminal's background.
+
+    `serve` says by an engine's key where its command, its Python or its environment is.
+    """
 
     language: Annotated[str, msgspec.Meta(pattern=LANGUAGE)] = "auto"
     theme: Literal["auto", "dark", "light", "contrast"] = "auto"
     hub: Literal["modelscope", "huggingface"] = "modelscope"
     offline: bool = False
+    serve: dict[str, str] = {}
 
     def text(self, key: str) -> str:
         """As it is typed."""
+        if (engine := engine_of(key)) is not None:
+            return self.serve.get(engine, "")
         value = getattr(self, key)
         return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-KEYS = Settings.__struct_fields__
+KEYS = tuple(VARIABLES)
+CHOSEN = ("language", "theme", "hub", "offline")  # among values that there are; the others are places
+
+
+def engine_of(key: str) -> str | None:
+    """The engine whose place `key` settles; None for another key."""
+    return key.removeprefix(engines.SETTING) if key.startswith(engines.SETTING) else None
 
 
 class InForce(msgspec.Struct, frozen=True):
@@ -94,6 +107,8 @@ def read(home: Home) -> Settings:
 def write(home: Home, settings: Settings) -> None:
     """Whole or not at all. Raises SettingsError."""
     body = {"format": FORMAT, "version": VERSION, **msgspec.structs.asdict(settings)}
+    if not settings.serve:  # nothing that a Tunesmith of before would not know
+        del body["serve"]
     part = home.settings.with_name(f".settings-{os.getpid()}.json")
     try:
         private_folder(home.root)
@@ -117,13 +132,28 @@ def change(home: Home, key: str, text: str, languages: Collection[str]) -> Setti
 
 def changed(settings: Settings, key: str, text: str, languages: Collection[str]) -> Settings:
     """Raises SettingsError."""
-    if known(key) == "offline":
+    if (engine := engine_of(known(key))) is not None:
+        return _with_place(settings, engine, text)
+    if key == "offline":
         word = text.strip().lower()
         text = "true" if word in offline.YES else "false" if word in {"0", "false", "no", "off"} else text
     choices = ("auto", *languages) if key == "language" else CHOICES[key]
     if text not in choices:
         raise SettingsError(f"{key} cannot be '{text[:100]}'", f"One of these: {', '.join(choices)}.", "settings_value")
     return msgspec.convert({**msgspec.structs.asdict(settings), key: text}, Settings, strict=False)
+
+
+def _with_place(settings: Settings, engine: str, text: str) -> Settings:
+    """ "" takes it back. Raises SettingsError where nothing can be run."""
+    others = {key: value for key, value in settings.serve.items() if key != engine}
+    if not text:
+        return msgspec.structs.replace(settings, serve=others)
+    place = str(Path(text).expanduser().absolute())  # a link stays one: an environment's Python is a link
+    try:
+        engines.found(engines.ENGINES[engine], place, {})
+    except MachineError as error:
+        raise SettingsError(error.message, error.hint, "settings_value") from error
+    return msgspec.structs.replace(settings, serve={**others, engine: place})
 
 
 def known(key: str) -> str:
@@ -162,6 +192,8 @@ def of_file(settings: Settings, key: str) -> InForce:
 def of_environment(key: str, environment: Mapping[str, str]) -> InForce | None:
     settled = environment.get(SETTLED, "").split()
     names = offline.VARIABLES if key == "offline" else (VARIABLES[key],)
+    if engine_of(key) is not None:
+        return InForce(value, names[0]) if (value := environment.get(names[0], "").strip()) else None
     said = {name: environment[name].strip().lower() for name in names if name not in settled and environment.get(name)}
     if key == "offline":
         forbids = [name for name, word in said.items() if word in offline.YES]
@@ -193,6 +225,12 @@ def of_the_person(environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` without what `settle` put there."""
     ours = {SETTLED, *environment.get(SETTLED, "").split()}
     return {name: value for name, value in environment.items() if name not in ours}
+
+
+def command_of(row: engines.Row, home: Home, environment: Mapping[str, str]) -> Path | None:
+    """Where the engine `row` is; None where it is not installed. Raises SettingsError, MachineError."""
+    settled = in_force(read(home), environment)[f"{engines.SETTING}{row.key}"]
+    return engines.found(row, settled.value, environment)
 
 
 def usable(home: Home) -> tuple[Settings, SettingsError | None]:

@@ -45,6 +45,11 @@ UNKNOWN_JOB = Refusal(404, "unknown_job", "no job has that number")
 NO_MODEL = Refusal(409, "no_model", "the job has no model to talk to yet")
 TOO_MANY_CHATS = Refusal(429, "too_many_chats", "too many questions wait for an answer already")
 DOES_NOT_FIT = Refusal(503, "engine_does_not_fit", "the model needs more memory than is free")
+NO_ENGINE = (
+    Refusal(503, "engine_missing", "the engine that was asked for is not installed, or not where the setting says"),
+    Refusal(503, "engine_device", "the engine computes on a device that this machine does not have"),
+    Refusal(503, "engine_failed", "the engine ended before the model was loaded; the message has its reason"),
+)
 TOO_MANY_STREAMS = Refusal(429, "too_many_streams", "as many event streams are open as the daemon takes")
 QUEUE_FULL = Refusal(429, "queue_full", "two hundred jobs wait already")
 NO_SUCH_STEP = Refusal(409, "ended_already", "the job's state does not allow it")
@@ -119,7 +124,7 @@ _OWN = (
         refusals=(
             UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS,
             Refusal(422, "model_missing", "the model is missing or cannot be loaded, or the port is taken"),
-            DOES_NOT_FIT,
+            DOES_NOT_FIT, *NO_ENGINE,
         ),
     ),
     Endpoint("DELETE", "/v1/serve", serve.unserve, reply=Serving),

@@ -29,7 +29,8 @@ MESSAGE_LIMIT = 2000  # characters of an error's sentence: it may quote what was
 RETRY_AFTER_S = 60  # a place in the queue gets free when a run ends
 _STATUS_OF_CODE = {
     "unknown_job": 404, "queue_full": 429, "too_many_streams": 429, "too_many_chats": 429,
-    "engine_does_not_fit": 503, "bad_request": 400, "too_large": 413, "content_type": 415, "version_mismatch": 409,
+    "engine_does_not_fit": 503, "engine_failed": 503, "engine_missing": 503, "engine_device": 503,
+    "bad_request": 400, "too_large": 413, "content_type": 415, "version_mismatch": 409,
 }  # fmt: skip
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

@@ -47,4 +47,5 @@ def said(parts: Parts) -> Serving:
         engine = ready.engine if ready is not None else ""
         models.append(ServedModel(name, str(one.path), one.adapter, ready is not None, engine))
     token_file = str(Path(parts.tcp.token_file)) if parts.tcp.url else ""
-    return Serving(str(parts.home.socket), tuple(models), parts.tcp.url, token_file)
+    loading = tuple(parts.engines.loading())
+    return Serving(str(parts.home.socket), tuple(models), parts.tcp.url, token_file, loading)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tunesmith.daemon.limits import first_to_end
-from tunesmith.daemon.serving.lines import LAST, Answer, Embed, Generate, Line, Ready, Refused, Stop
+from tunesmith.daemon.serving.lines import LAST, Answer, Embed, Generate, Line, Loading, Ready, Refused, Stop
 from tunesmith.recipes.errors import ModelError
 
 LINE_LIMIT = 4 << 20  # bytes of an answer's line: a vector of 10,000 numbers is 250 kB
@@ -25,12 +25,17 @@ log = logging.getLogger("tunesmith.serving")
 
 
 class Child:
-    """`ready` once the model is loaded, `why` it could not be; `users` ask or wait for it."""
+    """`ready` once the model is loaded, `why` it could not be or died; `users` ask or wait for it.
+
+    Until then `loading` is what the engine said last, where it says anything.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process, log_file: Path) -> None:
         self.process = process
         self.ready: Ready | None = None
         self.why: Refused | None = None
+        self.loading = ""
+        self.began = time.monotonic()
         self.users = 0
         self.last_used = time.monotonic()
         self._log_file = log_file
@@ -68,6 +73,8 @@ class Child:
         return ModelError(found.message, found.hint, found.code)
 
     def _died(self, id: int) -> Refused:
+        if self.why is not None:
+            return msgspec.structs.replace(self.why, id=id)
         return Refused(id, "engine_died", "The process that answers ended", DIED_HINT.format(log=self._log_file))
 
     async def ask(self, question: Callable[[int], Generate | Embed]) -> AsyncGenerator[Answer, None]:
@@ -108,6 +115,8 @@ class Child:
         try:
             while line := await self.process.stdout.readline():
                 self._hear(decoder.decode(line))
+                if self.why is not None and self.why.code == "engine_died":
+                    break  # what holds its output open is being ended
         except (ConnectionError, ValueError) as error:  # ValueError: a line above the limit, or no line of ours
             log.warning("engine %d said what cannot be read: %s", self.process.pid, error)
         self.kill()
@@ -119,6 +128,8 @@ class Child:
         if isinstance(line, Ready):
             self.ready = line
             self._told.set()
+        elif isinstance(line, Loading):
+            self.loading = line.said
         elif line.id in self._asked:
             self._asked[line.id].put_nowait(line)
         elif isinstance(line, Refused) and line.id == 0:

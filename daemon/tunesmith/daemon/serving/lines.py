@@ -63,8 +63,28 @@ class Stop(msgspec.Struct, frozen=True, tag="stop", forbid_unknown_fields=True):
     id: int
 
 
+class Share(msgspec.Struct, frozen=True):
+    """What a model may take of a device, in bytes: `weights`, `cache` for its conversations, `rest` beside these.
+
+    The device has `whole`, of which `free` were free when that was forecast; `device` is torch's name of it.
+    """
+
+    device: str
+    weights: int
+    cache: int
+    rest: int
+    whole: int
+    free: int
+
+
+class Loading(msgspec.Struct, frozen=True, tag="loading"):
+    """Before the first line: what an engine that takes its time said last."""
+
+    said: str
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The first line: the model is loaded. `slots` answers are written at once, others wait their turn."""
+    """The model is loaded. `slots` answers are written at once, others wait their turn."""
 
     engine: str
     model: str
@@ -114,7 +134,7 @@ class Embedded(msgspec.Struct, frozen=True, tag="embedded"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """`id` 0: the model cannot be loaded, and the process ends."""
+    """`id` 0: the model cannot be loaded, or not be held any more, and the process ends."""
 
     id: int
     code: str
@@ -124,5 +144,5 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 Request = Generate | Embed | Stop
 Answer = Piece | Called | Ended | Embedded | Refused
-Line = Ready | Answer
+Line = Loading | Ready | Answer
 LAST = (Ended, Embedded, Refused)

@@ -30,18 +30,17 @@ class Served:
         """Load a model and give it its name. Raises TunesmithError when it cannot be."""
         subject = subjects.find(self._home, asked.model, hub, self._store.related)
         name = asked.name or subject.name
-        subject = msgspec.structs.replace(subject, name=name, engine=asked.engine)
+        subject = msgspec.structs.replace(subject, name=name)
         new = {name: subject}
         for key, path in asked.adapters.items():
             subjects.there(path, "adapter")
             new[key] = msgspec.structs.replace(subject, name=key, adapter=path)
         if len(self.subjects | new) > MOST or len(new) > ADAPTERS + 1:
             raise ModelError(f"At most {MOST} names are served", "Stop some: tunesmith serve --stop", "too_many_models")
-        how = How(asked.context, asked.slots, asked.idle_s)
-        if self._engines.how.get(subject.path, How()) != how:
-            await self._engines.unload(subject.path)  # it is held otherwise from now on
-            self._engines.how[subject.path] = how
-        ready = await self._engines.load(subject)
+        how = How(asked.context, asked.slots, asked.idle_s, asked.engine, tuple(sorted(asked.adapters.values())))
+        if not self._engines.held_as(subject.path, how):
+            await self._engines.unload(subject.path)
+        ready = await self._engines.load_as(subject, how)
         self.subjects |= new
         return ready
 

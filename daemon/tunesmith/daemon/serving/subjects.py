@@ -27,7 +27,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """The model at `path`, with `adapter` on it where that is not "". `convert` is what `path` is made of at need,
     `eyes` the mmproj that it sees with.
 
-    `log` is where its process writes what the libraries print. `engine` is a card's key, or auto.
+    `log` is where its process writes what the libraries print.
     """
 
     name: str
@@ -35,7 +35,6 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     log: Path
     convert: str = ""
     adapter: str = ""
-    engine: str = "auto"
     eyes: Path | None = None
 
 

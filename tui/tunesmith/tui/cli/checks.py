@@ -15,10 +15,11 @@ from pathlib import Path
 
 import msgspec
 
+from tunesmith.daemon.api import engines, settings
 from tunesmith.daemon.api.find import running
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.requests import DaemonStatus
-from tunesmith.recipes.errors import MachineError
+from tunesmith.recipes.errors import MachineError, TunesmithError
 from tunesmith.recipes.machine import Machine
 from tunesmith.recipes.measured import Measured
 from tunesmith.recipes.units import bytes_text, duration_text
@@ -41,6 +42,7 @@ def run(home: Home, machine: Machine, measured: Measured | MachineError) -> list
         "speed": machine_checks.speed(measured),
         "libraries": machine_checks.libraries(measured),
         "installation": (python(), engine(), versions(), llama_cpp(), converter(home), starter()),
+        "engines beside it": engines_beside(home),
         "runs": (disk(machine), folder(home), socket(home), daemon(home)),
         "forecasts": forecasts(home),
     }
@@ -125,6 +127,20 @@ def converter(home: Home) -> Check:
     if missing:
         return Check("converter", FAIL, f"missing in {home.vendor}: {', '.join(missing)}", INSTALL)
     return Check("converter", OK, f"llama.cpp's, in {home.vendor}")
+
+
+def engines_beside(home: Home) -> Iterator[Check]:
+    """Those that `tunesmith serve --engine` starts where they are installed; nothing else needs them."""
+    for row in engines.BESIDE:
+        try:
+            found = settings.command_of(row, home, os.environ)
+        except TunesmithError as error:
+            yield Check(row.title, WARN, error.message, error.hint)
+            continue
+        if found is None:
+            yield Check(row.title, OK, "not installed; `tunesmith serve` does without it")
+        else:
+            yield Check(row.title, OK, f"{engines.version(row, found)} {found}".strip())
 
 
 def starter() -> Check:

@@ -10,7 +10,9 @@ from tunesmith.tui.cli.options import Json
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.client import Client
-    from tunesmith.daemon.api.requests import Serving
+    from tunesmith.daemon.api.requests import LoadingModel, Serve, Serving
+
+LOOK_EVERY_S = 1.0
 
 
 def serve(
@@ -31,7 +33,13 @@ def serve(
         list[str] | None,
         typer.Option("--adapter", metavar="NAME=PATH", help="An adapter on that model, by a name of its own; again."),
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", help="llama_cpp or transformers; auto takes what suits.")] = "auto",
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="llama_cpp or transformers; vllm, sglang or lmdeploy where they are installed; auto takes what suits.",
+        ),
+    ] = "auto",
     context: Annotated[int, typer.Option("--context", min=64, max=131072, help="Tokens of a conversation.")] = 4096,
     slots: Annotated[int, typer.Option("--slots", min=1, max=32, help="Answers that are written at once.")] = 8,
     idle: Annotated[
@@ -60,13 +68,41 @@ def serve(
         if model is None:
             return await (client.unserve() if stop else client.serving())
         asked = Serve(await meant(client, model), name, adapters, port, engine, context, slots, idle)
-        return await client.serve(asked)
+        return await _loaded(client, asked)
 
     found = with_client(act)
     if as_json:
         print_json(found)
     else:
         show(found)
+
+
+async def _loaded(client: Client, asked: Serve) -> Serving:
+    """What is served when it answers; meanwhile how far it is: some engines take minutes to start."""
+    import asyncio
+
+    from rich.text import Text
+
+    from tunesmith.tui.cli import render
+
+    serving = asyncio.create_task(client.serve(asked))
+    try:
+        with render.err().status("") as status:
+            while not (await asyncio.wait({serving}, timeout=LOOK_EVERY_S))[0]:
+                loading = (await client.serving()).loading
+                status.update(Text(loading_text(loading[-1])) if loading else "")
+        return await serving
+    finally:
+        serving.cancel()
+
+
+def loading_text(one: LoadingModel) -> str:
+    """`qwen: loading for 0:42: vLLM: Loading safetensors checkpoint shards: 50%`."""
+    from tunesmith.recipes.units import duration_text
+    from tunesmith.tui.plain import one_line
+
+    said = f": {one_line(one.said)}" if one.said else ""
+    return f"{one_line(one.name)}: loading for {duration_text(one.seconds)}{said}"
 
 
 def _named_path(text: str) -> tuple[str, str]:
@@ -99,6 +135,8 @@ def show(found: Serving) -> None:
 
     from tunesmith.tui.cli.render import print_plain
 
+    for one in found.loading:
+        print_plain(loading_text(one))
     if not found.models:
         print("nothing is served (serve a run: tunesmith serve last)")
         return

@@ -1,4 +1,4 @@
-"""`tunesmith settings`: what is settled once for all (language, theme, hub, offline), and where everything lies."""
+"""`tunesmith settings`: what is settled once for all (language, theme, hub, offline, engines), and where all lies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     help="Look at what is settled for the wizard and all commands, and change it.",
     epilog="Example: tunesmith settings show",
 )
-Key = Annotated[str, typer.Argument(metavar="KEY", help="language, theme, hub or offline.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="language, theme, hub, offline, or serve.vllm and the like.")]
 
 
 @app.callback(invoke_without_command=True)

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from tunesmith.daemon.api import places
 from tunesmith.daemon.api.places import Place
-from tunesmith.daemon.api.settings import KEYS
+from tunesmith.daemon.api.settings import CHOSEN
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui import texts
@@ -60,13 +60,13 @@ class SettingsScreen(Screen[None]):
         self.change = change
         self.places = places.places(home)
         self.counted = False
-        self.looked_at = KEYS[0]
+        self.looked_at = CHOSEN[0]
 
     def compose(self) -> ComposeResult:
         yield Static(Content.assemble((t("settings.title"), "bold"), (f"   {t('settings.lead')}", FAINT)),
                      id="settings-title")  # fmt: skip
         with Vertical(id="settings"):
-            for key in KEYS:
+            for key in CHOSEN:
                 yield ChoiceRow(key, t(f"settings.{key}"), [(value, label(key, value)) for value in choices(key)])
         yield Static(id="settings-explained", markup=False)
         yield Trouble()
@@ -98,7 +98,9 @@ class SettingsScreen(Screen[None]):
             table.show(found)
 
     def _show(self) -> None:
-        for key, counts in self.preferences.in_force().items():
+        in_force = self.preferences.in_force()
+        for key in CHOSEN:
+            counts = in_force[key]
             row = self.query_one(f"#setting-{key}", ChoiceRow)
             row.value = self.preferences.settings.text(key)
             row.note = t("settings.is_set", name=counts.by, value=counts.value) if counts.by_environment else ""

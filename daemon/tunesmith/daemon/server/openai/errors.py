@@ -28,7 +28,8 @@ class OpenAIFailure(msgspec.Struct, frozen=True):
 # What cannot be helped by another request is the server's; all else is the request's.
 STATUS_OF_CODE = {
     "model_not_found": 404, "unknown_job": 404, "no_model": 404, "model_missing": 404, "context_full": 400,
-    "engine_died": 500, "engine": 500, "engine_start": 503, "engine_does_not_fit": 503, "invalid_api_key": 401,
+    "engine_died": 500, "engine": 500, "engine_start": 503, "engine_does_not_fit": 503,
+    "engine_failed": 503, "engine_missing": 503, "engine_device": 503, "invalid_api_key": 401,
     "version_mismatch": 409, "foreign_request": 403, "unknown_path": 404, "bad_method": 405,
 }  # fmt: skip
 # By what OpenAI calls it clients know what to do: a benchmark, for one, to go on with its next question.

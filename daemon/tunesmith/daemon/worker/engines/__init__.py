@@ -1,4 +1,7 @@
-"""Engines: what runs a model. One file a card; `loop` gives each of them the same requests, `suits` says for what."""
+"""Engines: what runs a model. One file a card; `loop` gives each of them the same requests, `suits` says for what.
+
+Those that are installed beside us have a row in `daemon.api.engines` too, which says where they are looked for.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from tunesmith.daemon.serving.lines import Sampling
+from tunesmith.daemon.serving.lines import Loading, Refused, Sampling, Share
 from tunesmith.recipes import catalog
 from tunesmith.recipes.data.rendering.chat_template import ChatTemplate
-from tunesmith.recipes.errors import ModelError, nearest
+from tunesmith.recipes.errors import ModelError, TunesmithError, nearest
 
 
 class Token(NamedTuple):
@@ -38,15 +41,23 @@ class Seen(Protocol):
     def ids(self) -> list[int]: ...
 
 
+class Form(msgspec.Struct, frozen=True):
+    """What an answer is held to: JSON of `schema`, between `before` and `after`, which are not JSON's."""
+
+    schema: dict[str, Any]
+    before: str = ""
+    after: str = ""
+
+
 class Prompt(msgspec.Struct, frozen=True):
-    """What an answer begins from. `grammar` is GBNF, "" for none; `scored` asks for the prompt's own logprobs too.
+    """What an answer begins from. `held` is what the engine made of a Form; `scored`: the prompt's own logprobs too.
 
     `seen` are pictures among its tokens, in an engine's own way: negative numbers in `ids` stand for them.
     """
 
     ids: list[int]
     sampling: Sampling
-    grammar: str = ""
+    held: Any = None
     adapter: str = ""
     scored: bool = False
     seen: Any = None
@@ -69,15 +80,12 @@ class Reader(Protocol):
 
 
 class Engine(Protocol):
-    """One loaded model, used from one thread. `grammars`: whether it can be held to a grammar. `mark` in a text stands
-    for a picture, "" where it sees none.
-    """
+    """One loaded model, used from one thread. `mark` in a text stands for a picture, "" where it sees none."""
 
     name: str
     context_tokens: int
     slots: int
     template: ChatTemplate | None
-    grammars: bool
     mark: str
 
     def see(self, text: str, pictures: Sequence[Picture]) -> Seen:
@@ -92,12 +100,16 @@ class Engine(Protocol):
     def token_text(self, token: int) -> str: ...
     def is_end(self, token: int) -> bool: ...
 
-    def begin(self, prompt: Prompt) -> Any | None:
-        """A Writing, or None while there is no room. Raises ModelError for a grammar or an adapter it cannot use."""
+    def held(self, form: Form) -> Any:
+        """`form` as this engine wants it. Raises ModelError where it cannot be held to that, or to anything."""
         ...
 
-    def step(self, writings: Sequence[Any]) -> list[tuple[Any, Token]]:
-        """Work on some or all of `writings`; the next token of those that came so far."""
+    def begin(self, prompt: Prompt) -> Any | None:
+        """A Writing, or None while there is no room. Raises ModelError for a form or an adapter it cannot use."""
+        ...
+
+    def step(self, writings: Sequence[Any]) -> Sequence[tuple[Any, Token | TunesmithError]]:
+        """Work on some or all of `writings`; tokens of those that came so far, in their order, or why one is over."""
         ...
 
     def end(self, writing: Any) -> None: ...
@@ -105,15 +117,28 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+def _silent(line: Loading | Refused) -> None:
+    """Nobody listens."""
+
+
 class Options(msgspec.Struct, frozen=True):
     """`context` tokens of a conversation at most, `slots` answers at once; `scratch` is a folder for it to make, `eyes`
     the file that it sees with.
+
+    The rest is for engines that are installed beside us: the command that is theirs, the adapters that will be asked
+    for, what they may take of the device's memory, whom to tell how far loading is or that the engine died, and a
+    descriptor for them to hold open until the last process of theirs is gone.
     """
 
     context: int
     slots: int
     scratch: Path
     eyes: Path | None = None
+    program: str = ""
+    adapters: tuple[Path, ...] = ()
+    share: Share | None = None
+    tell: Callable[[Loading | Refused], None] = _silent
+    output: int | None = None
 
 
 class Card(msgspec.Struct, frozen=True):

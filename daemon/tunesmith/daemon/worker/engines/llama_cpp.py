@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.daemon.worker import llama_log
-from tunesmith.daemon.worker.engines import Card, Options, Picture, Prompt, Token
+from tunesmith.daemon.worker.engines import Card, Form, Options, Picture, Prompt, Token
 from tunesmith.daemon.worker.llama_eyes import Eyes, SeenText
-from tunesmith.daemon.worker.serve import llama_sampling
+from tunesmith.daemon.worker.serve import grammar, llama_sampling
 from tunesmith.daemon.worker.serve.llama_writing import Slot, Writing
 from tunesmith.recipes.data.rendering import bounds
 from tunesmith.recipes.data.rendering.chat_template import ChatTemplate
@@ -44,8 +44,6 @@ class LlamaReader:
 
 
 class Llama:
-    grammars = True
-
     def __init__(self, path: Path, options: Options) -> None:
         # Threads that spin while they wait make llama.cpp ten times slower as soon as another program wants a core
         # (measured on 2: 5 tokens/s against 35); OpenMP reads this when the library is loaded.
@@ -146,6 +144,9 @@ class Llama:
 
     # Answers
 
+    def held(self, form: Form) -> str:
+        return grammar.of(form)
+
     def begin(self, prompt: Prompt) -> Writing | None:
         wanted = min(len(prompt.ids) + prompt.sampling.max_tokens, self.context_tokens)
         free = [slot for slot in self._slots if slot.writing is None]
@@ -157,7 +158,7 @@ class Llama:
         if len(source.tokens) < common:  # it had to go for the room
             source, common = slot, 0
         self._lora(prompt.adapter)
-        sampler = llama_sampling.chain(self._vocab, prompt.sampling, prompt.grammar)
+        sampler = llama_sampling.chain(self._vocab, prompt.sampling, prompt.held)
         if source is not slot:
             self._forget(slot)
             self._c.llama_memory_seq_cp(self._memory, source.number, slot.number, 0, common)

@@ -12,26 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tunesmith.daemon.serving.lines import Sampling
-from tunesmith.daemon.worker.engines import Card, Options, Picture, Prompt, Seen, Token
-from tunesmith.daemon.worker.serve import base
-from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
+from tunesmith.daemon.worker.engines import Card, Form, Options, Prompt, Token
+from tunesmith.daemon.worker.serve import adapters, base
+from tunesmith.daemon.worker.serve.folder_text import FolderText
 from tunesmith.recipes.errors import ModelError
 
 CHUNK = 512  # tokens of a prompt in one turn
-NOT_WHOLE = "\ufffd"  # what the bytes of a part of a character are decoded to
-LONGEST_CHARACTER = 8  # tokens; one that is not whole by then never will be
 KEPT = 4  # ended answers whose keys and values are kept
 WORTH_REUSING = 16  # tokens: copying the cache of another answer costs about that
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-# Of peft's LoraConfig, what says how its weights are to be applied; nothing that names code or files.
-ADAPTER_KEYS = frozenset({
-    "peft_type", "r", "lora_alpha", "target_modules", "exclude_modules", "bias", "use_rslora", "use_dora",
-    "modules_to_save", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "fan_in_fan_out",
-    "target_parameters", "lora_bias",
-})  # fmt: skip
 
 
 class Writing:
@@ -46,40 +35,9 @@ class Writing:
         self.scores: list[Token] = []
 
 
-class TextReader:
-    """Tokens from `start` on are decoded together: some mean something behind others alone. `told` of them are said."""
-
-    def __init__(self, reference: Any, special: bool) -> None:
-        self._reference, self._special = reference, special
-        self._ids: list[int] = []
-        self._start = self._told = 0
-
-    def read(self, token: int) -> str:
-        self._ids.append(token)
-        new = self._new()
-        if new.endswith(NOT_WHOLE) and len(self._ids) - self._told < LONGEST_CHARACTER:
-            return ""
-        self._start, self._told = self._told, len(self._ids)
-        return new
-
-    def rest(self) -> str:
-        return self._new()
-
-    def _new(self) -> str:
-        before = self._decoded(self._ids[self._start : self._told])
-        return self._decoded(self._ids[self._start :])[len(before) :]
-
-    def _decoded(self, ids: list[int]) -> str:
-        return str(self._reference.decode(ids, skip_special_tokens=not self._special))
-
-
-class Transformers:
-    grammars = False
-    mark = ""
-
+class Transformers(FolderText):
     def __init__(self, folder: Path, options: Options) -> None:
         import torch
-        from tokenizers import Tokenizer as Reference
 
         from tunesmith.daemon.api.home import Home
         from tunesmith.daemon.worker import load
@@ -91,51 +49,25 @@ class Transformers:
         vetted.view(folder, view, Home.find().models)
         self._torch = torch
         torch.set_num_threads(granted_cores())
-        self._tokenizer = Tokenizer.load(view, fast=False)
-        self._reference = Reference.from_file(str(view / "tokenizer.json"))
-        self.template = self._tokenizer.template
+        super().__init__(view)
         self._device = load.device(TrainingSpec())
         self._model: Any = load.model(view, self._device, load.dtype(TrainingSpec(), self._device)).eval()
         self.name = folder.name
         self.slots = options.slots
         trained_on = getattr(self._model.config, "max_position_embeddings", None) or options.context
         self.context_tokens = min(options.context, trained_on)
-        self._ends = self._end_tokens()
         self._peft: Any = None
         self._adapters: dict[str, str] = {}
         self._names = itertools.count()
         self._adapter = ""
         self._kept: list[Writing] = []
 
-    def _end_tokens(self) -> frozenset[int]:
-        found: set[int] = set()
-        for settings in (self._model.generation_config, self._model.config):
-            ends = getattr(settings, "eos_token_id", None)
-            found.update(ends if isinstance(ends, list) else [] if ends is None else [ends])
-        if self._tokenizer.eos_id is not None:
-            found.add(self._tokenizer.eos_id)
-        return frozenset(found)
-
-    # Text
-
-    def tokenize(self, text: str, alone: bool) -> list[int]:
-        ids = [int(id) for id in self._tokenizer.encode(text).ids]
-        leading = self._tokenizer.leading_id if alone else None
-        return ids if leading is None else [leading, *ids]
-
-    def reader(self, special: bool) -> TextReader:
-        return TextReader(self._reference, special)
-
-    def token_text(self, token: int) -> str:
-        return str(self._reference.decode([token], skip_special_tokens=False))
-
-    def is_end(self, token: int) -> bool:
-        return token in self._ends
-
     # Answers
 
-    def see(self, text: str, pictures: Sequence[Picture]) -> Seen:
-        raise ModelError("This engine sees no pictures", "Serve the model as a GGUF.", "media_unsupported")
+    def held(self, form: Form) -> None:
+        raise ModelError(
+            "This engine cannot hold an answer to a schema", "Serve the model as a GGUF.", "schema_unsupported"
+        )
 
     def begin(self, prompt: Prompt) -> Writing:
         from transformers import DynamicCache
@@ -233,13 +165,13 @@ class Transformers:
         from safetensors.torch import load_file
 
         base.verify(folder)
-        config = LoraConfig(**adapter_config(folder), task_type="CAUSAL_LM", inference_mode=True)
+        config = LoraConfig(**adapters.settings(folder), task_type="CAUSAL_LM", inference_mode=True)
         try:
             if self._peft is None:
                 self._peft = PeftModel(self._model, config, adapter_name=name)
             else:
                 self._peft.add_adapter(name, config)
-            weights = load_file(folder / ADAPTER_WEIGHTS, device=self._device)
+            weights = load_file(folder / adapters.WEIGHTS, device=self._device)
             if set_peft_model_state_dict(self._peft, weights, adapter_name=name).unexpected_keys:
                 raise ValueError("it has weights that there is no place for")
         except (ValueError, RuntimeError, KeyError, OSError) as error:
@@ -282,19 +214,6 @@ def penalized(logits: Any, written: Sequence[int], asked: Sampling) -> Any:
         return logits
     ids, counts = torch.unique(torch.tensor(written, device=logits.device), return_counts=True)
     return logits.index_add(0, ids, -(counts * asked.frequency_penalty + asked.presence_penalty).to(logits.dtype))
-
-
-def adapter_config(folder: Path) -> dict[str, Any]:
-    """What of the adapter's settings is followed. Raises ModelError."""
-    try:
-        said = msgspec.json.decode((folder / ADAPTER_CONFIG).read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError) as error:
-        raise ModelError(f"{folder} is no adapter: {error}", "Give a folder with adapter_config.json.") from error
-    if said.get("peft_type") != "LORA" or not (folder / ADAPTER_WEIGHTS).is_file():
-        raise ModelError(
-            f"{folder} holds no LoRA adapter in safetensors", "Serve the merged model instead.", "adapter_kind"
-        )
-    return {key: value for key, value in said.items() if key in ADAPTER_KEYS - {"peft_type"}}
 
 
 CARD = Card(

@@ -12,13 +12,14 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.serving import lines
-from tunesmith.daemon.serving.lines import Ready, Refused, Request
+from tunesmith.daemon.serving.lines import Loading, Ready, Refused, Request, Share
 from tunesmith.daemon.worker import engines
 from tunesmith.daemon.worker.serve import base
 from tunesmith.daemon.worker.serve.loop import Loop, Say
@@ -62,20 +63,33 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--mmproj", type=Path, help="what it sees with")
     parser.add_argument("--context", type=int, default=4096)
     parser.add_argument("--slots", type=int, default=8)
+    parser.add_argument("--program", default="", help="the command of an engine that is installed beside us")
+    parser.add_argument("--adapter", type=Path, action="append", default=[], help="one that will be asked for; again")
+    parser.add_argument("--share", type=share, help="what it may take of the device's memory, as JSON")
     given = parser.parse_args(arguments)
     # Engines print wherever they like; only our lines may reach the reader.
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     bounds.confine()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    encoder = msgspec.json.Encoder()
+    one_at_a_time = threading.Lock()
 
     def say(line: lines.Line) -> None:
-        output.write(encoder.encode(line) + b"\n")
+        with one_at_a_time:
+            output.write(msgspec.json.encode(line) + b"\n")
+
+    def tell(line: Loading | Refused) -> None:
+        """From an engine's own thread."""
+        try:
+            say(line)
+        except BrokenPipeError:
+            os._exit(0)
+        if isinstance(line, Refused):  # it died, and with it the reason to go on
+            os._exit(1)
 
     try:
         try:
-            engine = opened(given)
+            engine = opened(given, tell, output.fileno())
         except TunesmithError as error:
             say(Refused(0, error.code, error.message, error.hint))
             return 1
@@ -87,7 +101,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def opened(given: argparse.Namespace) -> engines.Engine:
+def share(text: str) -> Share:
+    return msgspec.json.decode(text, type=Share)
+
+
+def opened(given: argparse.Namespace, tell: Callable[[Loading | Refused], None], output: int) -> engines.Engine:
     """The loaded model, made from another first where need be. Raises TunesmithError."""
     path: Path = given.path
     if given.convert is not None and not base.whole(path):
@@ -99,8 +117,11 @@ def opened(given: argparse.Namespace) -> engines.Engine:
         base.verify(given.mmproj)
     card = engines.chosen(given.engine, path)
     given.engine = card.key
-    scratch = Home.find().served_view(path)
-    return card.open(path, engines.Options(given.context, given.slots, scratch, given.mmproj))
+    options = engines.Options(
+        given.context, given.slots, Home.find().served_view(path), given.mmproj, given.program, tuple(given.adapter),
+        given.share, tell, output,
+    )  # fmt: skip
+    return card.open(path, options)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.daemon.worker.engines import Form
 from tunesmith.recipes.data.reasons import BadRow
 from tunesmith.recipes.data.rendering.chat_template import PROBE_CALL, PROBE_TOOL, ChatTemplate
 from tunesmith.recipes.data.rows import Message
 
 MOST = 16  # calls in one answer
+ANY_OBJECT: dict[str, Any] = {"type": "object"}
 ASKED: Message = {"role": "user", "content": "qjxask"}
 
 
@@ -81,6 +83,22 @@ def _plain(message: Message) -> Message:
     calls = [json.dumps(call["function"], ensure_ascii=False) for call in message["tool_calls"]]
     said = [message["content"]] if message.get("content") else []
     return {"role": "assistant", "content": "\n".join([*said, *(f"{TOLD.open}{one}{TOLD.close}" for one in calls)])}
+
+
+def forced(tools: Sequence[dict[str, Any]], form: CallForm) -> Form:
+    """One call of one of `tools`, with arguments as its parameters say, between the marks of `form`."""
+    calls = [
+        {
+            "type": "object",
+            "properties": {
+                form.name_key: {"const": tool["function"]["name"]},
+                form.arguments_key: tool["function"].get("parameters") or ANY_OBJECT,
+            },
+            "required": [form.name_key, form.arguments_key],
+        }
+        for tool in tools
+    ]
+    return Form(calls[0] if len(calls) == 1 else {"anyOf": calls}, form.open, form.close)
 
 
 def read(text: str, form: CallForm, names: Sequence[str]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from tunesmith.recipes.errors import ModelError
 PENALTY_TOKENS = 64  # that repetition penalties look back on, as llama.cpp does by itself
 
 
-def chain(vocabulary: Any, asked: Sampling, grammar: str) -> Any:
+def chain(vocabulary: Any, asked: Sampling, grammar: str | None) -> Any:
     """In the order in which llama.cpp applies them. Raises ModelError for a grammar that it cannot read."""
     import llama_cpp as c
 

@@ -90,7 +90,6 @@ class Loop:
             if begun[0] is None:
                 return
             self._waiting.popleft()
-            answer.reused = begun[0].reused
             self._writing[begun[0]] = answer
 
     def _step(self) -> None:
@@ -102,7 +101,14 @@ class Loop:
                 self._done(writing)
             return
         for writing, token in made:
+            if writing not in self._writing:  # it ended with a token before this one
+                continue
             answer = self._writing[writing]
+            if isinstance(token, TunesmithError):
+                self._say(Refused(answer.asked.id, token.code, token.message, token.hint))
+                self._done(writing)
+                continue
+            answer.reused = writing.reused
             if answer.prompt.scored and not answer.echo_told:
                 answer.echo_told = True
                 self._tell(answer.echoed(writing.scores))

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from tunesmith.daemon.serving.lines import Generate
-from tunesmith.daemon.worker.engines import Engine, Prompt, Seen
-from tunesmith.daemon.worker.serve import calls, grammar, pictures
+from tunesmith.daemon.worker.engines import Engine, Form, Prompt, Seen
+from tunesmith.daemon.worker.serve import calls, pictures
 from tunesmith.daemon.worker.serve.calls import CallForm
 from tunesmith.recipes.data.parsing import tool_calls
 from tunesmith.recipes.data.reasons import BadRow
@@ -51,7 +51,7 @@ class Prompts:
             )  # fmt: skip
         if not ids:
             raise ModelError("There is nothing to go on from", "Send a text of at least one token.", "request")
-        return Prompt(ids, asked.sampling, self._grammar(asked, tools), asked.adapter, asked.echo, seen)
+        return Prompt(ids, asked.sampling, self._held(asked, tools), asked.adapter, asked.echo, seen)
 
     def _seen(self, asked: Generate, tools: Sequence[dict[str, Any]]) -> Seen:
         """The conversation with its pictures where they stand. Raises ModelError."""
@@ -92,15 +92,10 @@ class Prompts:
             )
         return self._engine.template
 
-    def _grammar(self, asked: Generate, tools: Sequence[dict[str, Any]]) -> str:
-        forced = tools and asked.tool_choice != "auto"
-        if not forced and asked.schema is None:
-            return ""
-        if not self._engine.grammars:
-            raise ModelError(
-                "This engine cannot hold an answer to a schema", "Serve the model as a GGUF.", "schema_unsupported"
-            )
-        return grammar.of_call(tools, self.form) if forced else grammar.of_schema(asked.schema or {})
+    def _held(self, asked: Generate, tools: Sequence[dict[str, Any]]) -> Any:
+        if tools and asked.tool_choice != "auto":
+            return self._engine.held(calls.forced(tools, self.form))
+        return None if asked.schema is None else self._engine.held(Form(asked.schema or calls.ANY_OBJECT))
 
 
 def marked(message: Message, mark: str) -> Message:
