@@ -9,7 +9,16 @@ import pytest
 from tunesmith.recipes import again
 from tunesmith.recipes.errors import ModelError, RecipeError
 from tunesmith.recipes.further import further
-from tunesmith.recipes.spec import STAGES_OF, TASKS, AdapterSpec, EvaluationSpec, JobSpec, complete, to_yaml
+from tunesmith.recipes.spec import (
+    STAGES_OF,
+    TASKS,
+    AdapterSpec,
+    BenchmarkSpec,
+    EvaluationSpec,
+    JobSpec,
+    complete,
+    to_yaml,
+)
 
 LORA, FULL = {"kind": "lora"}, {"kind": "full"}
 
@@ -50,6 +59,18 @@ def test_an_evaluation_has_scores_of_its_own_and_not_the_runs_gate(tmp_path: Pat
     assert (other.scores, other.fail_if) == (("bleu",), "bleu < 10")
     with pytest.raises(RecipeError, match="there is no measure 'chrf'"):
         again.evaluating(artifacts, None, ("bleu",), "chrf < 10")
+
+
+def test_benchmarks_and_the_gate_of_a_training_are_left_out_of_what_takes_it_up(tmp_path: Path) -> None:
+    artifacts = run(tmp_path, "adapter")
+    asked, gate = BenchmarkSpec(suites=("mmlu",)), EvaluationSpec(fail_if="mmlu < 0.3")
+    whole = complete(JobSpec(benchmark=asked, evaluation=gate))
+    (artifacts / "recipe.yaml").write_text(to_yaml(whole))
+    exported = again.exporting(artifacts, ("gguf:f16",))
+    assert (exported.benchmark, exported.evaluation.fail_if) == (None, None)
+    assert further(artifacts, 1).benchmark == asked, "a training of its own"
+    own = again.benchmarking(artifacts, BenchmarkSpec(suites=("arc",)), "arc < 0.5")
+    assert own.benchmark is not None and own.benchmark.suites == ("arc",) and own.evaluation.fail_if == "arc < 0.5"
 
 
 def test_what_was_exported_again_is_of_the_run_behind_it(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def evaluating(
 ) -> JobSpec:
     """The recipe that evaluates the run whose artifacts these are, before and after, on `data` or its held-out rows.
 
-    `scores` (with absolute paths) stand for those of the run. Its own gate was for its exports and is left out.
+    `scores` (with absolute paths) stand for those of the run.
     """
     spec = of_run(artifacts, EVALUATE)
     rows = spec.data if data is None else msgspec.structs.replace(spec.data, held_out=data)
@@ -49,10 +49,10 @@ def evaluating(
     return complete(msgspec.structs.replace(spec, data=rows, evaluation=evaluation))
 
 
-def benchmarking(artifacts: Path, asked: BenchmarkSpec) -> JobSpec:
+def benchmarking(artifacts: Path, asked: BenchmarkSpec, fail_if: str | None = None) -> JobSpec:
     """The recipe that runs benchmarks (files of their own with absolute paths) on the run whose artifacts these are."""
     spec = of_run(artifacts, BENCHMARK)
-    evaluation = msgspec.structs.replace(spec.evaluation, scores=(), fail_if=None)
+    evaluation = msgspec.structs.replace(spec.evaluation, scores=(), fail_if=fail_if)
     return complete(msgspec.structs.replace(spec, benchmark=asked, evaluation=evaluation, exports=()))
 
 
@@ -69,7 +69,9 @@ def merging(
 
 
 def of_run(artifacts: Path, task: str) -> JobSpec:
-    """The run's own recipe with another task; of what was itself exported again, that of the run behind it."""
+    """The run's own recipe with another task; of what was itself exported again, that of the run behind it. Its gate
+    and its benchmarks were for its training and are left out.
+    """
     spec = load(artifacts / RECIPE)
     if spec.task == MERGE:
         raise several(f"What lies in {artifacts}")
@@ -79,7 +81,10 @@ def of_run(artifacts: Path, task: str) -> JobSpec:
         name = spec.name
     if not any(folder.is_dir() for folder in folders(artifacts)):
         raise nothing_left(artifacts)
-    return msgspec.structs.replace(spec, task=task, of=str(artifacts), name=f"{task} {name}"[:NAME_CHARACTERS])
+    evaluation, called = msgspec.structs.replace(spec.evaluation, fail_if=None), f"{task} {name}"[:NAME_CHARACTERS]
+    return msgspec.structs.replace(
+        spec, task=task, of=str(artifacts), name=called, evaluation=evaluation, benchmark=None
+    )
 
 
 def folders(artifacts: Path) -> tuple[Path, Path]:

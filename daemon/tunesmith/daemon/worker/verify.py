@@ -83,7 +83,8 @@ def run(context: Context) -> None:
             result = unusable(target, error)
         context.emit(result)
         results.append(result)
-    export.describe(context, tuple(results))
+    context.verified = tuple(results)
+    export.describe(context)
     context.progress(total, total, "checks")
     if failed := [result for result in results if not result.passed]:
         told = "; ".join(f"{result.key}: {result.why}" for result in failed)
