@@ -24,6 +24,7 @@ from tunesmith.recipes.spec import (
     AdapterSpec,
     BenchmarkSpec,
     JobSpec,
+    ModelSpec,
     TrainingSpec,
     complete,
     stages_of,
@@ -94,8 +95,11 @@ def test_which_job_is_begun_with_is_told_by_the_path(tmp_path: Path) -> None:
     for spec in (
         JobSpec(task="export", of=str(home.job(7) / "artifacts")),
         JobSpec(training=TrainingSpec(start_from=str(home.job(7) / "artifacts" / "adapter"))),
+        JobSpec(model=ModelSpec(source=str(home.job(7) / "artifacts" / "merged"))),
     ):
         assert job_folder.begins_with(home, spec) == 7
+        on = msgspec.structs.replace(spec, model=ModelSpec(source=str(home.job(6) / "artifacts" / "merged")))
+        assert 6 in (job_folder.begins_with(home, on), *job_folder.taken_beside(home, on)), "its base is kept too"
     assert job_folder.begins_with(home, JobSpec()) is None
     assert job_folder.begins_with(home, JobSpec(task="export", of="/elsewhere/7/artifacts")) is None
 

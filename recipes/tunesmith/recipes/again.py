@@ -1,4 +1,7 @@
-"""A finished run taken up again: the recipe of a job that exports what it made, evaluates or benchmarks it."""
+"""A finished run taken up again: the recipe of a job that exports what it made, evaluates or benchmarks it.
+
+A merge of several adapters is one too: a whole model, as of a training of every weight.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ from tunesmith.recipes.spec import (
 )
 
 NAME_CHARACTERS = 80
+GGUFS = "model-*.gguf"  # what a server answers with
+WHOLE = {"kind": "full"}  # the tuner of a model that has no adapter
 
 
 def exporting(artifacts: Path, targets: tuple[str, ...], data: str | None = None) -> JobSpec:
@@ -63,6 +68,8 @@ def merging(
 
     The run's rows, or `data`, are what exports are verified with.
     """
+    if load(artifacts / RECIPE).task == MERGE:
+        raise no_adapter(f"What lies in {artifacts}")
     spec = exporting(artifacts, targets, data)
     name = f"{MERGE} {spec.name.removeprefix(EXPORT).strip()}"[:NAME_CHARACTERS]
     return complete(msgspec.structs.replace(spec, task=MERGE, adapters=adapters, name=name))
@@ -71,20 +78,29 @@ def merging(
 def of_run(artifacts: Path, task: str) -> JobSpec:
     """The run's own recipe with another task; of what was itself exported again, that of the run behind it. Its gate
     and its benchmarks were for its training and are left out.
+
+    A merge that kept no merged model is exported by merging again: then it is that recipe.
     """
     spec = load(artifacts / RECIPE)
+    if spec.task not in (TRAIN, MERGE) and spec.of is not None:
+        return of_run(Path(spec.of), task)
+    name = spec.name
     if spec.task == MERGE:
-        raise several(f"What lies in {artifacts}")
-    if spec.of is not None:
-        artifacts, name = Path(spec.of), load(Path(spec.of) / RECIPE).name
-    else:
-        name = spec.name
-    if not any(folder.is_dir() for folder in folders(artifacts)):
+        if task == EXPORT and not folders(artifacts)[1].is_dir():
+            return spec
+        spec = msgspec.structs.replace(spec, tuner=dict(WHOLE), quantization="none", adapters=())
+    if not is_left(artifacts, task):
         raise nothing_left(artifacts)
     evaluation, called = msgspec.structs.replace(spec.evaluation, fail_if=None), f"{task} {name}"[:NAME_CHARACTERS]
     return msgspec.structs.replace(
         spec, task=task, of=str(artifacts), name=called, evaluation=evaluation, benchmark=None
     )
+
+
+def is_left(artifacts: Path, task: str) -> bool:
+    """Whether there is anything that a job of this task begins with: what a benchmark asks may be a GGUF alone."""
+    whole = any(folder.is_dir() for folder in folders(artifacts))
+    return whole or (task == BENCHMARK and any(artifacts.glob(GGUFS)))
 
 
 def folders(artifacts: Path) -> tuple[Path, Path]:
@@ -105,10 +121,10 @@ def weights(spec: JobSpec) -> Path | None:
     return adapter if tuners.cards()[spec.tuner["kind"]].adapter else merged
 
 
-def several(what: str) -> ModelError:
+def no_adapter(what: str) -> ModelError:
     return ModelError(
-        f"{what} is several adapters in one base, no training that could be taken up",
-        "Merge them again for other files: `tunesmith merge ADAPTER=WEIGHT ... --to TARGETS`.",
+        f"{what} is a merge of several adapters, which has no adapter itself",
+        "Name the runs that it was made of: `tunesmith merge ADAPTER=WEIGHT ... --to TARGETS`.",
         "nothing_to_start_from",
     )
 
@@ -116,6 +132,7 @@ def several(what: str) -> ModelError:
 def nothing_left(artifacts: Path) -> ModelError:
     return ModelError(
         f"The run exported neither its adapter nor its merged model, so nothing is left to begin with: {artifacts}",
-        "Run its recipe again with `adapter` or `merged` among its `exports`.",
+        "Run its recipe again with `adapter` or `merged` among its `exports`; of a merge `tunesmith export RUN --to "
+        "merged` makes it.",
         "nothing_to_start_from",
     )
