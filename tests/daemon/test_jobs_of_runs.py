@@ -15,10 +15,21 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.requests import Submit
 from tunesmith.daemon.api.retention import Clean
 from tunesmith.daemon.api.view import JobView, fold
-from tunesmith.daemon.worker.stages import STAGES
+from tunesmith.daemon.worker.stages import STAGES, of
 from tunesmith.recipes.again import evaluating, exporting, merging
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.recipes.spec import STAGES_OF, AdapterSpec, JobSpec, TrainingSpec, complete, to_yaml
+from tunesmith.recipes.spec import (
+    EVERY_STAGE,
+    STAGES_OF,
+    AdapterSpec,
+    BenchmarkSpec,
+    JobSpec,
+    ModelSpec,
+    TrainingSpec,
+    complete,
+    stages_of,
+    to_yaml,
+)
 
 
 async def finished(daemon: DaemonProcess, job_id: int = 1) -> Path:
@@ -39,6 +50,8 @@ async def export(daemon: DaemonProcess, artifacts: Path, name: str = "steps=400 
 
 def test_worker_and_daemon_know_the_same_stages() -> None:
     assert {task: tuple(name for name, _ in stages) for task, stages in STAGES.items()} == STAGES_OF
+    asking = JobSpec(benchmark=BenchmarkSpec(suites=("mmlu",)))
+    assert tuple(name for name, _ in of(asking)) == stages_of(asking) == EVERY_STAGE
 
 
 def test_the_view_has_the_stages_of_its_task_after_every_attempt() -> None:
@@ -54,6 +67,24 @@ def test_the_view_has_the_stages_of_its_task_after_every_attempt() -> None:
         assert tuple(stage.name for stage in view.stages) == STAGES_OF["export"]
 
 
+def test_a_training_with_benchmarks_has_one_stage_more_in_every_attempt() -> None:
+    view = JobView(2, "run")
+    told = (
+        e.Queued(time=1.0, stages=EVERY_STAGE), e.Started(time=2.0, attempt=1, pid=9),
+        e.StageStarted(time=3.0, stage="benchmark"), e.Failed(time=4.0, code="x", message="x"), e.Queued(time=5.0),
+    )  # fmt: skip
+    for number, event in enumerate(told, 1):
+        view = fold(view, e.Numbered(number, event))
+        assert tuple(stage.name for stage in view.stages) == EVERY_STAGE
+    assert view.stage("benchmark").state == "waiting"
+
+
+async def test_the_daemon_tells_the_stages_of_a_recipe(daemon: DaemonProcess) -> None:
+    asking = JobSpec(name="toy", benchmark=BenchmarkSpec(suites=("mmlu",)))
+    view = await daemon.client.submit(Submit("key", asking))
+    assert tuple(stage.name for stage in view.stages) == EVERY_STAGE
+
+
 def test_an_older_history_is_of_a_training() -> None:
     assert e.decode(b'{"type":"queued","time":1.0}') == e.Queued(time=1.0)
     assert fold(JobView(1, "run"), e.Numbered(1, e.Queued(time=1.0))).task == "train"
@@ -64,8 +95,11 @@ def test_which_job_is_begun_with_is_told_by_the_path(tmp_path: Path) -> None:
     for spec in (
         JobSpec(task="export", of=str(home.job(7) / "artifacts")),
         JobSpec(training=TrainingSpec(start_from=str(home.job(7) / "artifacts" / "adapter"))),
+        JobSpec(model=ModelSpec(source=str(home.job(7) / "artifacts" / "merged"))),
     ):
         assert job_folder.begins_with(home, spec) == 7
+        on = msgspec.structs.replace(spec, model=ModelSpec(source=str(home.job(6) / "artifacts" / "merged")))
+        assert 6 in (job_folder.begins_with(home, on), *job_folder.taken_beside(home, on)), "its base is kept too"
     assert job_folder.begins_with(home, JobSpec()) is None
     assert job_folder.begins_with(home, JobSpec(task="export", of="/elsewhere/7/artifacts")) is None
 

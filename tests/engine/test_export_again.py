@@ -136,8 +136,17 @@ def test_several_adapters_in_one_base_are_exported_as_a_job_of_their_own(
     assert any(event.text.startswith("Merged into the base") for event in of(e.Notice, told(context)))
     card = (context.artifacts / "README.md").read_text()
     assert f"| -0.25 | `{other}` |" in card
-    with pytest.raises(ModelError, match="several adapters in one base"):
-        exporting(context.artifacts, ("gguf:f16",))
+    made = shutil.copytree(context.artifacts, tmp_path / "made")
+    taken = job(another, made, "merged", "gguf:f16")
+    assert taken.merged == made / "merged"
+    evaluated = another(msgspec.to_builtins(evaluating(made)))
+    prepare.run(evaluated)
+    evaluated.begin("evaluate")
+    set_up.run(evaluated)
+    evaluate.run(evaluated)
+    base, tuned = (score.held_out_loss for score in of(e.Scored, told(evaluated)))
+    first = msgspec.json.decode((tmp_path / "scores.json").read_bytes(), type=list[e.Scored])
+    assert base == pytest.approx(first[0].held_out_loss) and tuned > base, "less than none of what was learned"
 
 
 def test_an_adapter_of_another_base_is_not_merged(run: MakeRun, another: Another, tmp_path: Path) -> None:

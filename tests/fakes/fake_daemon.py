@@ -179,7 +179,7 @@ async def submit(request: Request) -> Response:
     asked = msgspec.json.decode(await request.body(), type=Submit)
     job_id = len(JOBS) + 1
     JOBS[job_id], NAMES[job_id] = [], asked.spec.name
-    add(job_id, e.Queued(time=time.time()))
+    add(job_id, e.Queued(time=time.time(), task=asked.spec.task, stages=e.STAGES))
     request.app.state.play = asyncio.create_task(play(job_id))
     return reply(view_of(job_id), 201)
 

@@ -1,6 +1,7 @@
 """In the place of a benchmark's tool: `fake_suite_tool.py REQUEST` asks the server it is told, and leaves a result.
 
 Questions are words; a model's toy engine says them back. With the limit 99 it fails as one without a network does.
+Its figures are what the real tools told once: 1.0 of lm-eval, ROUGE-L 0.555 of EvalScope.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-RECORDED = Path(__file__).parents[1] / "recorded" / "suites" / "lm-eval.json"
+RECORDED = Path(__file__).parents[1] / "recorded" / "suites"
 
 
 def ask(asked: dict[str, str], **body: object) -> int:
@@ -35,6 +36,9 @@ for place in range(4):
     assert ask(asked, prompt=f"word {place}", max_tokens=1) == 200
     print(f"Requesting API:  25%|██▌   | {place + 1}/4 [00:01<00:02,  1.00it/s]", end="\r", file=sys.stderr)
 assert ask(asked, prompt="word", colour="red") == 400
-result = json.loads(RECORDED.read_text())
-result["results"][asked["name"]] = result["results"].pop("choices")
+if asked["tool"] == "evalscope":
+    result = json.loads((RECORDED / "evalscope-questions.json").read_text())
+else:
+    result = json.loads((RECORDED / "lm-eval.json").read_text())
+    result["results"][asked["name"]] = result["results"].pop("choices")
 request.with_name("result.json").write_text(json.dumps(result))

@@ -28,20 +28,25 @@ def test_the_table_of_suites_is_made_of_their_files() -> None:
 
 
 def test_the_task_file_on_it_is_one(tmp_path: Path) -> None:
-    (tmp_path / "my_task.yaml").write_text(yaml_blocks()[1])
+    (tmp_path / "my_task.yaml").write_text(yaml_blocks()[2])
     chosen = suites.find(str(tmp_path / "my_task.yaml"), None)
     assert (chosen.key, chosen.way.endpoint, chosen.own_code) == ("my_task", "chat", False)
 
 
 def yaml_blocks() -> list[str]:
     found = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(found) == 2
+    assert len(found) == 3
     return found
 
 
 def test_the_recipe_on_it_is_a_recipe() -> None:
     evaluation = spec.parse(yaml_blocks()[0], Path("/recipes")).evaluation
     assert len(evaluation.scores) == 4 and evaluation.fail_if
+
+
+def test_the_recipe_with_benchmarks_on_it_is_one() -> None:
+    found = spec.parse(yaml_blocks()[1], Path("/recipes"))
+    assert gate.waits(found) and spec.stages_of(found)[-1] == "benchmark"
 
 
 def test_every_measure_of_a_gate_is_named() -> None:

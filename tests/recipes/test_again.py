@@ -9,7 +9,16 @@ import pytest
 from tunesmith.recipes import again
 from tunesmith.recipes.errors import ModelError, RecipeError
 from tunesmith.recipes.further import further
-from tunesmith.recipes.spec import STAGES_OF, TASKS, AdapterSpec, EvaluationSpec, JobSpec, complete, to_yaml
+from tunesmith.recipes.spec import (
+    STAGES_OF,
+    TASKS,
+    AdapterSpec,
+    BenchmarkSpec,
+    EvaluationSpec,
+    JobSpec,
+    complete,
+    to_yaml,
+)
 
 LORA, FULL = {"kind": "lora"}, {"kind": "full"}
 
@@ -50,6 +59,18 @@ def test_an_evaluation_has_scores_of_its_own_and_not_the_runs_gate(tmp_path: Pat
     assert (other.scores, other.fail_if) == (("bleu",), "bleu < 10")
     with pytest.raises(RecipeError, match="there is no measure 'chrf'"):
         again.evaluating(artifacts, None, ("bleu",), "chrf < 10")
+
+
+def test_benchmarks_and_the_gate_of_a_training_are_left_out_of_what_takes_it_up(tmp_path: Path) -> None:
+    artifacts = run(tmp_path, "adapter")
+    asked, gate = BenchmarkSpec(suites=("mmlu",)), EvaluationSpec(fail_if="mmlu < 0.3")
+    whole = complete(JobSpec(benchmark=asked, evaluation=gate))
+    (artifacts / "recipe.yaml").write_text(to_yaml(whole))
+    exported = again.exporting(artifacts, ("gguf:f16",))
+    assert (exported.benchmark, exported.evaluation.fail_if) == (None, None)
+    assert further(artifacts, 1).benchmark == asked, "a training of its own"
+    own = again.benchmarking(artifacts, BenchmarkSpec(suites=("arc",)), "arc < 0.5")
+    assert own.benchmark is not None and own.benchmark.suites == ("arc",) and own.evaluation.fail_if == "arc < 0.5"
 
 
 def test_what_was_exported_again_is_of_the_run_behind_it(tmp_path: Path) -> None:
@@ -94,17 +115,60 @@ def test_a_merge_names_its_adapters_and_writes_no_adapter(tmp_path: Path) -> Non
             complete(JobSpec(task=task, of="/artifacts", adapters=given))
 
 
-def test_several_adapters_in_one_base_are_not_taken_up_as_the_run(tmp_path: Path) -> None:
-    artifacts = run(tmp_path / "1", "adapter")
+def merge(tmp_path: Path, *left: str) -> Path:
+    """The artifacts of a merge into the base of a run that was trained on a quantized one."""
+    first = run(tmp_path / "1", "adapter")
+    quantized = complete(JobSpec(name="mine", quantization="nf4", evaluation=EvaluationSpec(fail_if="loss > 3")))
+    (first / "recipe.yaml").write_text(to_yaml(quantized))
     later = tmp_path / "2"
-    later.mkdir()
-    spec = again.merging(artifacts, (AdapterSpec(path="/7"),), ("merged",))
+    for name in left:
+        (later / name).mkdir(parents=True)
+    later.mkdir(exist_ok=True)
+    spec = again.merging(first, (AdapterSpec(path="/7", weight=0.5),), ("gguf:q8_0",))
     (later / "recipe.yaml").write_text(to_yaml(spec))
-    for take_up in (
-        lambda: again.exporting(later, ("gguf:f16",)), lambda: again.evaluating(later), lambda: further(later, 1),
+    return later
+
+
+def test_a_merge_is_taken_up_as_a_whole_model(tmp_path: Path) -> None:
+    merged = merge(tmp_path, "merged")
+    for spec in (
+        again.exporting(merged, ("gguf:f16",)), again.evaluating(merged, fail_if="loss > 9"),
+        again.benchmarking(merged, BenchmarkSpec(suites=("mmlu",))),
     ):  # fmt: skip
-        with pytest.raises(ModelError, match="several adapters in one base"):
-            take_up()
+        assert (spec.of, spec.name, spec.adapters) == (str(merged), f"{spec.task} merge mine", ())
+        assert (spec.tuner["kind"], spec.quantization) == ("full", "none")
+        assert again.weights(spec) == merged / "merged"
+    again_of_it = tmp_path / "3"
+    again_of_it.mkdir()
+    (again_of_it / "recipe.yaml").write_text(to_yaml(again.exporting(merged, ("gguf:f16",))))
+    assert again.exporting(again_of_it, ("gguf:q8_0",)).of == str(merged)
+    with pytest.raises(ModelError, match="which has no adapter itself"):
+        again.merging(merged, (AdapterSpec(path="/7"),), ("merged",))
+
+
+def test_a_merge_that_kept_no_merged_model_is_exported_by_merging_again(tmp_path: Path) -> None:
+    merged = merge(tmp_path)
+    spec = again.exporting(merged, ("gguf:q4_k_m",))
+    assert (spec.task, spec.of, spec.exports) == ("merge", str(tmp_path / "1" / "artifacts"), ("gguf:q4_k_m",))
+    assert spec.adapters == (AdapterSpec(path="/7", weight=0.5),)
+    with pytest.raises(ModelError) as caught:
+        again.evaluating(merged)
+    assert "--to merged" in caught.value.hint
+    with pytest.raises(ModelError):
+        again.benchmarking(merged, BenchmarkSpec(suites=("mmlu",)))
+    (merged / "model-q8_0.gguf").touch()
+    again.benchmarking(merged, BenchmarkSpec(suites=("mmlu",)))
+
+
+def test_a_merge_is_trained_on_with_a_new_adapter_on_it(tmp_path: Path) -> None:
+    merged = merge(tmp_path, "merged")
+    spec = further(merged, 2)
+    assert (spec.task, spec.of, spec.adapters, spec.training.start_from) == ("train", None, (), None)
+    assert (spec.model.source, spec.training.epochs) == (str(merged / "merged"), 2)
+    assert (spec.tuner["kind"], spec.quantization) == ("lora", "nf4")
+    (merged / "merged").rmdir()
+    with pytest.raises(ModelError, match="exported no merged"):
+        further(merged, 2)
 
 
 @pytest.mark.parametrize(

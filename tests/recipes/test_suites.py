@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.recipes import suites
+from tunesmith.recipes import gate, suites
 from tunesmith.recipes.errors import RecipeError
-from tunesmith.recipes.spec import BenchmarkSpec, JobSpec, complete, parse, to_yaml
+from tunesmith.recipes.spec import (
+    STAGES_OF,
+    BenchmarkSpec,
+    EvaluationSpec,
+    JobSpec,
+    complete,
+    parse,
+    stages_of,
+    to_yaml,
+)
 
 
 def test_every_suite_says_what_it_asks_and_how_each_tool_runs_it() -> None:
@@ -88,5 +97,55 @@ def test_a_recipe_names_its_suites_and_comes_back_the_same(tmp_path: Path) -> No
             complete(benchmark(**wrong))
     with pytest.raises(RecipeError, match="benchmark is out of range"):
         complete(JobSpec(task="benchmark", of="/artifacts"))
-    with pytest.raises(RecipeError, match="benchmark is out of range"):
-        complete(JobSpec(benchmark=BenchmarkSpec(suites=("mmlu",))))
+
+
+def training(exports: tuple[str, ...] = ("gguf:q8_0",), fail_if: str | None = None, **asked: object) -> JobSpec:
+    evaluation = EvaluationSpec(fail_if=fail_if)
+    return JobSpec(exports=exports, evaluation=evaluation, benchmark=BenchmarkSpec(**asked))  # type: ignore[arg-type]
+
+
+def test_a_training_has_benchmarks_of_what_it_exports() -> None:
+    spec = complete(training(suites=("mmlu",), variant="q8_0"))
+    assert stages_of(spec) == (*STAGES_OF["train"], "benchmark") and stages_of(JobSpec()) == STAGES_OF["train"]
+    complete(training(("adapter",), suites=("mmlu",)))
+    for exports, variant, said in (
+        (("awq",), "", "nothing that can answer is"), ((), "", "nothing that can answer is"),
+        (("gguf:q8_0",), "f16", "'f16', which is not exported"), (("merged",), "base", "'base', which is not exported"),
+    ):  # fmt: skip
+        with pytest.raises(RecipeError, match=said):
+            complete(training(exports, suites=("mmlu",), variant=variant))
+    for task in ("export", "evaluate"):
+        with pytest.raises(RecipeError, match="benchmark is out of range"):
+            complete(JobSpec(task=task, of="/artifacts", benchmark=BenchmarkSpec(suites=("mmlu",))))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("gsm8k", "gsm8k"),
+        ("/data/questions.jsonl", "questions"),
+        ("my set.yaml", "my_set"),
+        ("2026.jsonl", "_2026"),
+    ],
+)
+def test_a_gate_calls_a_file_by_its_own_name(text: str, name: str) -> None:
+    assert suites.name_of(text) == name
+    gate.parse(f"{name} < before.{name} - 0.02")
+
+
+def test_a_gate_names_the_suites_of_its_recipe() -> None:
+    asked = ("mmlu", "/my set.jsonl")
+    spec = complete(training(fail_if="mmlu < 0.3 or my_set < 1 and loss > 3", suites=asked))
+    assert gate.waits(spec) and not gate.waits(training(fail_if="loss > 3", suites=asked))
+    complete(training(fail_if="mmlu < before.mmlu - 0.02", suites=asked, base=True))
+    for text, said in (
+        ("mmlu < before.mmlu", "the untuned model is not asked"), ("gsm8k < 1", "there is no measure 'gsm8k'"),
+    ):  # fmt: skip
+        with pytest.raises(RecipeError, match=said):
+            complete(training(fail_if=text, suites=asked))
+    with pytest.raises(RecipeError, match="Two measures are called 'loss'"):
+        complete(training(fail_if="loss > 3", suites=("/loss.jsonl",)))
+    own = BenchmarkSpec(suites=asked)
+    complete(JobSpec(task="benchmark", of="/a", benchmark=own, evaluation=EvaluationSpec(fail_if="mmlu < 0.3")))
+    with pytest.raises(RecipeError, match="does not measure"):
+        complete(JobSpec(task="benchmark", of="/a", benchmark=own, evaluation=EvaluationSpec(fail_if="loss > 3")))

@@ -159,3 +159,14 @@ def test_a_base_in_four_bits_is_refused_where_every_weight_is_trained() -> None:
     quantization = value(draft, "quantization")
     draft.set(quantization, "nf4")
     assert "nf4" in str(draft.error(quantization))
+
+
+def test_the_benchmarks_of_a_recipe_file_and_a_gate_that_names_them_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(
+        "data: {held_out: starter}\nbenchmark: {suites: [gsm8k], limit: 5, base: true}\n"
+        "evaluation: {fail_if: gsm8k < before.gsm8k}\n"
+    )
+    spec = load(tmp_path / "recipe.yaml")
+    draft = Draft.from_spec(spec)
+    assert draft.spec() == spec
+    assert draft.error(value(draft, "evaluation.fail_if")) is None

@@ -20,6 +20,7 @@ from tunesmith.tui.messages import OpenChat
 from tunesmith.tui.screens.result import ResultStep, command
 from tunesmith.tui.widgets.answer_table import table
 from tunesmith.tui.widgets.artifact_list import ArtifactList
+from tunesmith.tui.widgets.score_summary import held as gate_lines
 from tunesmith.tui.widgets.score_summary import measured as figures
 from tunesmith.tui.widgets.verification_card import VerificationCard
 
@@ -116,8 +117,8 @@ def test_a_gate_that_held_is_said_with_its_figures() -> None:
     held = wording.notice(
         "info", say("gate_held", "The gate held: it is not so that {gate}.", gate="chrf < 9 (chrf is 20)")
     )
-    shown = JobView(1, "run", measured=(measured(Interval(1.0, 0.5, 2.0)),), notices=(held,))
-    assert figures(shown, 100)[-1].plain == "✓ The gate held: it is not so that chrf < 9 (chrf is 20)."
+    (line,) = gate_lines(JobView(1, "run", notices=(held,)), 100)
+    assert line.plain == "✓ The gate held: it is not so that chrf < 9 (chrf is 20)."
 
 
 def test_scores_of_own_code_are_said_to_be() -> None:

@@ -24,13 +24,13 @@ REMOVED = "removed"
 
 def begins_with(home: Home, spec: JobSpec) -> int | None:
     """The job whose artifacts `spec` begins with, to export, to evaluate or to train on; None where it is none here."""
-    given = spec.of or spec.training.start_from
+    given = spec.of or spec.training.start_from or spec.model.source  # a model is one where a merge is trained on
     return None if given is None else _number(home, given)
 
 
 def taken_beside(home: Home, spec: JobSpec) -> tuple[int, ...]:
-    """The other jobs whose artifacts it takes: of a merge, those of its adapters."""
-    found = (_number(home, one.path) for one in spec.adapters)
+    """The other jobs whose artifacts it takes: of a merge, those of its adapters; or its base, where that was made."""
+    found = (_number(home, path) for path in (spec.model.source, *(one.path for one in spec.adapters)))
     return tuple(sorted({number for number in found if number is not None} - {begins_with(home, spec)}))
 
 

@@ -13,6 +13,7 @@ from tunesmith.daemon import versions
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import wording
 from tunesmith.daemon.states import WORKER_EVENTS
+from tunesmith.recipes.spec import EVERY_STAGE
 from tunesmith.recipes.words import say
 
 CHUNK_BYTES = 1 << 20  # one read: thousands of steps, and the longest line taken for an event
@@ -91,7 +92,7 @@ def _event(line: bytes, at: int) -> e.Event:
         return _unreadable(at, str(error))
     if not isinstance(event, WORKER_EVENTS):
         return _unreadable(at, say("not_a_workers", "not for a worker to say"))
-    if isinstance(event, e.StageStarted | e.StageProgress | e.StageFinished) and event.stage not in e.STAGES:
+    if isinstance(event, e.StageStarted | e.StageProgress | e.StageFinished) and event.stage not in EVERY_STAGE:
         return _unreadable(at, say("no_such_stage", "no stage is called {name}", name=repr(event.stage)))
     return event
 

@@ -12,7 +12,7 @@ from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import AT_WORK, QUEUED, JobView, fold
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.recipes.spec import JobSpec
+from tunesmith.recipes.spec import JobSpec, stages_of
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def read(home: Home, job_id: int) -> Lost | None:
         return None
     created = (folder / "spec.json").stat().st_mtime
     of, beside = job_folder.begins_with(home, spec), job_folder.taken_beside(home, spec)
-    queued = e.Queued(time=created, task=spec.task, of=of, beside=beside)
+    queued = e.Queued(time=created, task=spec.task, of=of, beside=beside, stages=stages_of(spec))
     history = _History(job_id, spec.name, queued)
     attempt = offset = 0
     for attempt in journal.attempts(folder):

@@ -23,7 +23,7 @@ from tunesmith.daemon.ballast import Ballast
 from tunesmith.daemon.changed_lines import ChangedLines
 from tunesmith.daemon.submitted import Submitted
 from tunesmith.recipes.errors import JobError
-from tunesmith.recipes.spec import EXPORT, MERGE, TRAIN, JobSpec
+from tunesmith.recipes.spec import EXPORT, MERGE, TRAIN, JobSpec, stages_of
 
 QUEUE_LIMIT = 200  # jobs waiting: days of work already; more is a runaway script
 RECENT = 500  # events of a living job kept at hand for those who follow it, about 100 kB
@@ -230,7 +230,7 @@ class Store:
         self._refuse_full_queue()
         job_id = self._next_id()
         of, beside = job_folder.begins_with(self.home, spec), job_folder.taken_beside(self.home, spec)
-        queued = e.Queued(time=time.time(), task=spec.task, of=of, beside=beside)
+        queued = e.Queued(time=time.time(), task=spec.task, of=of, beside=beside, stages=stages_of(spec))
         try:
             folder = job_folder.make(self.home, job_id, spec, msgspec.structs.replace(said, key=key))
             crash_points.reach("submit.folder_made")

@@ -1,4 +1,7 @@
-"""A finished run taken up again: the recipe of a job that exports what it made, evaluates or benchmarks it."""
+"""A finished run taken up again: the recipe of a job that exports what it made, evaluates or benchmarks it.
+
+A merge of several adapters is one too: a whole model, as of a training of every weight.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ from tunesmith.recipes.spec import (
 )
 
 NAME_CHARACTERS = 80
+GGUFS = "model-*.gguf"  # what a server answers with
+WHOLE = {"kind": "full"}  # the tuner of a model that has no adapter
 
 
 def exporting(artifacts: Path, targets: tuple[str, ...], data: str | None = None) -> JobSpec:
@@ -40,7 +45,7 @@ def evaluating(
 ) -> JobSpec:
     """The recipe that evaluates the run whose artifacts these are, before and after, on `data` or its held-out rows.
 
-    `scores` (with absolute paths) stand for those of the run. Its own gate was for its exports and is left out.
+    `scores` (with absolute paths) stand for those of the run.
     """
     spec = of_run(artifacts, EVALUATE)
     rows = spec.data if data is None else msgspec.structs.replace(spec.data, held_out=data)
@@ -49,10 +54,10 @@ def evaluating(
     return complete(msgspec.structs.replace(spec, data=rows, evaluation=evaluation))
 
 
-def benchmarking(artifacts: Path, asked: BenchmarkSpec) -> JobSpec:
+def benchmarking(artifacts: Path, asked: BenchmarkSpec, fail_if: str | None = None) -> JobSpec:
     """The recipe that runs benchmarks (files of their own with absolute paths) on the run whose artifacts these are."""
     spec = of_run(artifacts, BENCHMARK)
-    evaluation = msgspec.structs.replace(spec.evaluation, scores=(), fail_if=None)
+    evaluation = msgspec.structs.replace(spec.evaluation, scores=(), fail_if=fail_if)
     return complete(msgspec.structs.replace(spec, benchmark=asked, evaluation=evaluation, exports=()))
 
 
@@ -63,23 +68,39 @@ def merging(
 
     The run's rows, or `data`, are what exports are verified with.
     """
+    if load(artifacts / RECIPE).task == MERGE:
+        raise no_adapter(f"What lies in {artifacts}")
     spec = exporting(artifacts, targets, data)
     name = f"{MERGE} {spec.name.removeprefix(EXPORT).strip()}"[:NAME_CHARACTERS]
     return complete(msgspec.structs.replace(spec, task=MERGE, adapters=adapters, name=name))
 
 
 def of_run(artifacts: Path, task: str) -> JobSpec:
-    """The run's own recipe with another task; of what was itself exported again, that of the run behind it."""
+    """The run's own recipe with another task; of what was itself exported again, that of the run behind it. Its gate
+    and its benchmarks were for its training and are left out.
+
+    A merge that kept no merged model is exported by merging again: then it is that recipe.
+    """
     spec = load(artifacts / RECIPE)
+    if spec.task not in (TRAIN, MERGE) and spec.of is not None:
+        return of_run(Path(spec.of), task)
+    name = spec.name
     if spec.task == MERGE:
-        raise several(f"What lies in {artifacts}")
-    if spec.of is not None:
-        artifacts, name = Path(spec.of), load(Path(spec.of) / RECIPE).name
-    else:
-        name = spec.name
-    if not any(folder.is_dir() for folder in folders(artifacts)):
+        if task == EXPORT and not folders(artifacts)[1].is_dir():
+            return spec
+        spec = msgspec.structs.replace(spec, tuner=dict(WHOLE), quantization="none", adapters=())
+    if not is_left(artifacts, task):
         raise nothing_left(artifacts)
-    return msgspec.structs.replace(spec, task=task, of=str(artifacts), name=f"{task} {name}"[:NAME_CHARACTERS])
+    evaluation, called = msgspec.structs.replace(spec.evaluation, fail_if=None), f"{task} {name}"[:NAME_CHARACTERS]
+    return msgspec.structs.replace(
+        spec, task=task, of=str(artifacts), name=called, evaluation=evaluation, benchmark=None
+    )
+
+
+def is_left(artifacts: Path, task: str) -> bool:
+    """Whether there is anything that a job of this task begins with: what a benchmark asks may be a GGUF alone."""
+    whole = any(folder.is_dir() for folder in folders(artifacts))
+    return whole or (task == BENCHMARK and any(artifacts.glob(GGUFS)))
 
 
 def folders(artifacts: Path) -> tuple[Path, Path]:
@@ -100,10 +121,10 @@ def weights(spec: JobSpec) -> Path | None:
     return adapter if tuners.cards()[spec.tuner["kind"]].adapter else merged
 
 
-def several(what: str) -> ModelError:
+def no_adapter(what: str) -> ModelError:
     return ModelError(
-        f"{what} is several adapters in one base, no training that could be taken up",
-        "Merge them again for other files: `tunesmith merge ADAPTER=WEIGHT ... --to TARGETS`.",
+        f"{what} is a merge of several adapters, which has no adapter itself",
+        "Name the runs that it was made of: `tunesmith merge ADAPTER=WEIGHT ... --to TARGETS`.",
         "nothing_to_start_from",
     )
 
@@ -111,6 +132,7 @@ def several(what: str) -> ModelError:
 def nothing_left(artifacts: Path) -> ModelError:
     return ModelError(
         f"The run exported neither its adapter nor its merged model, so nothing is left to begin with: {artifacts}",
-        "Run its recipe again with `adapter` or `merged` among its `exports`.",
+        "Run its recipe again with `adapter` or `merged` among its `exports`; of a merge `tunesmith export RUN --to "
+        "merged` makes it.",
         "nothing_to_start_from",
     )

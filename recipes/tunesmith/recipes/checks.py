@@ -16,7 +16,6 @@ from tunesmith.recipes.spec import (
     TRAINED,
     WRITING,
     BenchmarkSpec,
-    EvaluationSpec,
     JobSpec,
 )
 
@@ -70,8 +69,8 @@ def check_values(spec: JobSpec) -> None:
         ),
         (
             "benchmark",
-            (spec.benchmark is None) == (spec.task != BENCHMARK),
-            "Give its suites, with task benchmark.",
+            spec.task == TRAIN or (spec.benchmark is None) == (spec.task != BENCHMARK),
+            "Give its suites, with task benchmark or in the recipe of a training.",
         ),
         (
             "adapters",
@@ -88,9 +87,9 @@ def check_values(spec: JobSpec) -> None:
     for key, holds, hint in rules:
         if not holds:
             raise RecipeError(f"{key} is out of range", hint)
-    check_evaluation(spec.evaluation)
     if spec.benchmark is not None:
         check_benchmark(spec.benchmark)
+    check_evaluation(spec)
 
 
 def check_benchmark(asked: BenchmarkSpec) -> None:
@@ -108,10 +107,13 @@ def check_benchmark(asked: BenchmarkSpec) -> None:
         raise RecipeError(f"There is no model '{asked.variant}' of a run", "Give f16, q8_0, merged, adapter or base.")
 
 
-def check_evaluation(evaluation: EvaluationSpec) -> None:
-    """Raises RecipeError for scores that are unknown or share a name, and for a gate that is none of theirs."""
+def check_evaluation(spec: JobSpec) -> None:
+    """Raises RecipeError for scores that are unknown or share a name, and for a gate that is none of theirs, nor of the
+    suites.
+    """
     from tunesmith.recipes import evals, gate
 
+    evaluation = spec.evaluation
     names: dict[str, str] = {}
     for score in evaluation.scores:
         card, argument = evals.find(score)
@@ -126,11 +128,19 @@ def check_evaluation(evaluation: EvaluationSpec) -> None:
         )
     if evaluation.fail_if is None:
         return
-    gate.check(evaluation.fail_if, names)
+    asked = gate.suites_of(spec)
+    gate.check(evaluation.fail_if, (*names, *asked))
     taken = {"general_perplexity": evaluation.general, "correct": evaluation.answers > 0}
     for name in gate.parse(evaluation.fail_if).names():
-        if not taken.get(name.removeprefix(gate.BEFORE), True):
+        measure = name.removeprefix(gate.BEFORE)
+        if not taken.get(measure, True) or (spec.task == BENCHMARK and measure not in asked):
             raise RecipeError(f"evaluation.fail_if names '{name}', which this recipe does not measure", "Leave it out.")
+        if measure in asked and name != measure and not asked[measure].base:
+            raise RecipeError(
+                f"evaluation.fail_if names '{name}', and the untuned model is not asked", "Set benchmark.base to true."
+            )
+        if measure in asked and (measure in names or measure in gate.MEASURES):
+            raise RecipeError(f"Two measures are called '{measure}'", "Give the file of questions another name.")
 
 
 def check_parts(spec: JobSpec) -> None:
@@ -148,6 +158,8 @@ def check_parts(spec: JobSpec) -> None:
             f"{tuner.title} trains the base's own weights, and those of a base in {spec.quantization} are fixed",
             "Set quantization to none, or tuner.kind to lora.",
         )
+    if spec.task == TRAIN and spec.benchmark is not None:
+        check_asked(spec.benchmark.variant, spec.exports)
     for target in spec.exports:
         if exports.find(target)[0].of_adapter and not tuner.adapter:
             raise RecipeError(
@@ -161,6 +173,17 @@ def check_parts(spec: JobSpec) -> None:
             )
     if spec.training.device != "auto" and spec.task not in (*WRITING, BENCHMARK):
         refuse_unsuited(spec, spec.training.device)
+
+
+def check_asked(variant: str, targets: tuple[str, ...]) -> None:
+    """Raises RecipeError where a training exports nothing that its benchmarks could ask."""
+    can = [target.removeprefix("gguf:") for target in targets if re.fullmatch("adapter|merged|gguf:.+", target)]
+    if not can:
+        raise RecipeError(
+            "benchmark asks what was exported, and nothing that can answer is", "Add gguf:q8_0 to exports."
+        )
+    if variant and variant not in can:
+        raise RecipeError(f"benchmark.variant is {variant!r}, which is not exported", f"Give {' or '.join(can)}.")
 
 
 def refuse_unsuited(spec: JobSpec, device: str) -> None:

@@ -22,11 +22,13 @@ from typing import NoReturn
 
 import msgspec
 
+from tunesmith.recipes import suites
 from tunesmith.recipes.errors import EvaluationError, RecipeError, nearest
+from tunesmith.recipes.spec import BENCHMARK, BenchmarkSpec, JobSpec
 
 BEFORE = "before."
 UNANSWERED = "gate_unanswered"
-MEASURES = ("loss", "perplexity", "general_perplexity", "correct")  # beside the recipe's scores
+MEASURES = ("loss", "perplexity", "general_perplexity", "correct")  # beside the recipe's scores and its suites
 MOST_CHARACTERS = 500  # of an expression; a person writes one of fifty
 DEEPEST = 30  # parentheses and minus signs in each other
 TOKEN = re.compile(r"(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
@@ -115,6 +117,20 @@ def parse(text: str) -> Gate:
     return Gate(text, reader.whole())
 
 
+def suites_of(spec: JobSpec) -> dict[str, BenchmarkSpec]:
+    """The public benchmarks that the recipe's gate can name."""
+    asked = spec.benchmark
+    return {} if asked is None else {suites.name_of(suite): asked for suite in asked.suites}
+
+
+def waits(spec: JobSpec) -> bool:
+    """Whether the recipe's gate is looked at once public benchmarks have been taken: it names one of them."""
+    if spec.evaluation.fail_if is None:
+        return False
+    named = {name.removeprefix(BEFORE) for name in parse(spec.evaluation.fail_if).names()}
+    return spec.task == BENCHMARK or not named.isdisjoint(suites_of(spec))
+
+
 def check(text: str, scores: Collection[str]) -> None:
     """Raises RecipeError for what is no condition, or names a measure that is none of these `scores` nor MEASURES."""
     known = (*MEASURES, *scores)
@@ -122,7 +138,8 @@ def check(text: str, scores: Collection[str]) -> None:
         if name.removeprefix(BEFORE) not in known:
             hint = nearest(name.removeprefix(BEFORE), known)
             raise RecipeError(
-                f"{_place(text, at)}: there is no measure '{name}'", f"{hint} A score must be in `scores`."
+                f"{_place(text, at)}: there is no measure '{name}'",
+                f"{hint} A score must be in `scores`, a suite in `benchmark.suites`.",
             )
 
 

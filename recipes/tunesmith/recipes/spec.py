@@ -24,6 +24,7 @@ STAGES_OF = {  # what a job of each task goes through
     MERGE: ("fetch", "prepare", "export", "verify"),
     BENCHMARK: ("fetch", "evaluate"),
 }
+EVERY_STAGE = (*STAGES_OF[TRAIN], BENCHMARK)
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -139,9 +140,9 @@ class EvaluationSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class BenchmarkSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Public benchmarks of a finished run's model. `suites` are names or files (recipes.suites), `tool` runs all of
-    them (None: each what suits it), on `limit` questions of each of a suite's parts (None: all). `variant` is which of
-    the run's models, as `tunesmith serve` says it (empty: the one it is chatted with); `base`: the untuned one too.
+    """Public benchmarks of a run's model. `suites` are names or files (recipes.suites), `tool` runs all of them (None:
+    each what suits it), on `limit` questions of each of a suite's parts (None: all). `variant` is which of the run's
+    models, as `tunesmith serve` says it (empty: the one it is chatted with); `base`: the untuned one too.
     """
 
     suites: tuple[str, ...]
@@ -155,8 +156,8 @@ class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole run. `method` and `tuner` are a card's `kind` with that card's knobs beside it.
 
     `task` is train; or export, evaluate, merge or benchmark, which take up what a finished run made: `of` is the folder
-    of its artifacts. A merge puts several `adapters` into that run's base, and exports that; `benchmark` says what a
-    benchmark runs.
+    of its artifacts. A merge puts several `adapters` into that run's base, and exports that. `benchmark` says which
+    public benchmarks are run: by the task of that name, or by a training of what it has exported.
     """
 
     version: int = FORMAT_VERSION
@@ -173,6 +174,11 @@ class JobSpec(_Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     of: str | None = None
     adapters: tuple[AdapterSpec, ...] = ()
     benchmark: BenchmarkSpec | None = None
+
+
+def stages_of(spec: JobSpec) -> tuple[str, ...]:
+    """What the job goes through: the stages of its task, and after a training its benchmarks."""
+    return (*STAGES_OF[spec.task], *((BENCHMARK,) if spec.task == TRAIN and spec.benchmark is not None else ()))
 
 
 def parse(text: str, folder: Path) -> JobSpec:

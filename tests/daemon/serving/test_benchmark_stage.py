@@ -4,44 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from daemon_process import FAKES, DaemonProcess
+import suite_tools
+from daemon_process import DaemonProcess
 
 from tunesmith.daemon.api import events as e
-from tunesmith.daemon.worker import environments
+from tunesmith.daemon.worker import gate
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.suites import fetch, run
-from tunesmith.recipes.errors import DataError, JobError, ModelError
-from tunesmith.recipes.spec import BenchmarkSpec, JobSpec
-
-
-class Environment:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def python(self, *arguments: str) -> list[str]:
-        return [sys.executable, str(FAKES / "fake_suite_tool.py"), *arguments[1:]]
+from tunesmith.recipes.errors import DataError, EvaluationError, JobError, ModelError
+from tunesmith.recipes.spec import BenchmarkSpec, EvaluationSpec, JobSpec
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tools that were asked for; each is there at once."""
-    asked: list[str] = []
-
-    @contextmanager
-    def opened(tool: Any, home: Any, tell: Any, check: Any) -> Iterator[Environment]:
-        asked.append(tool.key)
-        yield Environment(tmp_path)
-
-    monkeypatch.setattr(environments, "opened", opened)
-    return asked
+    return suite_tools.put_in_place(monkeypatch, tmp_path)
 
 
 async def context_of(daemon: DaemonProcess, **asked: Any) -> Context:
@@ -54,7 +35,8 @@ async def context_of(daemon: DaemonProcess, **asked: Any) -> Context:
     job = daemon.home.job(2)
     (job / "base").mkdir(parents=True)
     (job / "base" / "config.json").write_text('{"max_position_embeddings": 512}')
-    spec = JobSpec(task="benchmark", of=str(artifacts), benchmark=BenchmarkSpec(**asked))
+    evaluation = EvaluationSpec(fail_if=asked.pop("fail_if", None))
+    spec = JobSpec(task="benchmark", of=str(artifacts), benchmark=BenchmarkSpec(**asked), evaluation=evaluation)
     (job / "spec.json").write_bytes(msgspec.json.encode(spec))
     (job / "submitted.json").write_bytes(
         b'{"rows":null,"key":"k","hub":"","offline":false,"format":"tunesmith-submitted","version":1}'
@@ -66,9 +48,10 @@ async def context_of(daemon: DaemonProcess, **asked: Any) -> Context:
 
 async def through(context: Context) -> list[e.Event]:
     """What is told of both stages."""
-    for stage, work in (("fetch", fetch.run), ("evaluate", run.run)):
+    for stage, work in (("fetch", (fetch.run,)), ("evaluate", (run.run, gate.run))):
         context.begin(stage)
-        await asyncio.to_thread(work, context)
+        for part in work:
+            await asyncio.to_thread(part, context)
         context.end()
     return [e.decode(line) for line in (context.job / "journal-1.jsonl").read_bytes().splitlines()]
 
@@ -120,3 +103,16 @@ async def test_questions_that_cannot_be_fetched_and_models_that_are_not_there_ar
     context.spec = msgspec.structs.replace(context.spec, of="/elsewhere/artifacts")
     with pytest.raises(JobError, match="not one of this Tunesmith's"):
         await through(context)
+
+
+async def test_a_gate_of_its_own_is_asked_about_both_models(daemon: DaemonProcess, installed: list[str]) -> None:
+    gated = "arc < before.arc - 0.02 or arc < 0.5"
+    context = await context_of(daemon, suites=("arc",), base=True, variant="f16", fail_if=gated)
+    (daemon.home.job(1) / "base.txt").write_text(str(context.base))
+    held = [event.text for event in await through(context) if isinstance(event, e.Notice) and event.code == "gate_held"]
+    assert held == [f"The gate held: it is not so that {gated} (arc is 1, before.arc is 1)."]
+    evaluation = EvaluationSpec(fail_if="arc >= before.arc")
+    context.spec = msgspec.structs.replace(context.spec, evaluation=evaluation)
+    with pytest.raises(EvaluationError) as caught:
+        await through(context)
+    assert caught.value.code == "gate_failed" and "The run that was evaluated is as it was" in caught.value.message

@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import psutil
 from toy_room import GB, PLENTY
 
 from tunesmith.daemon.admission import without
+from tunesmith.daemon.api.view import JobView, StageView
 from tunesmith.daemon.room import Room
 from tunesmith.daemon.serving import memory
 from tunesmith.daemon.serving.memory import Needed
 from tunesmith.daemon.serving.subjects import Subject
 from tunesmith.recipes.models.starter_file import starter_gguf
+from tunesmith.recipes.planner.forecast import Forecast, StageForecast
+
+FORECAST = Forecast(
+    level="counted", device="cpu", dtype="float32", parts=(), stages=(), memory_spread=(0.1, 0.1),
+    time_spread=(0.1, 0.1), tokens=1, steps=1, step_seconds=1.0, recomputed=0,
+)  # fmt: skip
 
 
 def subject(path: Path) -> Subject:
@@ -25,6 +33,16 @@ def test_what_a_process_has_not_taken_yet_is_held_back() -> None:
     taken = own.rss - getattr(own, "shared", 0)
     assert memory.unseen(Needed(taken + 10 * GB), os.getpid()) > 9 * GB
     assert memory.unseen(Needed(1), os.getpid()) == 0
+
+
+def test_a_run_promises_what_its_stages_to_come_will_take() -> None:
+    sizes = (("train", 9 * GB), ("evaluate", 5 * GB), ("verify", 6 * GB), ("benchmark", GB))
+    of_stages = tuple(StageForecast(name, size, 0, 1.0, 0) for name, size in sizes)
+    forecast = msgspec.structs.replace(FORECAST, stages=of_stages)
+    for done, left in (("", 9 * GB), ("train", 6 * GB), ("train evaluate verify", GB)):
+        stages = tuple(StageView(name, "done" if name in done.split() else "running") for name, _ in sizes)
+        assert memory.ahead(JobView(1, "run", forecast=forecast, stages=stages)) == left
+    assert memory.ahead(JobView(1, "run")) == 0
 
 
 def test_a_process_that_is_gone_holds_nothing_back() -> None:

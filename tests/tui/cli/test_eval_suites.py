@@ -32,12 +32,15 @@ def test_suites_become_a_job_of_the_run(tunesmith: Any, finished: Path) -> None:
     ran = tunesmith("eval", "1:f16", "--suite", "gsm8k, mmlu", "--suite", "arc", "--limit", "5", "--base", "--json")
     assert ran.code == 0, ran.err
     assert ran.json["run"] == 2 and "run 2 evaluates run 1" in ran.err
+    gated = ("--suite", "arc", "--base", "--fail-if", "arc < before.arc - 0.02")
+    assert tunesmith("eval", "1", *gated).code == 0
     for words, code, said in (
         (("--suite", "gsm8"), 1, "Did you mean 'gsm8k'"),
         (("--suite", "arc", "--tool", "lmeval"), 1, "Did you mean 'lm-eval'"),
         (("--suite", ","), 1, "Known: arc"),
         (("--limit", "5"), 2, "--suite"),
         (("--suite", "arc", "--scores", "chrf"), 2, "--scores"),
+        (("--suite", "arc", "--fail-if", "chrf < 1"), 1, "there is no measure 'chrf'"),
     ):
         refused = tunesmith("eval", "1", *words)
         assert refused.code == code and said in refused.err, words
@@ -48,10 +51,11 @@ def test_its_recipe_has_all_that_was_asked_and_files_from_where_one_stands(
 ) -> None:
     artifacts = left_by_a_run(tmp_path / "artifacts")
     monkeypatch.chdir(tmp_path)
-    spec = benchmarks(artifacts, ["gsm8k, mine.yaml", "questions.jsonl,gsm8k"], 5, None, True, "f16")
+    spec = benchmarks(artifacts, ["gsm8k, mine.yaml", "questions.jsonl,gsm8k"], 5, None, True, "f16", "mine < 0.5")
     chosen = ("gsm8k", f"{tmp_path}/mine.yaml", f"{tmp_path}/questions.jsonl")
     assert spec.benchmark == BenchmarkSpec(suites=chosen, limit=5, variant="f16", base=True)
     assert (spec.task, spec.of, spec.exports) == ("benchmark", str(artifacts), ())
+    assert spec.evaluation.fail_if == "mine < 0.5"
 
 
 def test_figures_are_shown_with_their_intervals_and_are_in_the_json(

@@ -11,7 +11,7 @@ import msgspec
 
 from tunesmith.recipes import presets
 from tunesmith.recipes.errors import RecipeError
-from tunesmith.recipes.spec import STARTER, JobSpec, absolute, complete, load
+from tunesmith.recipes.spec import STARTER, BenchmarkSpec, JobSpec, absolute, complete, load
 from tunesmith.tui.forms import GATE, SCORES, TUNER, Value, values_of
 
 OWN, GIVEN = "own", STARTER  # where the model or the data comes from
@@ -23,6 +23,8 @@ class Draft(msgspec.Struct, kw_only=True):
     it (`preset`), else its default. `opened` says that it was made of a recipe file: no plan is taken unasked then.
     `exports` are kept while a tuner is chosen that cannot make some of them; they are left out of the job.
     `exports_chosen` says that they were set by hand.
+
+    `benchmark` is of a recipe file that was opened, as it is there.
 
     `data_shape` (empty: recognised) and `data_map` (column to field) are answers to a question about `data_file`.
     `submit_key` tells apart two submissions of the same draft.
@@ -44,6 +46,7 @@ class Draft(msgspec.Struct, kw_only=True):
     opened: bool = False
     exports_chosen: bool = False
     exports: list[str] = msgspec.field(default_factory=lambda: list(JobSpec().exports))
+    benchmark: BenchmarkSpec | None = None
     submit_key: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
@@ -67,6 +70,7 @@ class Draft(msgspec.Struct, kw_only=True):
             method=spec.method["kind"],
             typed={} if spec.tuner["kind"] == JobSpec().tuner["kind"] else {TUNER: spec.tuner["kind"]},
             exports=list(spec.exports),
+            benchmark=spec.benchmark,
             opened=True,
         )
         tree = msgspec.to_builtins(spec)
@@ -150,7 +154,8 @@ class Draft(msgspec.Struct, kw_only=True):
         """What is wrong with one value, whatever the others are. A gate may name the recipe's scores."""
         asked = tuple(one for one in self.values() if one.key == SCORES and value.key == GATE)
         try:
-            Draft(typed=self.typed, plan=self.plan, planned=self.planned)._spec((*asked, value))
+            of_file = self.benchmark if value.key == GATE else None
+            Draft(typed=self.typed, plan=self.plan, planned=self.planned, benchmark=of_file)._spec((*asked, value))
         except RecipeError as error:
             return error
         return None
@@ -179,6 +184,7 @@ class Draft(msgspec.Struct, kw_only=True):
             "training": {},
             "evaluation": {},
             "exports": [target for target in self.exports if self.possible(target)],
+            "benchmark": None if self.benchmark is None else msgspec.to_builtins(self.benchmark),
         }
         for value in values:
             _put(tree, value.key, value.read(self.text(value)))

@@ -19,20 +19,21 @@ from tunesmith.recipes.planner.shrink import Change
 from tunesmith.recipes.spec import STAGES_OF, TRAIN
 from tunesmith.recipes.words import Said
 
-STAGES = STAGES_OF[TRAIN]  # every stage there is
+STAGES = STAGES_OF[TRAIN]  # all that most jobs have
 
 
 class Queued(Told, frozen=True, kw_only=True, tag="queued"):
     """It waits for its turn: submitted, or once more; `automatic` where the daemon itself queued it again.
 
     The first one says the recipe's `task`, `of` which job's artifacts it begins with, and `beside` of which others it
-    takes some.
+    takes some, and the `stages` that it goes through (empty in older histories: those of its task).
     """
 
     automatic: bool = False
     task: str = TRAIN
     of: int | None = None
     beside: tuple[int, ...] = ()
+    stages: tuple[str, ...] = ()
 
 
 class Started(Told, frozen=True, kw_only=True, tag="started"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tunesmith.daemon.api import curve
@@ -128,12 +130,12 @@ class JobView(msgspec.Struct, frozen=True):
         return sum(bool(a.stopped) for a in mine), len(mine)
 
 
-def _waiting(task: str) -> tuple[StageView, ...]:
-    return tuple(StageView(name) for name in STAGES_OF.get(task, e.STAGES))
+def _waiting(names: Iterable[str]) -> tuple[StageView, ...]:
+    return tuple(StageView(name) for name in names)
 
 
 def _stage(view: JobView, name: str) -> StageView:
-    """As it is so far; a stage that its task does not have is shown nowhere."""
+    """As it is so far; a stage that the job does not have is shown nowhere."""
     return next((stage for stage in view.stages if stage.name == name), StageView(name))
 
 
@@ -152,7 +154,7 @@ def _again(view: JobView, by_person: bool) -> JobView:
         attempt=view.attempt,
         folder=view.folder,
         last_event=view.last_event,
-        stages=_waiting(view.task),
+        stages=_waiting(stage.name for stage in view.stages),
         task=view.task,
         of=view.of,
         beside=view.beside,
@@ -214,8 +216,9 @@ def fold(view: JobView, numbered: e.Numbered) -> JobView:
     match numbered.event:
         case e.Queued(automatic=automatic) if view.ended_already:
             return _again(view, by_person=not automatic)
-        case e.Queued(time=time, task=task, of=of, beside=beside) if not view.created:
-            return replace(view, created=time, task=task, of=of, beside=beside, stages=_waiting(task))
+        case e.Queued(time=time, task=task, of=of, beside=beside, stages=names) if not view.created:
+            stages = _waiting(names or STAGES_OF.get(task, e.STAGES))
+            return replace(view, created=time, task=task, of=of, beside=beside, stages=stages)
         case e.Queued(time=time):
             return replace(view, created=time)
         case e.Started(time=time, attempt=attempt, pid=pid):

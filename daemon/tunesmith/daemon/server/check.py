@@ -34,7 +34,7 @@ def acceptable(spec: JobSpec, home: Home, free_disk_needed: int, no_network: boo
     if spec.task != BENCHMARK:
         _check_rows(spec)
     if spec.of is not None:
-        _check_of(_absolute("of", spec.of))
+        _check_of(_absolute("of", spec.of), spec.task)
         for one in spec.adapters:
             _check_adapter(_absolute("adapters path", one.path))
     elif spec.training.start_from is not None:
@@ -130,9 +130,9 @@ def _check_start(folder: Path) -> None:
         )
 
 
-def _check_of(artifacts: Path) -> None:
+def _check_of(artifacts: Path, task: str) -> None:
     """Raises ModelError when no run has left anything there; that it is whole the worker sees."""
-    if not any(folder.is_dir() for folder in again.folders(artifacts)):
+    if not again.is_left(artifacts, task):
         raise again.nothing_left(artifacts)
 
 

@@ -110,8 +110,14 @@ def unseen(need: Needed, pid: int) -> int:
 
 def of_runs(views: Iterable[JobView]) -> int:
     """Bytes that runs at work will come to take, by their forecasts, and do not take yet."""
-    promised = [(view.forecast.host_bytes, view.pid) for view in views if view.forecast and view.pid]
-    return sum(unseen(Needed(bytes), pid) for bytes, pid in promised)
+    return sum(unseen(Needed(ahead(view)), view.pid) for view in views if view.pid)
+
+
+def ahead(view: JobView) -> int:
+    """The most that the stages which are not over will take: one that asks what it has trained needs no more of it."""
+    over = {stage.name for stage in view.stages if stage.state == "done"}
+    left = view.forecast.stages if view.forecast is not None else ()
+    return max((stage.host_bytes for stage in left if stage.stage not in over), default=0)
 
 
 def on_device(views: Iterable[JobView]) -> int:

@@ -9,6 +9,8 @@ from tunesmith.daemon.worker import taken_up, trained
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.merging.fitting import config_of
 from tunesmith.daemon.worker.train import identity, merge
+from tunesmith.daemon.worker.trained import Trained
+from tunesmith.recipes import again
 from tunesmith.recipes.words import say
 
 
@@ -22,6 +24,8 @@ def run(context: Context) -> None:
     context.progress(0, 1, "files", say("merged", "merged"))
     merge.adapters_into_base(context, [(Path(one.path), one.weight) for one in context.spec.adapters])
     parts = ", ".join(f"{one.weight:g} × {one.path}" for one in context.spec.adapters)
+    # What takes it up finds a whole model, as of a training of every weight.
+    context.trained = Trained(steps=0, total_steps=0, base=base, weights="", tuner=dict(again.WHOLE))
     english = "Merged into the base, as the sum of what each adapter changes by itself: {parts}."
     context.notice("info", say("several_merged", english, parts=parts))
 

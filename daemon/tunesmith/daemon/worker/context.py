@@ -74,6 +74,8 @@ class Context:
         self.scorers: tuple[Opened, ...] | None = None
         self.measures: dict[str, float] = {}  # what evaluation came to, by the names that a gate knows
         self.refused = ""  # what the gate says against the model
+        self.verified: tuple[e.Verified, ...] = ()
+        self.benchmarks: tuple[e.Benchmarked, ...] = ()
         self.inexact: tuple[str, ...] = ()  # why the result is not that of a run that was never stopped
         self.stage = ""
         self.exporting = ""  # the target that is being written

@@ -65,7 +65,7 @@ def write(context: Context, wanted: tuple[str, ...]) -> None:
         if card.modelfile:
             text = ollama.modelfile(final.name, load.tokenizer(context.merged), context.merged)
             publish_text(context, f"Modelfile-{variant}", text)
-    describe(context, (), wanted)
+    describe(context, wanted)
     context.progress(total, total, "bytes")
 
 
@@ -80,12 +80,13 @@ def kept(context: Context, final: Path) -> publish.Published | None:
         return None
 
 
-def describe(context: Context, verified: tuple[e.Verified, ...], wanted: tuple[str, ...] | None = None) -> None:
+def describe(context: Context, wanted: tuple[str, ...] | None = None) -> None:
     """The papers beside the artifacts: the recipe, what training came to, a model card, and the sums that
     `sha256sum -c` reads. `wanted` are the targets that were written, where they are not the recipe's.
     """
     written = context.spec if wanted is None else msgspec.structs.replace(context.spec, exports=wanted)
-    card = model_card.text(written, context.artifacts, verified, context.trained, context.refused)
+    known = model_card.Known(context.trained, context.verified, context.benchmarks, context.refused)
+    card = model_card.text(written, context.artifacts, known)
     papers = {RECIPE: to_yaml(context.spec), CARD: card}
     if context.trained is not None:
         papers[trained.FILE] = trained.encode(context.trained)

@@ -1,4 +1,6 @@
-"""The recipe's gate, after evaluation: a run that it refuses ends here, and what was trained is kept all the same."""
+"""The recipe's gate, after evaluation, or after the public benchmarks that it names: a run that it refuses ends here,
+and what was trained is kept all the same.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from tunesmith.recipes.words import say
 def run(context: Context) -> None:
     """Raises EvaluationError for measures that meet `fail_if`, or that do not say whether they do."""
     text = context.spec.evaluation.fail_if
-    if text is None:
+    if text is None or gate.waits(context.spec) != bool(context.benchmarks):
         return
     found = gate.parse(text)
     with keeping(context):
@@ -53,6 +55,9 @@ def kept(context: Context) -> str:
     """Publish what was trained, alone, and say where; nothing of a run that was only evaluated again."""
     if context.spec.task != TRAIN:
         return " The run that was evaluated is as it was."
+    if context.benchmarks:
+        export.describe(context)
+        return f" What was exported is kept in {context.artifacts}."
     if tuners.cards()[context.spec.tuner["kind"]].adapter:
         target = "adapter"
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -15,10 +15,17 @@ from tunesmith.recipes.spec import STARTER, JobSpec
 STARTER_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # what the starter is, by the name it is known by
 
 
-def text(
-    spec: JobSpec, artifacts: Path, verified: Sequence[e.Verified], trained: Trained | None, refused: str = ""
-) -> str:
-    """`refused` is what the recipe's gate says against the model, whose files are in `artifacts`."""
+class Known(msgspec.Struct, frozen=True):
+    """What came of it; `refused` is what the recipe's gate says against the model."""
+
+    trained: Trained | None = None
+    verified: tuple[e.Verified, ...] = ()
+    benchmarks: tuple[e.Benchmarked, ...] = ()
+    refused: str = ""
+
+
+def text(spec: JobSpec, artifacts: Path, known: Known) -> str:
+    """Of the files in `artifacts`."""
     base = STARTER_MODEL if spec.model.source == STARTER else spec.model.source
     method = methods.cards()[spec.method["kind"]].title
     tuner = tuners.cards()[spec.tuner["kind"]].title
@@ -29,14 +36,14 @@ def text(
         f"---\n{front}---\n# {spec.name}\n",
         f"`{base}`, tuned with {method} and {tuner}{kept} on {data}. `recipe.yaml` repeats the run.\n",
         *several(spec),
-        *([f"**The recipe's gate refused this model**: {refused}\n"] if refused else []),
-        *how_it_went(spec, trained),
+        *([f"**The recipe's gate refused this model**: {known.refused}\n"] if known.refused else []),
+        *how_it_went(spec, known.trained),
         "## Files\n",
         table(("file", "what it is", "to load it"), [file_row(target, artifacts) for target in spec.exports]),
         "\n`sha256sum -c SHA256SUMS` checks them all.\n",
     ]
-    spoken = [v for v in verified if v.embedding_error is None]
-    seen = [(v.key, f"{v.embedding_error:.2e}", yes(v.passed)) for v in verified if v.embedding_error is not None]
+    spoken = [v for v in known.verified if v.embedding_error is None]
+    seen = [(v.key, f"{v.embedding_error:.2e}", yes(v.passed)) for v in known.verified if v.embedding_error is not None]
     if spoken:
         rows = [
             (v.key, f"{v.kl_divergence:.2e}", f"{v.top1_agreement:.1%}", str(v.tokens_compared), yes(v.passed))
@@ -46,7 +53,15 @@ def text(
         parts += ["\n## Compared with the merged model\n", table(head, rows)]
     if seen:
         parts += ["\n## A picture's embeddings\n", table(("export", "relative error", "passed"), seen)]
+    if known.benchmarks:
+        columns = ("benchmark", "model", "measure", "questions", "figure (95 % interval)", "run by")
+        parts += ["\n## Public benchmarks\n", table(columns, map(benchmark_row, known.benchmarks))]
     return "\n".join(parts)
+
+
+def benchmark_row(one: e.Benchmarked) -> tuple[str, ...]:
+    figure = f"{one.figure.value:.3f} ({one.figure.low:.3f} to {one.figure.high:.3f})"
+    return one.title, "untuned" if one.subject == "base" else "tuned", one.metric, str(one.questions), figure, one.tool
 
 
 def several(spec: JobSpec) -> Iterable[str]:

@@ -16,9 +16,9 @@ FORMAT_VERSION = 1
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
-    """`steps` of `total_steps` were taken; fewer where a person stopped and kept it. `base` is the base model's
-    fingerprint, `weights` that of the trained weights, `tuner` the recipe's. `inexact` says why the result is not, to
-    the bit, that of a run that was never stopped.
+    """`steps` of `total_steps` were taken: fewer where a person stopped and kept it, none in a merge. `base` is the
+    base model's fingerprint, `weights` that of the trained weights (empty of a merge), `tuner` the recipe's. `inexact`
+    says why the result is not, to the bit, that of a run that was never stopped.
     """
 
     steps: int

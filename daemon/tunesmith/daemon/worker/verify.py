@@ -73,7 +73,8 @@ def run(context: Context) -> None:
     for target in seen:
         results.append(told(context, target, partial(seeing.verify, context, target)))
         step(target)
-    export.describe(context, tuple(results))
+    context.verified = tuple(results)
+    export.describe(context)
     context.progress(total, total, "checks")
     if failed := [result for result in results if not result.passed]:
         why_failed = "; ".join(f"{result.key}: {result.why}" for result in failed)

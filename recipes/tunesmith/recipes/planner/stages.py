@@ -56,6 +56,9 @@ def sizes(
     found["verify"] = verify(spec, facts, rows, place)
     host, device = found["train"]
     found["train"] = (host, int(device * correction)) if device else (int(host * correction), 0)
+    if spec.benchmark is not None:
+        host, device = on(place, 0)
+        found["benchmark"] = host + BENCHMARKING_BYTES, device
     return found
 
 

@@ -73,6 +73,12 @@ def located(text: str, folder: Path) -> str:
     return str((folder / Path(text).expanduser()).resolve()) if is_file(text) else text
 
 
+def name_of(text: str) -> str:
+    """What a gate calls its figure: a suite by its name, a file by its own without the ending."""
+    found = re.sub(r"\W", "_", Path(text).stem, flags=re.ASCII) if is_file(text) else text
+    return f"_{found}" if found[:1].isdigit() else found
+
+
 def check(text: str, tool: str | None) -> str:
     """The tool that runs it. Raises RecipeError for a suite or a tool that is not known, or that do not go together."""
     if tool is not None and tool not in TOOLS:

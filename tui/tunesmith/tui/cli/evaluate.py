@@ -29,7 +29,9 @@ def evaluate(
     ] = None,
     fail_if: Annotated[
         str | None,
-        typer.Option("--fail-if", metavar="CONDITION", help="End as failed if so: 'chrf < before.chrf'."),
+        typer.Option(
+            "--fail-if", metavar="CONDITION", help="End as failed if so: 'chrf < before.chrf'; 'gsm8k < 0.4'."
+        ),
     ] = None,
     suite: Annotated[
         list[str] | None,
@@ -66,10 +68,8 @@ def evaluate(
 
     if suite is None and (limit is not None or tool is not None or base):
         raise typer.BadParameter("--limit, --tool and --base go with --suite")
-    if suite is not None and (data or scores or fail_if):
-        raise typer.BadParameter(
-            "--suite has questions and scores of its own: leave out --data, --scores and --fail-if"
-        )
+    if suite is not None and (data or scores):
+        raise typer.BadParameter("--suite has questions and scores of its own: leave out --data and --scores")
     go_offline(offline)
     number, _, variant = run.partition(":") if suite is not None else (run, "", "")
     before = trained_run(number)
@@ -77,14 +77,20 @@ def evaluate(
     if suite is None:
         spec = evaluating(artifacts, absolute(data), given(scores), fail_if)
     else:
-        spec = benchmarks(artifacts, suite, limit, tool, base, variant)
+        spec = benchmarks(artifacts, suite, limit, tool, base, variant, fail_if)
     view = submit(spec, force)
     render.err().print(f"run {view.id} evaluates run {before.id}: {view.folder}")
     accompany(view, wait, as_json)
 
 
 def benchmarks(
-    artifacts: Path, options: list[str], limit: int | None, tool: str | None, base: bool, variant: str
+    artifacts: Path,
+    options: list[str],
+    limit: int | None,
+    tool: str | None,
+    base: bool,
+    variant: str,
+    fail_if: str | None = None,
 ) -> JobSpec:
     """Of `--suite A,B --suite c.yaml`. Raises RecipeError, ModelError."""
     from tunesmith.recipes import suites
@@ -93,4 +99,5 @@ def benchmarks(
 
     named = dict.fromkeys(name.strip() for option in options for name in option.split(",") if name.strip())
     chosen = tuple(suites.located(name, Path.cwd()) for name in named)
-    return benchmarking(artifacts, BenchmarkSpec(suites=chosen, tool=tool, limit=limit, variant=variant, base=base))
+    asked = BenchmarkSpec(suites=chosen, tool=tool, limit=limit, variant=variant, base=base)
+    return benchmarking(artifacts, asked, fail_if)

@@ -60,19 +60,16 @@ def targets_of(to: str) -> tuple[str, ...]:
 
 
 def trained_run(run: str) -> JobView:
-    """The finished run that is meant; of one that only exported or evaluated, the run behind it. Raises JobError."""
+    """The finished run or merge that is meant; of one that only exported or evaluated, that behind it (or JobError)."""
     from tunesmith.daemon.api.client import Client
     from tunesmith.daemon.api.view import FINISHED
-    from tunesmith.recipes.again import several
     from tunesmith.recipes.errors import JobError
     from tunesmith.recipes.spec import MERGE, TRAIN
     from tunesmith.tui.cli.session import find_run, with_client
 
     async def act(client: Client) -> JobView:
         view = await client.job(await find_run(client, run, finished=True))
-        if view.task == MERGE:
-            raise several(f"Run {view.id}")
-        return view if view.task == TRAIN or view.of is None else await client.job(view.of)
+        return view if view.task in (TRAIN, MERGE) or view.of is None else await client.job(view.of)
 
     view = with_client(act)
     # One whose verification failed has left all it exported.

@@ -60,12 +60,15 @@ def weighted(text: str) -> tuple[str, float]:
 
 
 def located(name: str, weight: float) -> AdapterSpec:
-    """The adapter that a run exported, or the folder of that name. Raises JobError."""
-    from tunesmith.recipes.again import folders
-    from tunesmith.recipes.spec import AdapterSpec
+    """The adapter that a run exported, or the folder of that name. Raises JobError, ModelError."""
+    from tunesmith.recipes.again import folders, no_adapter
+    from tunesmith.recipes.spec import MERGE, AdapterSpec
     from tunesmith.tui.cli.export import absolute, trained_run
 
     if name.isdecimal() or name == "last":
-        adapter, _ = folders(Path(trained_run(name).folder) / "artifacts")
+        run = trained_run(name)
+        if run.task == MERGE:
+            raise no_adapter(f"Run {run.id}")
+        adapter, _ = folders(Path(run.folder) / "artifacts")
         return AdapterSpec(path=str(adapter), weight=weight)
     return AdapterSpec(path=str(absolute(name)), weight=weight)

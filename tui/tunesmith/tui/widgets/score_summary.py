@@ -44,7 +44,7 @@ class ScoreSummary(Widget):
         if self.view is None:
             return []
         groups = (_bars(self.view, width), _figures(self.view, width), measured(self.view, width),
-                  benchmark_lines(self.view, width))  # fmt: skip
+                  benchmark_lines(self.view, width), held(self.view, width))  # fmt: skip
         found = [group for group in groups if group]
         if not found:
             return [Content.styled(t("result.no_scores"), "$foreground 60%")]
@@ -86,7 +86,7 @@ def _figures(view: JobView, width: int) -> list[Content]:
 
 
 def measured(view: JobView, width: int) -> list[Content]:
-    """Of each score what it was and is, in words whether the change is clear, its interval; then the gate that held."""
+    """Of each score what it was and is, in words whether the change is clear, and its interval."""
     if not view.measured:
         return []
     lines = [Content.styled(t("scores.title"), "$foreground 60%")]
@@ -100,12 +100,15 @@ def measured(view: JobView, width: int) -> list[Content]:
         line = Content.assemble(_padded(label(one), name_cells), _padded(values, SCORE_CELLS), word)
         interval = Content.styled(f"  {figure(one.change, one.top, '+')}", "$foreground 60%")
         lines += [line + interval] if line.cell_length + interval.cell_length <= width else [line, interval]
-    lines += [
-        Content.assemble(("✓ ", "$success"), one_line(notice_text(held))) for held in view.notices if held.code == GATE
-    ]
     for path in dict.fromkeys(one.own_code for one in view.measured if one.own_code):
         lines.append(Content.styled(t("scores.own_code", path=one_line(path)), "$foreground 60%"))
     return [line.truncate(width) for line in lines]
+
+
+def held(view: JobView, width: int) -> list[Content]:
+    """The gate that held."""
+    told = [one_line(notice_text(notice)) for notice in view.notices if notice.code == GATE]
+    return [Content.assemble(("✓ ", "$success"), text).truncate(width) for text in told]
 
 
 def _change(values: list[float]) -> Content:

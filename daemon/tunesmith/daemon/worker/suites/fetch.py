@@ -9,19 +9,35 @@ from tunesmith.daemon.worker.export_needs import told
 from tunesmith.daemon.worker.suites import relay
 from tunesmith.recipes import suites
 from tunesmith.recipes.errors import JobError, ModelError
-from tunesmith.recipes.spec import BenchmarkSpec
+from tunesmith.recipes.spec import BENCHMARK, TRAIN, BenchmarkSpec
 from tunesmith.recipes.words import of_subject, say
 
 FIRST = b'{"model":"%s","prompt":"Hello","max_tokens":1}'
 
 
 def run(context: Context) -> None:
-    """Raises MachineError for a tool that cannot be installed, ModelError for a model that does not answer."""
-    spec = asked_for(context)
+    """Raises MachineError for a tool that cannot be installed, ModelError for a model that does not answer.
+
+    What a training will have made is asked once it is there.
+    """
+    spec = context.spec.benchmark
+    if spec is None:
+        return
     for key in sorted({suites.check(suite, spec.tool) for suite in spec.suites}):
         tool = environments.TOOLS[key]
         with environments.opened(tool, context.home, lambda what: told(context, what), context.check_cancelled):
             pass
+    if context.spec.task == BENCHMARK:
+        have_answer(context)
+    for suite in spec.suites:
+        chosen = suites.find(suite, spec.tool)
+        if chosen.own_code:
+            english = "The suite {path} runs Python code of its own, with all your rights."
+            context.notice("info", say("own_suite", english, path=chosen.file))
+
+
+def have_answer(context: Context) -> None:
+    """Raises ModelError for a model that does not answer."""
     for subject, model in models(context).items():
         context.progress(0, 1, "files", of_subject(subject))
         status, body = relay.asked(context.home.socket, "/v1/completions", FIRST % model.encode())
@@ -29,11 +45,6 @@ def run(context: Context) -> None:
             said = relay.refusal(status, body)
             hint = f"Ask it yourself: `tunesmith chat {model.removeprefix('run-').partition(':')[0]}`."
             raise ModelError(f"{model} does not answer: {said.message}", hint, said.code)
-    for suite in spec.suites:
-        chosen = suites.find(suite, spec.tool)
-        if chosen.own_code:
-            english = "The suite {path} runs Python code of its own, with all your rights."
-            context.notice("info", say("own_suite", english, path=chosen.file))
 
 
 def asked_for(context: Context) -> BenchmarkSpec:
@@ -43,7 +54,10 @@ def asked_for(context: Context) -> BenchmarkSpec:
 
 def models(context: Context) -> dict[str, str]:
     """What the daemon calls each model that is measured. Raises JobError where the run is not of this home."""
-    number = job_folder.begins_with(context.home, context.spec)
+    if context.spec.task == TRAIN:
+        number: int | None = int(context.job.name)
+    else:
+        number = job_folder.begins_with(context.home, context.spec)
     if number is None:
         raise JobError(
             f"The run in {context.spec.of} is not one of this Tunesmith's",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from tunesmith.daemon import submitted
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import offline
 from tunesmith.daemon.serving.engines import CONTEXT, SLOTS
-from tunesmith.daemon.worker import environments, hub_model
+from tunesmith.daemon.worker import environments, export, hub_model, scores
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.environments import Environment
 from tunesmith.daemon.worker.environments.installing import version_in
@@ -24,6 +25,7 @@ from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes import suites
 from tunesmith.recipes.errors import EvaluationError, TunesmithError
 from tunesmith.recipes.models import headers
+from tunesmith.recipes.spec import TRAIN
 from tunesmith.recipes.suites import EVALSCOPE, Chosen
 from tunesmith.recipes.words import of_subject, say
 
@@ -34,18 +36,42 @@ LETTER = "{question}\n\n{choices}\n\nAnswer with nothing but the letter of the r
 
 
 def run(context: Context) -> None:
-    """Raises DataError, EvaluationError, MachineError."""
+    """Raises DataError, EvaluationError, MachineError; after a training ModelError too."""
+    with kept_all_the_same(context):
+        if context.spec.task == TRAIN:
+            fetch.have_answer(context)
+        ask_all(context)
+    if context.spec.task == TRAIN:
+        export.describe(context)
+
+
+def ask_all(context: Context) -> None:
     spec, models = fetch.asked_for(context), fetch.models(context)
-    takes = [(suites.find(suite, spec.tool), subject) for suite in spec.suites for subject in models]
+    takes = [(text, suites.find(text, spec.tool), subject) for text in spec.suites for subject in models]
     pace = Pace(context, len(takes))
     with relay.opened(context.home.socket) as server:
-        for suite, subject in takes:
+        for text, suite, subject in takes:
             pace.note = say("suite_of", "{suite}, {subject}", suite=suite.title, subject=of_subject(subject))
             pace.told(0, 0)
             tool = environments.TOOLS[suite.tool]
             with environments.opened(tool, context.home, pace.say, context.check_cancelled) as environment:
-                context.emit(taken(context, environment, server, suite, subject, models[subject], pace))
+                found = taken(context, environment, server, suite, subject, models[subject], pace)
+            context.emit(found)
+            context.benchmarks += (found,)
+            scores.remember(context, subject, **{suites.name_of(text): found.figure.value})
             pace.next()
+
+
+@contextmanager
+def kept_all_the_same(context: Context) -> Iterator[None]:
+    """After a training, what fails in here costs nothing that was made: the error says how to ask again."""
+    try:
+        yield
+    except TunesmithError as error:
+        if context.spec.task == TRAIN:
+            again = f"tunesmith eval {context.job.name} --suite {','.join(fetch.asked_for(context).suites)}"
+            error.hint = f"{error.hint} What was exported is whole; `{again}` asks it again.".strip()
+        raise
 
 
 class Pace:
