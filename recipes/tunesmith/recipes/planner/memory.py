@@ -186,7 +186,7 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
     head = facts.vocabulary * facts.hidden_size * 4
     kept_bytes = kept.window(tokens, labels, facts.layers, recomputed)
     if place.device == "cpu" and recomputed == facts.layers:  # the one that is there again comes when logits are gone
-        kept_bytes -= min(tokens * kept.layer, logits)
+        kept_bytes -= min(tokens * kept.layer, logits) / 2  # which leave holes
     if not how.adapter:  # the head's gradient is made with the loss and kept until backward comes to it
         kept_bytes += head
         logits += head if rows_at_once < labels else 0

@@ -18,6 +18,7 @@ GRADIENTS_BESIDE = 0.5  # of a step's only window, of those that come where its 
 LIBRARIES_BYTES, LIBRARIES_FULL_FROM = 60 * MIB, 126 * MIB
 HOLES = 0.3  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
 HEAPED_BLOCK = 2 * MIB
+SMALLER = 0.85  # of the largest window: where that lies just outside of the heap, most others lie in it
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
 GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.05, 0.025
@@ -110,7 +111,7 @@ def heaped(facts: ModelFacts, parts: Parts) -> int:
     """Bytes of activations of layers in blocks of the heap; larger ones lie outside, and leave nothing there
     (worker's Heap).
     """
-    if 4 * parts.tokens * facts.hidden_size >= HEAPED_BLOCK:
+    if SMALLER * 4 * parts.tokens * facts.hidden_size >= HEAPED_BLOCK:
         return 0
     return parts.activations - (0 if parts.adapter else 4 * embedded(facts))  # the gradient of a head that is trained
 
