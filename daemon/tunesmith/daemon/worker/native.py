@@ -14,6 +14,7 @@ from typing import Any
 DONE = ".done"  # behind the staged name: a file with "layers of all"
 SHARD = "4GB"
 KEPT = ("config.json", "quantize_config.json", "model.safetensors.index.json")
+LEAST_WORKERS = 2  # with one its pool of loaders has none
 LEAST_ROW = 1  # tokens: which rows are too short is decided before
 
 
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 def settle() -> None:
     """What gptqmodel reads when it is imported: as many threads as were granted, and no compiler for its packing."""
-    os.environ["GPTQMODEL_CPU_WORKERS"] = os.environ.get("OMP_NUM_THREADS") or "2"
+    os.environ["GPTQMODEL_CPU_WORKERS"] = str(max(LEAST_WORKERS, int(os.environ.get("OMP_NUM_THREADS") or 0)))
     os.environ["GPTQMODEL_DISABLE_PACK_EXT"] = "1"
 
 
