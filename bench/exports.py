@@ -1,8 +1,8 @@
 """Every export of one tuned starter: size, time, peak memory, and how far it is from the model that was trained.
 
-    python bench/exports.py [--to gguf:f16,awq] [--home FOLDER] [--json-file FILE]
+    python bench/exports.py [--to gguf:f16,awq] [--home FOLDER [--run NUMBER]] [--json-file FILE]
 
-The starter is tuned as `tunesmith quickstart` does; then each target is exported by a job of
+The starter is tuned as `tunesmith quickstart` does, unless a run of FOLDER is to be taken; then each target is exported by a job of
 its own through a real daemon and verified. Prints a row a target. `time` is of converting and quantizing (the first of
 those that need it makes the importance matrix, and an environment where one is needed); `memory` is the most that the
 job's processes had resident together, verification left out; `verifying` is the time of that.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-import time
 import uuid
 from pathlib import Path
 
@@ -100,12 +99,11 @@ def training() -> spec.JobSpec:
     return spec.complete(msgspec.structs.replace(spec.load(presets.path("starter")), exports=("merged",)))
 
 
-async def measured(home: Home, targets: list[str], lines: Path | None) -> None:
+async def measured(home: Home, targets: list[str], number: int, lines: Path | None) -> None:
     client = await ensure_daemon(home)
     try:
-        began = time.monotonic()
-        run, _ = await done(client, training())
-        print(f"trained in {time.monotonic() - began:.0f} s", in_columns(HEAD), sep="\n", flush=True)
+        run = await client.job(number) if number else (await done(client, training()))[0]
+        print(in_columns(HEAD), flush=True)
         for target in targets:
             view, most = await done(client, exporting(Path(run.folder) / "artifacts", (target,)))
             row = told(view, target, most)
@@ -128,11 +126,11 @@ def told(view: JobView, target: str, most: dict[str, int]) -> Row:
     )  # fmt: skip
 
 
-def main(to: str = ",".join(TARGETS), home: Path | None = None, json_file: Path | None = None) -> None:
+def main(to: str = ",".join(TARGETS), home: Path | None = None, run: int = 0, json_file: Path | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="exports-") as scratch:
         place = Home(home or Path(scratch) / "home")
         os.environ["TUNESMITH_HOME"] = str(place.root)
-        asyncio.run(measured(place, to.split(","), json_file))
+        asyncio.run(measured(place, to.split(","), run, json_file))
 
 
 if __name__ == "__main__":

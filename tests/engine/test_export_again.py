@@ -17,12 +17,13 @@ from stopped import Another, Told
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.worker import combine, converting, evaluate, export, importance, load, taken_up, verify
+from tunesmith.daemon.worker import combine, converting, evaluate, export, importance, load, quantize, taken_up, verify
 from tunesmith.daemon.worker import trained as trained_file
 from tunesmith.daemon.worker.context import Context
 from tunesmith.daemon.worker.data import prepare
 from tunesmith.daemon.worker.lent import Lent
 from tunesmith.daemon.worker.train import merge, set_up
+from tunesmith.recipes import gguf_types
 from tunesmith.recipes.again import evaluating, exporting, merging
 from tunesmith.recipes.errors import DataError, MachineError, ModelError
 from tunesmith.recipes.spec import AdapterSpec
@@ -256,6 +257,22 @@ def test_quantized_types_adapter_and_modelfile_are_written_and_verified(
     export.run(again)
     assert not list(again.work.glob("converted-*.gguf")), "nothing was converted or quantized again"
     assert [event.key for event in of(e.ArtifactWritten, told(again))] == [*targets]
+
+
+@pytest.mark.slow
+def test_rows_that_do_not_fit_are_not_kept_as_q5_1_which_llama_cpp_computes_coarsely(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    f32 = tmp_path / "f32.gguf"
+    subprocess.run(converting.command(Home.find().vendor, tiny_model, "f32", f32), check=True, capture_output=True)
+    kinds = {}
+    for name in ("q5_k_m", "q5_1"):
+        staged = tmp_path / f"{name}.gguf"
+        command = quantize.command(f32, staged, gguf_types.TYPES[name].number, None)
+        subprocess.run(command, check=True, capture_output=True)
+        kinds[name] = {dtype for dtype, _ in quantize.fell_back(staged).values()}
+    assert "Q5_0" in kinds["q5_k_m"] and "Q5_1" not in kinds["q5_k_m"]
+    assert "Q5_1" in kinds["q5_1"], "who asks for it gets it"
 
 
 @pytest.mark.slow

@@ -183,16 +183,9 @@ def calibration(context: Context, purpose: str) -> list[np.ndarray]:
 
 def fallbacks(path: Path) -> str:
     """How many tensors of a quantized file another type was taken for, as their rows do not fit its blocks."""
-    header = gguf_header.header(path)
-    shapes = {name: one.shape for name, one in header.tensors.items()}
-    taken: Counter[str] = Counter()
-    widths: set[int] = set()
-    for tensor in gguf_header.read(path):
-        shape = shapes[tensor.name]
-        if len(shape) > 1 and shape[0] % BLOCK and tensor.dtype not in ("F32", "F16", "BF16"):
-            taken[tensor.dtype] += 1
-            widths.add(shape[0])
-    matrices = sum(len(shape) > 1 for shape in shapes.values())
+    found = quantize.fell_back(path)
+    taken = Counter(dtype for dtype, _ in found.values())
+    matrices = sum(len(one.shape) > 1 for one in gguf_header.header(path).tensors.values())
     if not taken:
         return ""
     return say(
@@ -201,7 +194,7 @@ def fallbacks(path: Path) -> str:
         "kept in blocks of 32, {kinds}.",
         count=taken.total(),
         matrices=matrices,
-        rows=", ".join(str(width) for width in sorted(widths)),
+        rows=", ".join(map(str, sorted({row for _, row in found.values()}))),
         block=BLOCK,
         kinds=", ".join(f"{count} × {kind}" for kind, count in taken.most_common()),
     )
