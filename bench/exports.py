@@ -2,10 +2,10 @@
 
     python bench/exports.py [--to gguf:f16,awq] [--home FOLDER [--run NUMBER]] [--json-file FILE]
 
-The starter is tuned as `tunesmith quickstart` does, unless a run of FOLDER is to be taken; then each target is exported by a job of
-its own through a real daemon and verified. Prints a row a target. `time` is of converting and quantizing (the first of
-those that need it makes the importance matrix, and an environment where one is needed); `memory` is the most that the
-job's processes had resident together, verification left out; `verifying` is the time of that.
+The starter is tuned as `tunesmith quickstart` does, unless a run of FOLDER is to be taken; then each target is exported
+by a job of its own through a real daemon and verified. Prints a row a target. `time` is of converting and quantizing
+(where one is needed with the importance matrix, and an environment); `memory` is the most that the job's processes had
+resident together, verification left out; `verifying` is the time of that.
 """
 
 from __future__ import annotations
