@@ -338,7 +338,10 @@ def test_a_gguf_with_a_hostile_template_is_refused_before_llama_cpp_has_it(
 
 
 def test_no_address_reaches_what_opens_files() -> None:
-    """A chat is text alone: llama-cpp-python's handlers, which read file:// pictures, are never called."""
+    """A run's chat is text alone, a served one takes pictures as data: (tests/daemon/test_picture_bounds.py).
+
+    llama-cpp-python's handlers, which read file:// pictures, are never called.
+    """
     picture = {"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}
     asked = {"messages": [{"role": "user", "content": [picture]}]}
     with pytest.raises(msgspec.ValidationError):
@@ -346,5 +349,5 @@ def test_no_address_reaches_what_opens_files() -> None:
     worker = Path(sys.modules["tunesmith.daemon"].__path__[0]) / "worker"
     sources = {path.name: path.read_text("utf-8") for path in worker.rglob("*.py")}
     assert len(sources) > 20
-    for word in ("create_chat_completion", "chat_handler", "mmproj", "llama_cpp.server"):
+    for word in ("create_chat_completion", "chat_handler", "ChatHandler", "llama_cpp.server"):
         assert [name for name, text in sources.items() if word in text] == []
