@@ -129,7 +129,7 @@ def show(what: str) -> None:
     from tunesmith.daemon.api.home import Home
     from tunesmith.tui import frames
 
-    frames.often()
+    frames.soon()
     from tunesmith.tui.app import TunesmithApp
 
     with tempfile.TemporaryDirectory() as folder:

@@ -55,8 +55,8 @@ async def test_while_a_person_types_changes_are_told_less_often_and_the_last_one
     monkeypatch.setattr(watch, "POST_INTERVAL_S", 0.01)
     monkeypatch.setattr(watch, "TYPING_INTERVAL_S", 0.2)
     told: dict[float, list[Message]] = {inf: [], ANSWERED_S: []}
-    for still, heard in told.items():
-        coalescer = Coalescer(heard.append, lambda still=still: still)
+    for idle_s, heard in told.items():
+        coalescer = Coalescer(heard.append, lambda idle_s=idle_s: idle_s)
         for number in range(10):
             coalescer.offer(JobView(number, "run"))
             await asyncio.sleep(0.015)

@@ -158,11 +158,15 @@ def refusal(facts: ModelFacts, scheme: Scheme) -> str:
         return "it is a mixture of experts, whose experts llm-compressor takes apart in a way that is not verified here"
     if facts.model_type in CONV1D:
         return f"the matrices of {facts.model_type} are of a kind that llm-compressor leaves as they are"
-    rows = row_lengths(facts)
-    if scheme.grouped and not group_for(facts):
-        odd = " and ".join(str(row) for row in sorted(row for row in rows if row % GROUPS[-1]))
-        return f"it has rows of {odd} weights, which groups of {', '.join(map(str, GROUPS))} do not divide"
-    return ""
+    return no_group(facts) if scheme.grouped else ""
+
+
+def no_group(facts: ModelFacts) -> str:
+    """Which rows no group of GROUPS divides; nothing where one does."""
+    if group_for(facts):
+        return ""
+    odd = " and ".join(str(row) for row in sorted(row for row in row_lengths(facts) if row % GROUPS[-1]))
+    return f"it has rows of {odd} weights, which groups of {', '.join(map(str, GROUPS))} do not divide"
 
 
 def said(folder: Path) -> str:

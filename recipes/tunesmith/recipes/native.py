@@ -60,10 +60,8 @@ def refusal(facts: ModelFacts) -> str:
         return "it is a mixture of experts, which gptqmodel takes apart in a way that is not verified here"
     if facts.model_type not in KNOWN:
         return f"gptqmodel has no description of models of the type {facts.model_type}"
-    if not compressing.group_for(facts):
-        odd = sorted(row for row in compressing.row_lengths(facts) if row % compressing.GROUPS[-1])
-        groups = ", ".join(map(str, compressing.GROUPS))
-        return f"it has rows of {' and '.join(map(str, odd))} weights, which groups of {groups} do not divide"
+    if refused := compressing.no_group(facts):
+        return refused
     outputs = {matrix.outputs for matrix in facts.matrices if matrix.part in LINEAR}
     if uneven := sorted(count for count in outputs if count % PACKED):
         return f"it has matrices with {' and '.join(map(str, uneven))} outputs, which {PACKED} does not divide"

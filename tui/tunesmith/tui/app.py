@@ -93,8 +93,8 @@ class TunesmithApp(App[None]):
             self.collection.touched()
         await super().on_event(event)
 
-    def still(self) -> float:
-        return inf if self.collection is None else self.collection.still()
+    def idle_s(self) -> float:
+        return inf if self.collection is None else self.collection.idle_s()
 
     def collect_when_idle(self) -> None:
         """For who has the process to itself."""

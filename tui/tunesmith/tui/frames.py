@@ -9,7 +9,7 @@ A_SECOND = 120
 WRITER_WAITS_S = 0.0005  # of the thread that writes to the terminal, while the others have work
 
 
-def often() -> None:
+def soon() -> None:
     """To be called before Textual is imported, which reads it then; a person's own setting counts."""
     os.environ.setdefault("TEXTUAL_FPS", str(A_SECOND))
     sys.setswitchinterval(WRITER_WAITS_S)

@@ -30,16 +30,16 @@ class IdleCollection:
     def touched(self) -> None:
         self._touched = time.monotonic()
 
-    def still(self) -> float:
+    def idle_s(self) -> float:
         """Seconds without a key or the mouse."""
         return time.monotonic() - self._touched
 
     def look(self) -> None:
-        came, still = gc.get_count()[0], self.still()
-        if still >= IDLE_S:
+        came, idle_s = gc.get_count()[0], self.idle_s()
+        if idle_s >= IDLE_S:
             if came >= WORTH_IT or self._survivors:
                 gc.collect()
                 self._survivors = False
-        elif came >= TOO_MANY and (still >= ANSWERED_S or came >= 10 * TOO_MANY):
+        elif came >= TOO_MANY and (idle_s >= ANSWERED_S or came >= 10 * TOO_MANY):
             gc.collect(0)
             self._survivors = True

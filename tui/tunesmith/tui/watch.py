@@ -45,7 +45,7 @@ class JobClient(Protocol):
 Clients = Callable[[], Awaitable[JobClient]]
 """Gives a client whose daemon answers, starting the daemon when none does; raises TunesmithError."""
 
-Still = Callable[[], float]
+IdleSeconds = Callable[[], float]
 """Seconds without a key or the mouse."""
 
 
@@ -83,9 +83,9 @@ class Coalescer:
     While a person types, between two keys if that can be: not before the last one's answer is drawn.
     """
 
-    def __init__(self, post: Callable[[Message], Any], still: Still) -> None:
+    def __init__(self, post: Callable[[Message], Any], idle_s: IdleSeconds) -> None:
         self._post = post
-        self._still = still
+        self._idle_s = idle_s
         self._loop = asyncio.get_running_loop()
         self._posted_at = self._waits_since = -inf
         self._timer: asyncio.TimerHandle | None = None
@@ -99,10 +99,10 @@ class Coalescer:
             self._post_when_due()
 
     def _post_when_due(self) -> None:
-        now, still = self._loop.time(), self._still()
-        due = self._posted_at + (TYPING_INTERVAL_S if still < IDLE_S else POST_INTERVAL_S)
+        now, idle_s = self._loop.time(), self._idle_s()
+        due = self._posted_at + (TYPING_INTERVAL_S if idle_s < IDLE_S else POST_INTERVAL_S)
         if now < self._waits_since + TYPING_INTERVAL_S:  # else keys come without a pause
-            due = max(due, now + ANSWERED_S - still)
+            due = max(due, now + ANSWERED_S - idle_s)
         if now >= due:
             self.flush()
         else:
@@ -127,10 +127,12 @@ def nobody_types() -> float:
     return inf
 
 
-async def follow(clients: Clients, job_id: int, post: Callable[[Message], Any], still: Still = nobody_types) -> None:
+async def follow(
+    clients: Clients, job_id: int, post: Callable[[Message], Any], idle_s: IdleSeconds = nobody_types
+) -> None:
     """Post the job's view until it ends. A lost daemon is said once, and tried again until it answers."""
     link = _Link(post)
-    coalescer, keys = Coalescer(post, still), _KeysFirst(still)
+    coalescer, keys = Coalescer(post, idle_s), _KeysFirst(idle_s)
     view: JobView | None = None
     try:
         while True:
@@ -166,8 +168,8 @@ async def follow(clients: Clients, job_id: int, post: Callable[[Message], Any], 
 class _KeysFirst:
     """Events that came at once are read in slices, none while a key is answered: it would wait for them."""
 
-    def __init__(self, still: Still) -> None:
-        self._still = still
+    def __init__(self, idle_s: IdleSeconds) -> None:
+        self._idle_s = idle_s
         self._clock = asyncio.get_running_loop().time
         self._since = self._clock()
 
@@ -175,7 +177,7 @@ class _KeysFirst:
         if self._clock() - self._since < SLICE_S:
             return
         await asyncio.sleep(0)
-        if (left := ANSWERED_S - self._still()) > 0:
+        if (left := ANSWERED_S - self._idle_s()) > 0:
             await asyncio.sleep(left)
         self._since = self._clock()
 

@@ -176,7 +176,7 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
     width, loaded = memory.stored_width(facts), memory.WIDTHS[memory.weights_dtype(spec, place)]
     if spec.quantization != "none":
         merged = max(merging(spec, facts, place), loaded_as_stored(facts))
-        return int(runtime + merged + held + compared(facts) * 3.6 + nf4.LIBRARY_BYTES), 0
+        return int(runtime + max(held, merged) + compared(facts) * 3.6 + nf4.LIBRARY_BYTES), 0  # one after the other
     if memory.computing(spec, place).adapter:
         return int(runtime + max(held, merging(spec, facts, place))), 0
     if width == loaded:
@@ -195,7 +195,8 @@ def merging(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
     if not needs_merging(spec) or not memory.computing(spec, place).adapter:
         return 0.0
     adapter = memory.trained_parameters(spec, facts)
-    return float(max(1, len(spec.adapters)) * (MERGING_BYTES + 4 * adapter))
+    pieces = min(MERGING_BYTES, 4 * facts.parameters * memory.stored_width(facts))  # of a tiny model there are few
+    return float(max(1, len(spec.adapters)) * (pieces + 4 * adapter))
 
 
 def compressing(spec: JobSpec, facts: ModelFacts, place: Place) -> int:
@@ -236,8 +237,8 @@ def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[
         sees = any(card.sees for card in cards)
         seen = 4 * facts.tower_parameters + VERIFYING_BYTES + inference.SEEING_BYTES if sees else 0
         return int(place.runtime_bytes + EXPORTING_BYTES + min(MAPPED_BYTES, merged) + seen), 0
-    # The largest file, and what is left of the one that was merged. Where memory is short the system takes it back.
-    mapped = min(MAPPED_BYTES, facts.parameters * (2.0 + 1.1))
+    # The merged model's file, or an export's. Where memory is short the system takes it back.
+    mapped = min(MAPPED_BYTES, facts.parameters * 2.0)
     here = place.runtime_bytes + facts.parameters * 4 + mapped + 1.6 * compared(facts) + VERIFYING_BYTES
     return int(max(here, computed_apart(spec, facts, place))), 0
 

@@ -83,7 +83,7 @@ def wizard(
     from tunesmith.tui import frames
 
     gc.disable()  # importing makes no garbage; the wizard itself collects when it is idle
-    frames.often()
+    frames.soon()
     from tunesmith.tui.app import run as open_wizard
 
     if not open_wizard():

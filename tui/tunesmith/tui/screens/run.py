@@ -129,8 +129,8 @@ class RunStep(Container):
             self._draw()
             return
         self._draw()
-        still = getattr(self.app, "still", nobody_types)  # this step can be shown alone
-        self.run_worker(follow(self._clients, job_id, self.post_message, still), group="follow", exclusive=True)
+        idle_s = getattr(self.app, "idle_s", nobody_types)  # this step can be shown alone
+        self.run_worker(follow(self._clients, job_id, self.post_message, idle_s), group="follow", exclusive=True)
 
     @on(JobUpdated)
     def _update(self, message: JobUpdated) -> None:

@@ -20,7 +20,7 @@ def end_with(parent: int) -> None:
 def main() -> None:
     from tunesmith.tui import frames
 
-    frames.often()
+    frames.soon()
     from tunesmith.tui.app import run
 
     threading.Thread(target=end_with, args=(os.getppid(),), name="end-with-parent", daemon=True).start()

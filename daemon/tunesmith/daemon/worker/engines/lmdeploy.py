@@ -7,16 +7,24 @@ takes `input_ids`, and `return_token_ids` gives `output_ids` back.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import msgspec
 
-from tunesmith.daemon.api.engines import ENGINES, is_python, python_of
-from tunesmith.daemon.worker.engines import Card, Form, Token
+from tunesmith.daemon.api.engines import is_python, python_of
+from tunesmith.daemon.worker.engines import Form, Token
 from tunesmith.daemon.worker.serve.folder_text import FolderText
-from tunesmith.daemon.worker.serve.servers import BASE, Asked, Command, Dialect, Heard, Start
-from tunesmith.daemon.worker.serve.servers.remote import Remote
+from tunesmith.daemon.worker.serve.servers import (
+    BASE,
+    Asked,
+    Command,
+    Dialect,
+    Heard,
+    Start,
+    cached_tokens,
+    schema_format,
+)
+from tunesmith.daemon.worker.serve.servers.remote import card
 from tunesmith.recipes.errors import MachineError
 
 KEY = "lmdeploy"
@@ -76,8 +84,7 @@ def ask(asked: Asked) -> dict[str, Any]:
 
 def hear(event: dict[str, Any], asked: Asked, before: int, text: FolderText) -> Heard:
     """Logprobs name tokens as the vocabulary has them; the drawn ones are known by their numbers."""
-    usage = event.get("usage") or {}
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    cached = cached_tokens(event)
     if not event["choices"]:
         return Heard(cached=cached)
     choice = event["choices"][0]
@@ -102,7 +109,7 @@ def held(form: Form) -> dict[str, Any] | None:
     """It takes a schema, and nothing around it."""
     if form.before or form.after:
         return None
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": form.schema}}}
+    return schema_format(form)
 
 
 def refuse(asked: Asked) -> str:
@@ -117,9 +124,4 @@ def refuse(asked: Asked) -> str:
 
 
 DIALECT = Dialect(KEY, start, "/v1/chat/completions", ask, hear, held, refuse)
-CARD = Card(
-    key=KEY,
-    title=ENGINES[KEY].title,
-    suits=lambda path: False,  # it takes a minute to start, so a person asks for it
-    open=partial(Remote, DIALECT),
-)
+CARD = card(DIALECT)

@@ -8,17 +8,16 @@ tokenizer_manager.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
 
-from tunesmith.daemon.api.engines import ENGINES, is_python
-from tunesmith.daemon.worker.engines import Card, Form, Token
+from tunesmith.daemon.api.engines import is_python
+from tunesmith.daemon.worker.engines import Form, Token
 from tunesmith.daemon.worker.serve import grammar
 from tunesmith.daemon.worker.serve.folder_text import FolderText
 from tunesmith.daemon.worker.serve.servers import BASE, Asked, Command, Dialect, Heard, Start
-from tunesmith.daemon.worker.serve.servers.remote import Remote
+from tunesmith.daemon.worker.serve.servers.remote import card
 
 KEY = "sglang"
 MODULE = "sglang.launch_server"
@@ -114,9 +113,4 @@ def refuse(asked: Asked) -> str:
 
 
 DIALECT = Dialect(KEY, start, "/generate", ask, hear, held, refuse)
-CARD = Card(
-    key=KEY,
-    title=ENGINES[KEY].title,
-    suits=lambda path: False,  # it takes a minute to start, so a person asks for it
-    open=partial(Remote, DIALECT),
-)
+CARD = card(DIALECT)

@@ -8,17 +8,25 @@ serving.py; variables from vllm/envs.py.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import msgspec
 
-from tunesmith.daemon.api.engines import ENGINES, is_python
-from tunesmith.daemon.worker.engines import Card, Form, Token
+from tunesmith.daemon.api.engines import is_python
+from tunesmith.daemon.worker.engines import Form, Token
 from tunesmith.daemon.worker.serve import grammar
 from tunesmith.daemon.worker.serve.folder_text import FolderText
-from tunesmith.daemon.worker.serve.servers import BASE, Asked, Command, Dialect, Heard, Start
-from tunesmith.daemon.worker.serve.servers.remote import Remote
+from tunesmith.daemon.worker.serve.servers import (
+    BASE,
+    Asked,
+    Command,
+    Dialect,
+    Heard,
+    Start,
+    cached_tokens,
+    schema_format,
+)
+from tunesmith.daemon.worker.serve.servers.remote import card
 from tunesmith.recipes.errors import ModelError
 
 KEY = "vllm"
@@ -81,8 +89,7 @@ def ask(asked: Asked) -> dict[str, Any]:
 
 def hear(event: dict[str, Any], asked: Asked, before: int, text: FolderText) -> Heard:
     """With `echo` the logprobs of the first event that has any begin with those of the prompt."""
-    usage = event.get("usage") or {}
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    cached = cached_tokens(event)
     if not event["choices"]:
         return Heard(cached=cached)
     choice = event["choices"][0]
@@ -110,13 +117,8 @@ def top_of(said: dict[str, float] | None, most: int) -> tuple[tuple[int, float],
 def held(form: Form) -> dict[str, Any]:
     if form.before or form.after:
         return {"structured_outputs": {"grammar": grammar.of(form)}}
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": form.schema}}}
+    return schema_format(form)
 
 
 DIALECT = Dialect(KEY, start, "/v1/completions", ask, hear, held, lambda asked: "", by_socket=True)
-CARD = Card(
-    key=KEY,
-    title=ENGINES[KEY].title,
-    suits=lambda path: False,  # it takes a minute to start, so a person asks for it
-    open=partial(Remote, DIALECT),
-)
+CARD = card(DIALECT)

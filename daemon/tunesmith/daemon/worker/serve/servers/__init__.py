@@ -88,3 +88,15 @@ class Dialect(msgspec.Struct, frozen=True):
     held: Callable[[Form], dict[str, Any] | None]
     refuse: Callable[[Asked], str]
     by_socket: bool = False
+
+
+def cached_tokens(event: dict[str, Any]) -> int | None:
+    """Of an event in OpenAI's form that tells usage: how much of the prompt was there from before."""
+    told = (event.get("usage") or {}).get("prompt_tokens_details") or {}
+    cached: int | None = told.get("cached_tokens")
+    return cached
+
+
+def schema_format(form: Form) -> dict[str, Any]:
+    """The schema of `form` as OpenAI's interface has it."""
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": form.schema}}}

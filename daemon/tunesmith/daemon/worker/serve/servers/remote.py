@@ -12,6 +12,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import msgspec
 from tunesmith.daemon.api.engines import ENGINES
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.serving.lines import Loading, Refused
-from tunesmith.daemon.worker.engines import Form, Options, Prompt, Token
+from tunesmith.daemon.worker.engines import Card, Form, Options, Prompt, Token
 from tunesmith.daemon.worker.serve import adapters
 from tunesmith.daemon.worker.serve.folder_text import FolderText
 from tunesmith.daemon.worker.serve.servers import BASE, Asked, Command, Dialect, Heard, Start
@@ -51,6 +52,11 @@ class Writing:
 
 
 Event = tuple[Writing, Heard | TunesmithError]
+
+
+def card(dialect: Dialect) -> Card:
+    """Of an engine that takes a minute to start, so that a person asks for it: it suits nothing by itself."""
+    return Card(dialect.key, ENGINES[dialect.key].title, lambda path: False, partial(Remote, dialect))
 
 
 class Remote(FolderText):
