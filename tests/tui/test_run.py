@@ -301,7 +301,8 @@ def test_how_it_computes_looks_right(snap_compare: Snap, size: tuple[int, int], 
     async def look(pilot: Pilot[None]) -> None:
         await show(1)(pilot)  # type: ignore[misc]
         await pilot.press("w")
-        await pilot.pause()
+        panel = pilot.app.query_one(Computing)
+        await until(pilot, lambda: panel.has_focus and panel.virtual_size.height >= panel.size.height > 0)
 
     texts.use(language)
     assert snap_compare(Alone(RunStep(client().clients)), terminal_size=size, run_before=look)
