@@ -72,6 +72,21 @@ def test_what_a_dead_worker_left_in_its_group_ends(start: Callable[..., subproce
     assert gone(child)
 
 
+def test_one_that_is_just_becoming_another_program_ends_too(
+    start: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, child = orphan(start, "/jobs/1")
+    environ, looks = psutil.Process.environ, list[int]()
+
+    def not_yet(process: psutil.Process) -> dict[str, str]:
+        looks.append(process.pid)
+        return {} if looks.count(process.pid) == 1 else environ(process)
+
+    monkeypatch.setattr(psutil.Process, "environ", not_yet)
+    recovery.kill_group(record)
+    assert gone(child) and looks.count(child) == 2
+
+
 def test_a_group_of_the_same_number_that_is_not_ours_is_let_be(start: Callable[..., subprocess.Popen[str]]) -> None:
     record, child = orphan(start, "/jobs/of another")
     for stranger in (msgspec.structs.replace(record, mark="/jobs/1"), msgspec.structs.replace(record, mark="")):

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from tunesmith.daemon import cgroup, versions
 
 # psutil derives start times from the kernel's boot time, whole seconds that a corrected clock shifts by one.
 START_TIME_TOLERANCE_S = 1.5
+REPLACED_S = 0.2  # longer than the system takes to give a process another program
 FORMAT = "tunesmith-worker"
 FORMAT_VERSION = 1
 MARK = "TUNESMITH_WORKER_OF"  # in the environment of a worker and of all it starts: the job's folder
@@ -132,8 +134,16 @@ def _members(record: WorkerRecord) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            if os.getpgid(process.pid) == record.group and process.environ().get(MARK) == record.mark != "":
+            if os.getpgid(process.pid) == record.group and _environment(process).get(MARK) == record.mark != "":
                 found.append(process.pid)
         except (psutil.Error, OSError):  # it ended meanwhile, or is not ours to look at
             continue
     return found
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    """While a process becomes another program the system shows none of it, for a moment."""
+    until = time.monotonic() + REPLACED_S
+    while not (found := process.environ()) and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
+        time.sleep(REPLACED_S / 20)
+    return dict(found)
