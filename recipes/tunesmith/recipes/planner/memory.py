@@ -23,6 +23,7 @@ WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 STORED_WIDTHS = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 SLACK = {"cuda": 0.06}  # of what a GPU's allocator hands out, lost between blocks
 PLAIN_TRANSIENT = 4  # of what fused layers need meanwhile: every operation has a result of its own
+UNEVEN = 0.5  # of what the longest row has more than the mean, by which a window is longer than others of its step
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +138,7 @@ def window_tokens(spec: JobSpec, rows: Rows, place: Place) -> int:
     windows = math.ceil(largest / size)
     if windows > max(1, math.ceil(smallest / size)):
         return max(most, size)  # some step has just too little for one window more
-    uneven = 0.0 if windows == 1 else most - min(rows.mean, most)
+    uneven = 0.0 if windows == 1 else UNEVEN * (most - min(rows.mean, most))
     return max(most, min(size, math.ceil(largest / windows + uneven)))
 
 

@@ -16,7 +16,9 @@ PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhi
 STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights as large as the largest, beside it
 GRADIENTS_BESIDE = 0.5  # of a step's only window, of those that come where its activations go
 LIBRARIES_BYTES, LIBRARIES_FULL_FROM = 60 * MIB, 126 * MIB
-HOLES = 0.3  # of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py)
+# Of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py). Gradients of a model
+# that is trained whole fill most.
+HOLES, HOLES_TRAINED = 0.3, 0.1
 HEAPED_BLOCK = 2 * MIB
 SMALLER = 0.85  # of the largest window: where that lies just outside of the heap, most others lie in it
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
@@ -104,7 +106,7 @@ def holes(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> float
     libraries = LIBRARIES_BYTES * filled
     if optimizers.cards()[spec.training.optimizer].package:
         libraries += OPTIMIZING_BYTES
-    return libraries + (HOLES * heaped(facts, parts) if parts.adapter else 0.0)
+    return libraries + (HOLES if parts.adapter else HOLES_TRAINED) * heaped(facts, parts)
 
 
 def heaped(facts: ModelFacts, parts: Parts) -> int:
@@ -175,8 +177,8 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
         return int(runtime + held), 0
     width, loaded = memory.stored_width(facts), memory.WIDTHS[memory.weights_dtype(spec, place)]
     if spec.quantization != "none":
-        merged = max(merging(spec, facts, place), loaded_as_stored(facts))
-        return int(runtime + max(held, merged) + compared(facts) * 3.6 + nf4.LIBRARY_BYTES), 0  # one after the other
+        compares = max(held, loaded_as_stored(facts)) + compared(facts) * 3.6  # one model after the other
+        return int(runtime + max(merging(spec, facts, place), compares) + nf4.LIBRARY_BYTES), 0
     if memory.computing(spec, place).adapter:
         return int(runtime + max(held, merging(spec, facts, place))), 0
     if width == loaded:

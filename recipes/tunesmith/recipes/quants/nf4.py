@@ -7,7 +7,7 @@ from typing import Any
 from tunesmith.recipes.quants import Quant
 
 # 4 bits a weight, an 8-bit scale a block of 64, and a 32-bit scale for 256 of those: the paper's 4.127 bits.
-LIBRARY_BYTES = 60 << 20  # what bitsandbytes takes of a process, measured
+LIBRARY_BYTES = 50 << 20  # what bitsandbytes takes of a process, measured
 BYTES_A_WEIGHT = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 
 
