@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key  # the real one: what a test prints is captured
+from hypothesis import settings
 
 HANGS_AFTER_S = 60  # more than a test's timeout, whose exception an event loop or a library can swallow
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's matter
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

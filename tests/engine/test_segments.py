@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.daemon.worker.packing.segments import TOLERANCE, Segments
@@ -11,7 +11,6 @@ from tunesmith.daemon.worker.packing.segments import TOLERANCE, Segments
 Lengths = st.lists(st.integers(1, 60), min_size=1, max_size=20)
 
 
-@settings(deadline=None)
 @given(Lengths)
 def test_the_groups_are_the_sequences_in_order(lengths: list[int]) -> None:
     groups = Segments(lengths).groups
@@ -23,7 +22,6 @@ def test_the_groups_are_the_sequences_in_order(lengths: list[int]) -> None:
         first += group.rows
 
 
-@settings(deadline=None)
 @given(Lengths)
 def test_a_row_of_a_group_s_layout_is_one_sequence(lengths: list[int]) -> None:
     first = 0
@@ -42,14 +40,12 @@ def test_a_row_of_a_group_s_layout_is_one_sequence(lengths: list[int]) -> None:
         first += group.rows
 
 
-@settings(deadline=None)
 @given(Lengths)
 def test_the_sequences_of_a_group_are_of_like_length(lengths: list[int]) -> None:
     for group in Segments(lengths).groups:
         assert group.tokens >= group.rows * group.longest * (1 - TOLERANCE)
 
 
-@settings(deadline=None)
 @given(Lengths)
 def test_positions_restart_and_ends_add_up(lengths: list[int]) -> None:
     segments = Segments(lengths)

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.daemon.worker.packing.windows import Row, Step, Window, balanced, best_fit, packed, padded
@@ -45,7 +45,6 @@ def found(step: Step) -> Counter[Label]:
     return labels
 
 
-@settings(deadline=None)
 @given(step_rows(), st.integers(1, 64))
 def test_packing_keeps_every_label_and_what_it_is_told_from(rows: list[Row], size: int) -> None:
     step = packed(rows, size)
@@ -58,7 +57,6 @@ def test_packing_keeps_every_label_and_what_it_is_told_from(rows: list[Row], siz
         assert (window.position_ids[0].numpy() == window.segments.positions()).all()
 
 
-@settings(deadline=None)
 @given(step_rows(), st.integers(1, 64))
 def test_padding_keeps_every_label_and_what_it_is_told_from(rows: list[Row], size: int) -> None:
     step = padded(rows, size, PAD)
@@ -71,7 +69,6 @@ def test_padding_keeps_every_label_and_what_it_is_told_from(rows: list[Row], siz
         assert (window.input_ids[window.attention_mask == 0] == PAD).all()
 
 
-@settings(deadline=None)
 @given(step_rows(), st.integers(1, 64), st.integers(1, 30))
 def test_rows_that_must_be_alone_are(rows: list[Row], size: int, alone: int) -> None:
     for step in (packed(rows, size, alone), padded(rows, size, PAD, alone)):
@@ -88,7 +85,6 @@ def test_a_window_without_labels_has_none() -> None:
     assert Window([(np.array([5]), np.ones(1, bool))]).labels == 0
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 60))
 def test_best_fit_places_everything_once_within_the_size(lengths: list[int], size: int) -> None:
     bins = best_fit(lengths, size)
@@ -99,21 +95,18 @@ def test_best_fit_places_everything_once_within_the_size(lengths: list[int], siz
         assert sum(lengths[place] for place in places) <= size or len(places) == 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(50, 60))
 def test_no_two_bins_of_best_fit_could_be_one(lengths: list[int], size: int) -> None:
     filled = sorted(sum(lengths[place] for place in places) for places in best_fit(lengths, size))
     assert len(filled) < 2 or filled[0] + filled[1] > size
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=7))
 def test_best_fit_needs_at_most_half_more_bins_than_the_fewest(lengths: list[int]) -> None:
     """The bound is Simchi-Levi's (1994, "New worst-case results for the bin-packing problem")."""
     assert len(best_fit(lengths, 20)) <= 1.5 * fewest(lengths, 20)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 80))
 def test_balanced_windows_are_as_few_and_no_larger(lengths: list[int], size: int) -> None:
     fullest, even = best_fit(lengths, size), balanced(lengths, size)

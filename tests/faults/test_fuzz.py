@@ -118,7 +118,7 @@ def fuzz_routes(path: Path, seconds: float, seed: int) -> dict[tuple[str, str], 
 
         @hypothesis.seed(seed)
         @hypothesis.settings(
-            max_examples=10, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck),
+            max_examples=10, database=None, suppress_health_check=list(hypothesis.HealthCheck),
             phases=(hypothesis.Phase.generate,),
         )  # fmt: skip
         @hypothesis.given(cases)

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.recipes import gate
@@ -117,14 +117,12 @@ conditions = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(conditions.filter(lambda text: len(text) <= gate.MOST_CHARACTERS))
 def test_it_means_what_arithmetic_says(text: str) -> None:
     values = {"loss": 2.5, "chrf": 40.0, "perplexity": 12.0}
     assert gate.parse(text).fails(values) is eval(text, {"__builtins__": {}}, values)  # of the text made above only
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="lostchrf.<>=!+-*/() 0123456789eand\n\tо", max_size=40) | st.text(max_size=40))
 def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     try:
@@ -139,7 +137,6 @@ def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
             assert error.code == "gate_unanswered"
 
 
-@settings(deadline=None)
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_no_value_slips_through_as_no_number(value: float) -> None:
     read = gate.parse("loss > 1 or loss <= 1")

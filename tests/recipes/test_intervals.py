@@ -47,7 +47,6 @@ def test_it_can_be_told_on_another_scale() -> None:
     assert wilson(5, 10, 100.0).value == 50 and wilson(10, 10, 100.0).high == 100
 
 
-@settings(deadline=None)
 @given(st.integers(1, 1000), st.data())
 def test_a_proportions_interval_is_around_it_and_within_bounds(n: int, data: st.DataObject) -> None:
     found = wilson(data.draw(st.integers(0, n)), n)
@@ -75,7 +74,7 @@ def test_where_nothing_differs_the_change_is_a_point() -> None:
     assert bootstrapped(rows(values), rows(values), mean)[2] == Interval(0.0, 0.0, 0.0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30))
 def test_every_interval_is_around_its_figure(pairs: list[tuple[float, float]]) -> None:
     for found in bootstrapped(rows([a for a, _ in pairs]), rows([b for _, b in pairs]), mean):

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.recipes.data.files import encodings, formats, reading, sources
@@ -82,7 +82,6 @@ def test_the_separator_is_the_one_that_splits_the_header_most(
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=12)
 
 
-@settings(deadline=None)
 @given(rows=st.lists(st.tuples(cells, cells, cells), max_size=6), separator=st.sampled_from(",;\t|"))
 def test_whatever_is_written_as_csv_is_read_back(
     rows: list[tuple[str, str, str]], separator: str, tmp_path_factory: pytest.TempPathFactory
@@ -150,7 +149,6 @@ def test_paragraphs_stand_together_up_to_a_piece(tmp_path: Path) -> None:
     assert [row["text"].split("\n\n") for row in found] == [paragraphs[at : at + 5] for at in range(0, 20, 5)]
 
 
-@settings(deadline=None)
 @given(text=st.text(st.sampled_from("aé \n世"), max_size=200), size=st.integers(4, 40))
 def test_no_character_of_a_text_is_lost(text: str, size: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -180,7 +178,6 @@ def test_an_encoding_is_named_only_where_it_is_sure(content: bytes, name: str) -
     assert encodings.detect(content).name == name
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=60).filter(lambda text: "\0" not in text), size=st.integers(1, 7))
 def test_utf16_is_transcoded_in_pieces_of_any_size(text: str, size: int) -> None:
     content = text.encode("utf-16", "surrogatepass")

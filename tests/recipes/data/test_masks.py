@@ -21,7 +21,7 @@ from tunesmith.recipes.data.rendering.render import render, render_many
 from tunesmith.recipes.data.rendering.tokenizer import Tokenizer
 from tunesmith.recipes.data.rows import Part, Rendered, Sample
 
-EXAMPLES = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+EXAMPLES = settings(max_examples=1000, suppress_health_check=list(HealthCheck), derandomize=True)
 SPACES = ("", " ", "\n", "\t \n", "\u200b", "\xa0", "\u3000", "\r\n", "\ufeff")
 WORDS = ("Paris", " is fine.", "é", "e\u0301", "😀", "日本", "{{ x }}", "\\n")
 

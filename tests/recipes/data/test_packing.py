@@ -24,13 +24,13 @@ def packed_one_by_one(lengths: list[int], capacity: int) -> int:
     return len(room)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.integers(1, 60), max_size=120), st.integers(60, 200))
 def test_counting_lengths_gives_what_packing_row_by_row_gives(lengths: list[int], capacity: int) -> None:
     assert packing.first_fit_decreasing(Counter(lengths), capacity) == packed_one_by_one(lengths, capacity)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from([1, 7, 16, 17, 33, 49, 50]), max_size=400))
 def test_many_rows_of_few_lengths_are_packed_as_one_by_one(lengths: list[int]) -> None:
     assert packing.first_fit_decreasing(Counter(lengths), 50) == packed_one_by_one(lengths, 50)

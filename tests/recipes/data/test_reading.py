@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.recipes.data.files import compression, json_stream, opened, reading, sources
@@ -92,7 +92,6 @@ plain_values = st.recursive(
 objects = st.dictionaries(texts, plain_values, max_size=4)
 
 
-@settings(deadline=None)
 @given(st.lists(objects, max_size=8), st.sampled_from([None, 1, 3]), st.integers(1, 20), st.booleans())
 def test_a_list_is_read_the_same_in_pieces_of_any_size(
     rows: list[dict[str, Any]], indent: int | None, size: int, ascii_only: bool
@@ -110,7 +109,6 @@ def test_a_list_is_read_the_same_in_pieces_of_any_size(
     assert found == rows
 
 
-@settings(deadline=None)
 @given(plain_values, st.integers(1, 9))
 def test_a_value_is_skipped_exactly_in_pieces_of_any_size(value: Any, size: int) -> None:
     text = json.dumps(value, ensure_ascii=False).encode() + b",next"
@@ -120,7 +118,6 @@ def test_a_value_is_skipped_exactly_in_pieces_of_any_size(value: Any, size: int)
     assert buffer.peek() == ","
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(1, 50), st.integers(1, 60))
 def test_lines_are_split_the_same_in_pieces_of_any_size(content: bytes, size: int, longest: int) -> None:
     pieces = (content[at : at + size] for at in range(0, len(content), size))
@@ -130,7 +127,6 @@ def test_lines_are_split_the_same_in_pieces_of_any_size(content: bytes, size: in
     assert found == [(number, line if len(line) <= longest else None) for number, line in enumerate(whole, 1)]
 
 
-@settings(deadline=None)
 @given(parts=st.lists(st.binary(max_size=300), max_size=4), cut=st.integers(0, 40), level=st.integers(1, 4))
 def test_gzip_gives_what_was_packed_or_says_that_it_breaks_off(
     parts: list[bytes], cut: int, level: int, tmp_path_factory: pytest.TempPathFactory
@@ -153,7 +149,6 @@ ending = st.sampled_from(["jsonl", "json", "csv", "tsv", "txt"])
 likely = st.lists(st.sampled_from([b'"', b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r", b"a", b"1", b"\\", b"\xe9"]))
 
 
-@settings(deadline=None)
 @given(content=st.binary(max_size=400) | likely.map(b"".join), suffix=ending)
 def test_any_bytes_are_read_to_the_end(content: bytes, suffix: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     file = tmp_path_factory.getbasetemp() / f"any.{suffix}"

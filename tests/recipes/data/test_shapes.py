@@ -378,7 +378,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.dictionaries(NAMES, VALUES, max_size=6))
 def test_any_row_is_read_or_refused_with_a_reason(row: dict[str, Any]) -> None:
     for key, card in shapes.cards().items():

@@ -89,7 +89,7 @@ EVERY = COPYING | {format_.name: format_.template for format_ in FORMATS}
 
 
 @pytest.mark.parametrize("source", EVERY.values(), ids=EVERY)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(conversations=st.lists(CONVERSATIONS, min_size=1, max_size=4), prompt=st.booleans())
 def test_filling_in_is_the_same_as_running(source: str, conversations: list[list[Message]], prompt: bool) -> None:
     template = ChatTemplate(source, {"bos_token": "<s>", "eos_token": "</s>"})

@@ -45,7 +45,7 @@ def test_the_quick_path_is_used_where_it_can_be(starter: tuple[Tokenizer, Tokeni
     assert starter[0].fingerprint == starter[1].fingerprint
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.data())
 def test_the_quick_path_gives_the_same_tokens_and_masks(
     starter: tuple[Tokenizer, Tokenizer], composing: tuple[Tokenizer, Tokenizer], data: st.DataObject

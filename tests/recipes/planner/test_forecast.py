@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -136,15 +135,13 @@ def test_more_never_needs_less(batch: int, rank: int, longest: int, share: float
     assert one.steps == 3 * -(-1000 // batch)
 
 
-def test_every_model_of_the_catalogue_is_forecast_at_once() -> None:
-    """A badge beside each of them is drawn on every key press."""
+def test_every_model_of_the_catalogue_is_forecast() -> None:
+    """How soon, bench/plan.py measures: a badge beside each of them is drawn on every key press."""
     entries = catalogue.catalogue()
     facts = [entry.facts for entry in entries]
     recipe, where = job(), place("cuda", 24 * GIB, "bfloat16")
-    began = time.perf_counter()
     found = [forecast(recipe, one, ROWS, where) for one in facts]
     assert len(found) == len(entries) >= 80
-    assert time.perf_counter() - began < 1.0, "well under 5 ms each"
     assert all(one.bytes > one_facts.parameters for one, one_facts in zip(found, facts, strict=True))
 
 

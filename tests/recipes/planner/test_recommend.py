@@ -66,7 +66,7 @@ def recommended(model: str, rows: Rows, place: Place, values: dict[str, Any] | N
     return recommend(put(JobSpec(), values), values.keys(), catalogue.find(model).facts, rows, place)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(models, data(), places, st.sampled_from(EXPLICIT))
 def test_a_plan_fits_where_its_verdict_says_so(model: str, rows: Rows, place: Place, values: dict[str, Any]) -> None:
     found = recommended(model, rows, place, values)
@@ -80,7 +80,7 @@ def test_a_plan_fits_where_its_verdict_says_so(model: str, rows: Rows, place: Pl
     assert not found.recommended or found.plan(found.recommended).fit.holds
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(models, data(), places, st.sampled_from(EXPLICIT))
 def test_lean_needs_no_more_than_balanced_and_that_no_more_than_best(
     model: str, rows: Rows, place: Place, values: dict[str, Any]
@@ -89,7 +89,7 @@ def test_lean_needs_no_more_than_balanced_and_that_no_more_than_best(
     assert lean.forecast.bytes <= balanced.forecast.bytes <= best.forecast.bytes
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(models, data(), st.sampled_from(MACHINES), st.integers(1, 150), st.integers(1, 60))
 def test_more_free_memory_never_makes_it_worse(model: str, rows: Rows, machine: str, free: int, more: int) -> None:
     before = recommended(model, rows, a_place(machine, free * GB))
@@ -113,7 +113,7 @@ def quality(plan: Plan, rows: Rows) -> tuple[Any, ...]:
     return (verdict, usual, full, len(spec.exports) > 1, plain, exact, length)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(models, data(), places, st.sampled_from(EXPLICIT))
 def test_what_a_person_set_is_in_every_plan(model: str, rows: Rows, place: Place, values: dict[str, Any]) -> None:
     for plan in recommended(model, rows, place, values).plans:
@@ -125,13 +125,13 @@ def test_what_a_person_set_is_in_every_plan(model: str, rows: Rows, place: Place
         assert {choice.key for choice in plan.choices if choice.key in values} <= shown
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(models, data(), places, st.sampled_from(EXPLICIT))
 def test_it_is_deterministic(model: str, rows: Rows, place: Place, values: dict[str, Any]) -> None:
     assert recommended(model, rows, place, values) == recommended(model, rows, place, values)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(models, data(), places)
 def test_more_memory_lifts_it_as_it_says(model: str, rows: Rows, place: Place) -> None:
     found = recommended(model, rows, place)
@@ -144,7 +144,7 @@ def test_more_memory_lifts_it_as_it_says(model: str, rows: Rows, place: Place) -
 
 
 @given(models, places)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_badge_says_what_the_balanced_plan_says(model: str, place: Place) -> None:
     facts = catalogue.find(model).facts
     found, plan = badge(facts, place), recommended(model, ASSUMED, place).plan("balanced")
