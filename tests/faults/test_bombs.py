@@ -111,7 +111,7 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "zstd.jsonl.zst": repeated((zstd(ROW), 1), (zstd(b" " * 64 * MIB), 64)),
     "text_of_a_gigabyte.json": repeated((b'[{"text": "', 1), (b"x" * MIB, 1024), (b'"}]', 1)),
     "line_without_end.jsonl": repeated((b'{"text": "', 1), (b"x" * MIB, 500)),
-    "deep.json": repeated((b"[{" + b'"a":[{' * 10, 1), (b'"a":[{' * MIB, 8)),
+    "deep.json": repeated((b"[{" + b'"a":[{' * 10, 1), (b'"a":[{' * MIB, 5)),
     "deep.jsonl": repeated((b'{"a":' * 100_000, 1), (b"\n" + ROW, 1)),
     "many_keys.jsonl": repeated((b"{", 1), (b",".join(b'"k%d":1' % n for n in range(300_000)), 1), (b"}\n" + ROW, 1)),
     "doubled_key.jsonl": repeated(
