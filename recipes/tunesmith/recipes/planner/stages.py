@@ -24,7 +24,7 @@ SMALLER = 0.85  # of the largest window: where that lies just outside of the hea
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
 GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.05, 0.025
-EVALUATING_BYTES = 60 * MIB  # what generating text imports
+EVALUATING_BYTES, EVALUATING_FULL_BYTES = 40 * MIB, 60 * MIB  # what generating text imports and uses, by model
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 1000
 EXPORTING_BYTES = 60 * MIB
@@ -102,11 +102,15 @@ def holes(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> float
     """Bytes between the blocks of a heap, and libraries' own: with a model of some size they use more (CPU)."""
     if place.device != "cpu":
         return 0.0
-    filled = min(1.0, parts.weights / LIBRARIES_FULL_FROM)
-    libraries = LIBRARIES_BYTES * filled
+    libraries = LIBRARIES_BYTES * filled(parts)
     if optimizers.cards()[spec.training.optimizer].package:
         libraries += OPTIMIZING_BYTES
     return libraries + (HOLES if parts.adapter else HOLES_TRAINED) * heaped(facts, parts)
+
+
+def filled(parts: Parts) -> float:
+    """How much of what libraries can take for themselves a model of this size lets them take, at most 1."""
+    return min(1.0, parts.weights / LIBRARIES_FULL_FROM)
 
 
 def heaped(facts: ModelFacts, parts: Parts) -> int:
@@ -139,14 +143,15 @@ def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: 
     scored = min(computed.EVALUATED_ROWS * mean, max(parts.tokens, longest))
     at_once = min(computed.EVALUATED_ROWS, spec.evaluation.answers, rows.held_out)
     asked = at_once * longest * (1 - rows.trained_share)  # tokens of prompts, padded to the longest
-    written = at_once * (longest + spec.evaluation.max_new_tokens)
+    written = asked + at_once * spec.evaluation.max_new_tokens
     cache = facts.kv_cache_bytes(1, how.width) * written
     logits = at_once * facts.vocabulary * 4 * 2
     again = parts.weights if not how.adapter else 0  # the base beside it
     transient = activations.transient(facts, how)
     working = max(scored * transient + parts.logits, asked * transient, cache + logits)
     packing = PACKING_BYTES * min(1.0, longest / PACKED_LENGTH) if place.device == "cpu" else 0
-    more = parts.kernels + packing + EVALUATING_BYTES + unpacked(spec, facts, place)
+    libraries = EVALUATING_BYTES + filled(parts) * (EVALUATING_FULL_BYTES - EVALUATING_BYTES)
+    more = parts.kernels + packing + libraries + unpacked(spec, facts, place)
     if place.device == "cpu" and parts.adapter:
         more += HOLES * heaped(facts, parts)  # what training left behind
     return on(place, parts.weights + parts.adapter + again + working + more)
@@ -177,7 +182,7 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
         return int(runtime + held), 0
     width, loaded = memory.stored_width(facts), memory.WIDTHS[memory.weights_dtype(spec, place)]
     if spec.quantization != "none":
-        compares = max(held, loaded_as_stored(facts)) + compared(facts) * 3.6  # one model after the other
+        compares = max(held, loaded_as_stored(facts)) + compared(facts) * 3.4  # one model after the other
         return int(runtime + max(merging(spec, facts, place), compares) + nf4.LIBRARY_BYTES), 0
     if memory.computing(spec, place).adapter:
         return int(runtime + max(held, merging(spec, facts, place))), 0
@@ -214,10 +219,10 @@ def known(spec: JobSpec, facts: ModelFacts) -> exports.Planned:
 
 
 def loaded_as_stored(facts: ModelFacts) -> float:
-    """Bytes of the model in the dtype of its files, float16 in float32 with those mapped beside it."""
+    """Bytes of the model in the dtype of its files, float16 in float32 with most of those mapped beside it."""
     width = memory.stored_width(facts)
     float16 = facts.stored is not None and "F16" in facts.stored.dtypes
-    return facts.parameters * (width + 4 if float16 else width)
+    return facts.parameters * (CONVERTED_SHARE * width + 4 if float16 else width)
 
 
 def embedded(facts: ModelFacts) -> int:
@@ -240,7 +245,7 @@ def verify(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> tuple[
         seen = 4 * facts.tower_parameters + VERIFYING_BYTES + inference.SEEING_BYTES if sees else 0
         return int(place.runtime_bytes + EXPORTING_BYTES + min(MAPPED_BYTES, merged) + seen), 0
     # The merged model's file, or an export's. Where memory is short the system takes it back.
-    mapped = min(MAPPED_BYTES, facts.parameters * 2.0)
+    mapped = min(MAPPED_BYTES, CONVERTED_SHARE * facts.parameters * 2.0)
     here = place.runtime_bytes + facts.parameters * 4 + mapped + 1.6 * compared(facts) + VERIFYING_BYTES
     return int(max(here, computed_apart(spec, facts, place))), 0
 
