@@ -140,7 +140,7 @@ def test_of_an_h200_with_100_gb_taken_only_what_is_free_is_planned_with(see: See
 
 def test_of_a_divided_gpu_an_instance_is_what_there_is(see: See) -> None:
     large, small = see(SYSTEM + divided(0, ("3g.20gb", 21_000_000_000), ("1g.5gb", 5_000_000_000)))[0]
-    assert said(planned(EIGHT, place_around((large,))).plan("balanced"))["quantization"] == SHORT
+    assert said(planned("qwen2.5-14b-instruct", place_around((large,))).plan("balanced"))["quantization"] == SHORT
     assert base_of(SMALL, place_around((large,))) == {"lean": LEAN, "balanced": WHOLE, "best": WHOLE}
     narrow = place_around((small,))
     assert base_of(TINY, narrow) == {"lean": LEAN, "balanced": WHOLE, "best": WHOLE}
