@@ -71,7 +71,7 @@ async def test_an_image_goes_with_the_next_question_and_stays_in_the_conversatio
     async with Alone(Static()).run_test() as pilot:
         screen = await open_chat(pilot, fake)
         await say(pilot, f"/image '{cat}'")
-        assert shown(screen) == ["▣ cat.png · 640 × 480  ✕"]
+        assert shown(screen) == ["▣ cat.png · 640 × 480  ✕ f7 takes it back"]
         await say(pilot, "What is this?")
         assert shown(screen) == [] and screen.attached == ()
         turn = screen.panes[0].turns[0]
@@ -113,7 +113,7 @@ async def test_one_is_picked_by_the_key_among_the_images_alone(cat: Path) -> Non
         await pilot.press("down", "down", "enter")
         await pilot.app.workers.wait_for_complete()
         await pilot.pause()
-        assert shown(screen) == ["▣ 我的狗.JPG · 48 × 64  ✕"]
+        assert shown(screen) == ["▣ 我的狗.JPG · 48 × 64  ✕ f7 takes it back"]
         assert pilot.app.focused is screen.query_one("#question")
 
 

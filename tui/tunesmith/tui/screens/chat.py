@@ -50,7 +50,7 @@ class ChatScreen(Screen[None]):
         Binding("f3", "split", "chat.key_split"),
         Binding("f4", "system", "chat.key_system"),
         Binding("f6", "image", "chat.key_image"),
-        Binding("f7", "take_back", "chat.key_take_back"),
+        Binding("f7", "take_back", "chat.key_take_back", show=False),
         Binding("b", "base", "chat.key_base", show=False),
         Binding("s", "split", "chat.key_split", show=False),
         Binding("p", "system", "chat.key_system", show=False),

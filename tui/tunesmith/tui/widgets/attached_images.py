@@ -41,7 +41,7 @@ class AttachedImages(Vertical):
 
     def compose(self) -> ComposeResult:
         for image in self.images:
-            yield AttachedLine(image)
+            yield AttachedLine(image, last=image is self.images[-1])
 
     def watch_images(self, images: tuple[Attached, ...]) -> None:
         self.set_class(bool(images), "-some")
@@ -52,8 +52,9 @@ class AttachedLine(Static, can_focus=True):
         Binding("delete,backspace,enter", "take_back", "chat.key_take_back", show=False)
     ]
 
-    def __init__(self, image: Attached) -> None:
-        super().__init__(Content.assemble(image_text(image), ("  ✕", "$error")), markup=False)
+    def __init__(self, image: Attached, last: bool) -> None:
+        key = f" {t('chat.take_back_last')}" if last else ""
+        super().__init__(Content.assemble(image_text(image), ("  ✕", "$error"), (key, "$foreground 60%")), markup=False)
         self.image = image
         self.tooltip = t("chat.take_back")
 
