@@ -13,7 +13,7 @@ from tunesmith.daemon.api import images
 from tunesmith.daemon.api.images import Attached
 from tunesmith.recipes.errors import DataError
 
-UPSIDE = 6  # what a camera that was held upright writes into Exif
+UPRIGHT = 6  # what a camera that was held upright writes into Exif
 
 
 def picture(path: Path, kind: str, width: int = 40, height: int = 20, turned: int = 1) -> Path:
@@ -38,7 +38,7 @@ def test_a_file_is_known_by_what_is_in_it_and_sent_as_it_is(tmp_path: Path, kind
 
 
 def test_it_is_as_large_as_it_is_looked_at(tmp_path: Path) -> None:
-    found = images.read(picture(tmp_path / "a.jpg", "JPEG", turned=UPSIDE))
+    found = images.read(picture(tmp_path / "a.jpg", "JPEG", turned=UPRIGHT))
     assert (found.width, found.height) == (20, 40)
 
 
