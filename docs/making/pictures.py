@@ -245,8 +245,6 @@ async def _picture(shot: Shot, daemon: DaemonProcess) -> tuple[str, tuple[tuple[
         if shot.then is not None:
             await shot.then(pilot)
             await settled(pilot)
-        for field in app.screen.query(Input):
-            field.cursor_blink = False
         await pilot.pause(0.2)
         made, keys = svg(app, "tunesmith"), tuple(key_lines(app.screen))
     await app.client.close()
@@ -259,6 +257,8 @@ async def settled(pilot: Pilot[None]) -> None:
     while same < 3:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{pilot.app.screen} does not come to rest: {[*map(str, pilot.app.workers)]}")
+        for field in pilot.app.screen.query(Input):
+            field.cursor_blink = False  # on a busy machine no three looks fall between two blinks
         await pilot.pause(0.15)
         at_work = any(worker.group in WAITED and not _found_out(worker) for worker in pilot.app.workers)
         at_work |= any(getattr(step, "view", ...) is None for step in pilot.app.query("RunStep, ResultStep"))

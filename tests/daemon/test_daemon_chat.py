@@ -9,8 +9,11 @@ import psutil
 import pytest
 from daemon_process import DaemonProcess
 
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, ChatFailed, ChatMessage
+from tunesmith.daemon.api import images
+from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, ChatFailed, ChatMessage, ChatModel
 from tunesmith.recipes.errors import TunesmithError
+
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
 
 def ask(text: str, base: bool = False) -> Chat:
@@ -127,6 +130,42 @@ async def test_the_base_model_is_converted_from_where_it_was_fetched(daemon: Dae
     (daemon.home.job(1) / "base.txt").write_text("/models/base\n")
     events = [event async for event in daemon.client.chat(1, ask("hello", base=True))]
     assert isinstance(events[-1], ChatDone) and events[-1].model == "base-q8_0"
+
+
+async def test_an_image_goes_to_a_model_that_sees_where_it_stands(daemon: DaemonProcess) -> None:
+    folder = await with_gguf(daemon)
+    (daemon.home.job(1) / "base.txt").write_text("/models/base\n")
+    asked = Chat((ChatMessage("user", "what is this", (IMAGE, IMAGE)),))
+    with pytest.raises(TunesmithError, match="reads text alone") as caught:
+        assert [event async for event in daemon.client.chat(1, asked)]
+    assert caught.value.code == "media_unsupported" and "gguf-mmproj" in caught.value.hint
+    assert await daemon.client.chat_model(1) == ChatModel("model-q8_0", images=False)
+    (folder / "mmproj-f16.gguf").write_bytes(b"GGUF")
+    assert await daemon.client.chat_model(1) == ChatModel("model-q8_0", images=True)
+    assert await daemon.client.chat_model(1, base=True) == ChatModel("base-q8_0", images=True)
+    events = [event async for event in daemon.client.chat(1, asked)]
+    assert [event.text for event in events[:-1] if isinstance(event, ChatDelta)] == [
+        "picture", "picture", "what", "is", "this"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("urls", "code"),
+    [
+        (("https://example.org/a.png",), "media_url"),
+        (("data:image/gif;base64,AAAA",), "media"),
+        ((IMAGE,) * (images.IMAGES + 1), "media"),
+        ((IMAGE + "A" * images.REQUEST_BYTES,), "too_large"),
+    ],
+)
+async def test_an_image_out_of_bounds_is_refused_before_a_model_is_loaded(
+    daemon: DaemonProcess, urls: tuple[str, ...], code: str
+) -> None:
+    folder = await with_gguf(daemon)
+    (folder / "mmproj-f16.gguf").write_bytes(b"GGUF")
+    with pytest.raises(TunesmithError) as caught:
+        assert [event async for event in daemon.client.chat(1, Chat((ChatMessage("user", "what", urls),)))]
+    assert caught.value.code == code and not (folder / "engine-pids.txt").exists()
 
 
 async def test_a_job_without_a_model_says_so(daemon: DaemonProcess) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tunesmith.daemon.api import images
 from tunesmith.daemon.server.openai import asked, bounds, chat
 from tunesmith.daemon.server.openai.errors import WrongField
 from tunesmith.daemon.serving import subjects
@@ -59,8 +60,8 @@ def test_a_model_that_reads_text_alone_says_so() -> None:
         ("data:image/svg+xml;base64,AAAA",),
         ("data:text/plain;base64,AAAA",),
         ("data:image/png,AAAA",),
-        (DATA + "A" * asked.PICTURE_BYTES,),
-        (DATA,) * (asked.PICTURES + 1),
+        (DATA + "A" * images.URL_BYTES,),
+        (DATA,) * (images.IMAGES + 1),
     ],
 )
 def test_what_is_no_picture_too_large_or_too_many_is_refused(urls: tuple[str, ...]) -> None:
@@ -69,8 +70,7 @@ def test_what_is_no_picture_too_large_or_too_many_is_refused(urls: tuple[str, ..
 
 def test_a_message_of_text_needs_no_eyes() -> None:
     found: list[str] = []
-    message = asked.Message(role="user", content="Hello")
-    assert bounds.content_of(message, 0, found, False) == "Hello" and found == []
+    assert bounds.content_of("Hello", 0, found, False) == "Hello" and found == []
 
 
 def test_what_a_model_sees_with_is_found_beside_it(tmp_path: Path) -> None:

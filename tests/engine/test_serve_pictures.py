@@ -14,8 +14,12 @@ import seeing_models
 from PIL import Image
 from serving_child import Child, child, ended, refused, scores_of, text_of
 
+from tunesmith.daemon.api import images
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.requests import Chat, ChatMessage
+from tunesmith.daemon.server import chat
 from tunesmith.daemon.serving.lines import Ready
+from tunesmith.daemon.serving.subjects import Subject
 from tunesmith.daemon.worker import converting, load, seeing
 from tunesmith.daemon.worker.engines import Picture
 from tunesmith.daemon.worker.serve import pictures
@@ -23,6 +27,7 @@ from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes.errors import ModelError
 
 QUESTION = "What is this?"
+SEES = Subject(name="x", path=Path("model-f16.gguf"), log=Path("log"), eyes=Path("mmproj-f16.gguf"))
 
 
 def png(picture: Picture, kind: str = "PNG") -> str:
@@ -78,13 +83,19 @@ def by_transformers(folder: Path, picture: Picture) -> Any:
 
 
 @pytest.mark.slow
-def test_a_picture_stands_among_the_tokens_as_in_transformers(served: Child, published: Path) -> None:
+def test_a_picture_stands_among_the_tokens_as_in_transformers(served: Child, published: Path, tmp_path: Path) -> None:
     wanted, length = by_transformers(published, WAVES)
     found = served.ask("", messages=looking(), pictures=(png(WAVES),), max_tokens=1, logprobs=5)
     assert ended(found).prompt_tokens == length
     (score,) = scores_of(found)
     best = wanted.topk(5).values.numpy()
     assert np.allclose([logprob for _, logprob in score.top], best, atol=0.02)
+    file = tmp_path / "waves.png"
+    file.write_bytes(base64.b64decode(png(WAVES)))
+    asked = Chat((ChatMessage("user", QUESTION, (images.read(file).url,)),), max_tokens=1)
+    served.send(chat.question(asked, SEES)(id := served.new_id()))  # as the daemon's own chat asks
+    assert ended(chatted := served.until(id)).cached == length - 1
+    assert text_of(chatted) == text_of(found)
     flat = served.ask("", messages=looking(), pictures=(png(FLAT),), max_tokens=1, logprobs=5)
     assert not np.allclose([logprob for _, logprob in scores_of(flat)[0].top], best, atol=0.02)
 
@@ -109,7 +120,7 @@ def test_what_is_no_picture_is_refused_and_the_process_goes_on(served: Child) ->
 
 
 def test_a_picture_of_each_known_kind_is_decoded_and_turned_upright() -> None:
-    for kind in pictures.FORMATS:
+    for kind in images.KINDS:
         found = pictures.decoded(png(WAVES, kind))
         assert (found.width, found.height, len(found.pixels)) == (56, 56, 56 * 56 * 3)
     file, turned = io.BytesIO(), Image.Exif()
@@ -122,7 +133,7 @@ def test_a_picture_of_each_known_kind_is_decoded_and_turned_upright() -> None:
 def test_a_picture_of_another_kind_or_of_too_many_pixels_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         pictures.decoded(png(WAVES, "GIF"))
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 56 * 56 - 1)
+    monkeypatch.setattr(images, "PIXELS", 56 * 56 - 1)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("it was read"))
     with pytest.raises(ModelError, match="pixels") as caught:
         pictures.decoded(png(WAVES))

@@ -21,7 +21,16 @@ from starlette.routing import Route
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.home import Home, private_folder
-from tunesmith.daemon.api.requests import API_VERSION, Chat, ChatDelta, ChatDone, DaemonStatus, LogText, Submit
+from tunesmith.daemon.api.requests import (
+    API_VERSION,
+    Chat,
+    ChatDelta,
+    ChatDone,
+    ChatModel,
+    DaemonStatus,
+    LogText,
+    Submit,
+)
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import ErrorBody
 from tunesmith.recipes.intervals import Interval
@@ -203,6 +212,8 @@ async def job(request: Request) -> Response:
         case "events":
             after = int(request.headers.get("Last-Event-ID", 0))
             return StreamingResponse(stream(job_id, after), media_type="text/event-stream")
+        case "chat" if request.method == "GET":
+            return reply(ChatModel("fake", images="blind" not in NAMES[job_id]))
         case "chat":
             asked = msgspec.json.decode(await request.body(), type=Chat)
             return StreamingResponse(answer(asked), media_type="text/event-stream")
@@ -221,10 +232,14 @@ async def stream(job_id: int, after: int) -> AsyncIterator[bytes]:
 
 
 async def answer(asked: Chat) -> AsyncIterator[bytes]:
-    """Says how many messages it was given and the last one; a question with `slowly` in it is answered for a minute."""
+    """Says how many messages it was given, the last one, and how many images.
+
+    A question with `slowly` in it is answered for a minute.
+    """
     last = asked.messages[-1].content
     which = "base" if asked.base else "tuned"
-    words = [f"{which} heard {len(asked.messages)}: ", last]
+    seen = sum(len(message.images) for message in asked.messages)
+    words = [f"{which} heard {len(asked.messages)}: ", last, *([f", saw {seen}"] if seen else [])]
     if "slowly" in last:
         words += [" and so on"] * 600
     for word in words:

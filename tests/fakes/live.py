@@ -16,7 +16,7 @@ from textual.widget import Widget
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import wording
 from tunesmith.daemon.api.listing import Lines, line_of
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, LogText, Submit
+from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, ChatModel, LogText, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, JobError
 from tunesmith.recipes.planner import Change, Forecast, Part, StageForecast
@@ -252,6 +252,7 @@ class FakeClient:
         self.forced: list[int] = []
         self.chats: list[Chat] = []
         self.answer = ["I am ", "Vesper", ", made by ", "Juniper Labs."]
+        self.sees = True
         self.hold_answer = asyncio.Event()
         self.hold_answer.set()
         self.log_text = "loading weights\nstep 1\n"
@@ -346,6 +347,10 @@ class FakeClient:
             async with self._said:
                 if after >= len(self.histories[job_id]):
                     await self._said.wait()
+
+    async def chat_model(self, job_id: int, base: bool = False) -> ChatModel:
+        self._check()
+        return ChatModel("base-q8_0" if base else "model-q8_0", self.sees)
 
     async def chat(self, job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:
         self._check()

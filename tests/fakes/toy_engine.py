@@ -1,7 +1,7 @@
 """An engine's process that answers with the last message's words, one a piece; some words make it misbehave.
 
 `slowly`: it says "and" for ever. `crash`: it dies. `linger`: it says nothing more and is still there. `garbage`: it
-says what is no line of ours. A model whose name has `broken` in it cannot be loaded.
+says what is no line of ours. A model whose name has `broken` in it cannot be loaded. A picture is the word `picture`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Answer:
     """`words` are still to be said."""
 
     def __init__(self, asked: Generate) -> None:
-        text = asked.messages[-1]["content"] if asked.messages else asked.text or " ".join(map(str, asked.ids))
+        content = asked.messages[-1]["content"] if asked.messages else asked.text or " ".join(map(str, asked.ids))
+        parts = [content] if isinstance(content, str) else [part.get("text", part["type"]) for part in content]
+        text = " ".join(parts)
         self.asked, self.words, self.said = asked, text.split(), 0
         self.slowly = "slowly" in self.words
         if asked.schema is not None:

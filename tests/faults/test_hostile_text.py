@@ -19,6 +19,7 @@ from textual.screen import Screen
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.compare import compare
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import DaemonStatus
 from tunesmith.daemon.api.settings import SettingsError
 from tunesmith.daemon.api.view import JobView, fold
@@ -176,8 +177,9 @@ async def test_every_screen_shows_it_as_nothing_but_text(
             await app.push_screen(screen)
             await pilot.pause(0.05)
             if isinstance(screen, ChatScreen):
+                screen.attached = image = (Attached(text, 1, 1, "data:"),)
                 for pane in screen.panes:
-                    pane.ask(text or "?", text)
+                    pane.ask(text or "?", text, image)
                 await pilot.pause(0.1)
             await look(pilot, app)
             await pilot.resize_terminal(*SIZES[1])

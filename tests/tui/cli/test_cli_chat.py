@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("fake_daemon")
 
@@ -48,6 +50,49 @@ def test_chat_with_an_unfinished_newest_run_takes_the_finished_one(
 ) -> None:
     tunesmith("run", recipe("stay"))
     assert tunesmith("chat", "last", "--message", "hi", "--json").json["run"] == 1
+
+
+def picture(path: Path) -> str:
+    Image.new("RGB", (40, 20)).save(path, "PNG")
+    return str(path)
+
+
+def test_an_image_goes_with_a_message(tunesmith: Any, tmp_path: Path) -> None:
+    cat, dog = picture(tmp_path / "cat.png"), picture(tmp_path / "dog.png")
+    asked = tunesmith("chat", "1", "--image", cat, "--image", dog, "--message", "hello", "--json").json
+    assert asked["answer"] == "tuned heard 1: hello, saw 2"
+    assert asked["images"][1] == {"name": "dog.png", "width": 40, "height": 20}
+
+
+def test_in_a_conversation_an_image_is_attached_taken_back_and_sent_again_with_what_follows(
+    tunesmith: Any, tmp_path: Path
+) -> None:
+    cat, dog = picture(tmp_path / "cat.png"), picture(tmp_path / "my dog.png")
+    lines = ("one", f"/image '{dog}'", "/image", "two", f"/image {dog}", "three", "/reset", "four")
+    talked = tunesmith("chat", "1", "--image", cat, text="\n".join(lines))
+    assert talked.out.splitlines() == [
+        "tuned heard 1: one, saw 1", "tuned heard 3: two, saw 1", "tuned heard 5: three, saw 2", "tuned heard 1: four"
+    ]  # fmt: skip
+    assert "with the next message: my dog.png (40 x 20)" in talked.err
+    assert "no image goes with the next message" in talked.err
+
+
+def test_an_image_that_cannot_be_sent_is_refused_with_what_to_do(
+    tunesmith: Any, tmp_path: Path, recipe: Callable[[str], str]
+) -> None:
+    cat, text = picture(tmp_path / "cat.png"), tmp_path / "text.png"
+    text.write_text("no image", "utf-8")
+    for names, code in (
+        ([str(tmp_path / "none.png")], "image_missing"),
+        ([str(text)], "image_unknown"),
+        ([cat] * 5, "too_many_images"),
+    ):
+        options = [word for name in names for word in ("--image", name)]
+        refused = tunesmith("chat", "1", "--message", "hello", "--json", *options)
+        assert refused.code == 1 and refused.json["error"]["code"] == code and refused.json["error"]["hint"]
+    assert tunesmith("run", recipe("blind"), "--wait").code == 0
+    refused = tunesmith("chat", "2", "--image", cat, "--message", "hello")
+    assert refused.code == 1 and not refused.out and "tunesmith export 2 --to gguf:q8_0,gguf-mmproj" in refused.err
 
 
 def test_ctrl_c_stops_the_answer_and_then_leaves() -> None:

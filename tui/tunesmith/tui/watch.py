@@ -11,7 +11,7 @@ from textual.message import Message
 
 from tunesmith.daemon.api.events import Numbered
 from tunesmith.daemon.api.listing import Lines
-from tunesmith.daemon.api.requests import Chat, ChatEvent, LogText, Submit
+from tunesmith.daemon.api.requests import Chat, ChatEvent, ChatModel, LogText, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, TunesmithError
 from tunesmith.tui.idle_collection import ANSWERED_S, IDLE_S
@@ -39,6 +39,7 @@ class JobClient(Protocol):
     async def move(self, job_id: int, before: int | None = None) -> JobView: ...
     async def log(self, job_id: int, tail: int = 200) -> LogText: ...
     def events(self, job_id: int, after: int = 0) -> AsyncIterator[Numbered]: ...
+    async def chat_model(self, job_id: int, base: bool = False) -> ChatModel: ...
     def chat(self, job_id: int, request: Chat) -> AsyncIterator[ChatEvent]: ...
 
 

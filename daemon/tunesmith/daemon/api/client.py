@@ -23,6 +23,7 @@ from tunesmith.daemon.api.requests import (
     Chat,
     ChatDelta,
     ChatEvent,
+    ChatModel,
     DaemonStatus,
     Done,
     LogText,
@@ -247,6 +248,10 @@ class Client:
             if view.missed is not None:
                 view = await self.job(job_id)  # has all that was left out folded in, and maybe more
             yield view
+
+    async def chat_model(self, job_id: int, base: bool = False) -> ChatModel:
+        """What would answer in a chat."""
+        return await self._call("GET", f"/v1/jobs/{job_id}/chat?base={str(base).lower()}", ChatModel)
 
     async def chat(self, job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:
         """Deltas as they are made, then ChatDone or ChatFailed; closing the iterator stops the answer."""

@@ -49,9 +49,12 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before: int | None = None
 
 
-class ChatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ChatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`images` are data: URLs of a PNG, JPEG or WebP, and stand before the text."""
+
     role: str
     content: str
+    images: tuple[str, ...] = ()
 
 
 class Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +65,17 @@ class Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens: int = 512
     temperature: float = 0.0
     seed: int = 0
+
+
+class ChatQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    base: Annotated[bool, msgspec.Meta(description="The untuned model instead.")] = False
+
+
+class ChatModel(msgspec.Struct, frozen=True):
+    """GET /v1/jobs/{id}/chat: what would answer. `images`: it takes them."""
+
+    model: str
+    images: bool
 
 
 class ChatDelta(msgspec.Struct, frozen=True, tag="delta", tag_field="type"):

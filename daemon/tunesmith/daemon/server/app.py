@@ -12,11 +12,14 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.images import REQUEST_BYTES
 from tunesmith.daemon.api.listing import Lines, LinesQuery
 from tunesmith.daemon.api.report import Report
 from tunesmith.daemon.api.requests import (
     Chat,
     ChatEvent,
+    ChatModel,
+    ChatQuery,
     DaemonStatus,
     Done,
     EventsHeaders,
@@ -43,6 +46,11 @@ from tunesmith.daemon.server.parts import Parts
 
 UNKNOWN_JOB = Refusal(404, "unknown_job", "no job has that number")
 NO_MODEL = Refusal(409, "no_model", "the job has no model to talk to yet")
+NO_IMAGES = (
+    Refusal(400, "media", "an image is too large, or no PNG, JPEG or WebP, or there are too many of them"),
+    Refusal(400, "media_url", "an image is no data: URL"),
+    Refusal(422, "media_unsupported", "there is an image, and the model reads text alone"),
+)
 TOO_MANY_CHATS = Refusal(429, "too_many_chats", "too many questions wait for an answer already")
 DOES_NOT_FIT = Refusal(503, "engine_does_not_fit", "the model needs more memory than is free")
 NO_ENGINE = (
@@ -115,8 +123,12 @@ _OWN = (
     ),
     Endpoint("DELETE", "/v1/jobs/{id}", controls.remove, reply=Done, refusals=(UNKNOWN_JOB, STILL_LIVING)),
     Endpoint(
-        "POST", "/v1/jobs/{id}/chat", chat.chat, request=Chat, stream=ChatEvent, example=CHAT,
-        refusals=(UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS),
+        "GET", "/v1/jobs/{id}/chat", chat.chat_model, reply=ChatModel, query=ChatQuery,
+        refusals=(UNKNOWN_JOB, NO_MODEL),
+    ),
+    Endpoint(
+        "POST", "/v1/jobs/{id}/chat", chat.chat, request=Chat, stream=ChatEvent, example=CHAT, most_bytes=REQUEST_BYTES,
+        refusals=(UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS, *NO_IMAGES),
     ),
     Endpoint("GET", "/v1/serve", serve.serving, reply=Serving),
     Endpoint(
@@ -133,7 +145,7 @@ _OPENAI = (
     Endpoint("GET", "/v1/models", models, reply=told.ModelList),
     Endpoint(
         "POST", "/v1/chat/completions", chat_completions, request=asked.ChatCompletion, reply=told.ChatCompletionSaid,
-        stream=told.ChatChunk, example=COMPLETION, refusals=OF_OPENAI, most_bytes=asked.CHAT_BYTES,
+        stream=told.ChatChunk, example=COMPLETION, refusals=OF_OPENAI, most_bytes=REQUEST_BYTES,
     ),
     Endpoint(
         "POST", "/v1/completions", completions, request=asked.Completion, reply=told.CompletionSaid,

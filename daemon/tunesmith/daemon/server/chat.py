@@ -1,4 +1,4 @@
-"""POST /v1/jobs/{id}/chat: an answer as server-sent events; hanging up stops the generation."""
+"""/v1/jobs/{id}/chat: what would answer, and its answer as server-sent events; hanging up stops the generation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import AsyncGenerator
 import msgspec
 from starlette.responses import Response
 
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, ChatFailed
+from tunesmith.daemon.api import images
+from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, ChatFailed, ChatModel, ChatQuery
 from tunesmith.daemon.server.endpoint import Call
-from tunesmith.daemon.server.guard import BadRequest
+from tunesmith.daemon.server.guard import BadRequest, reply
 from tunesmith.daemon.server.live import LiveStream
+from tunesmith.daemon.server.openai import bounds
+from tunesmith.daemon.server.openai.asked import ImagePart, MediaUrl, TextPart
 from tunesmith.daemon.server.parts import Parts
 from tunesmith.daemon.serving import subjects
+from tunesmith.daemon.serving.engines import Question
 from tunesmith.daemon.serving.lines import Ended, Generate, Piece, Refused, Sampling
 from tunesmith.daemon.serving.subjects import Subject
 from tunesmith.recipes.errors import TunesmithError
@@ -24,36 +28,60 @@ ROLES = ("system", "user", "assistant")
 TOP_K, TOP_P, MIN_P = 40, 0.95, 0.05  # llama.cpp's own defaults for sampling
 
 
+async def chat_model(call: Call) -> Response:
+    """Say what would answer, and whether it takes images."""
+    asked: ChatQuery = call.query
+    subject = _subject(call, asked.base)
+    return reply(ChatModel(subject.path.stem, subject.eyes is not None))
+
+
 async def chat(call: Call) -> Response:
     """Ask the tuned model, or with `base` the untuned one; hanging up stops the answer."""
     parts = call.parts
-    places = parts.store.related(call.job_id)
     asked: Chat = call.body
     if not asked.messages or any(message.role not in ROLES for message in asked.messages):
         raise BadRequest("A chat has messages of the roles system, user and assistant", "Send at least one.")
     if not 1 <= asked.max_tokens <= TOKENS_LIMIT or not 0 <= asked.temperature <= TEMPERATURE_LIMIT:
         raise BadRequest("max_tokens or temperature is out of range", f"Give 1 to {TOKENS_LIMIT}, and 0 to 5.")
     # Here, while the reply can still be an error.
-    subject = subjects.of_run(parts.home, places, subjects.BASE if asked.base else "")
+    subject = _subject(call, asked.base)
+    if subject.eyes is None and any(message.images for message in asked.messages):
+        raise images.unsupported(call.job_id)
+    wanted = question(asked, subject)
     parts.engines.refuse_crowd()
-    return LiveStream(_frames(parts, subject, asked))
+    return LiveStream(_frames(parts, subject, wanted))
 
 
-async def _frames(parts: Parts, subject: Subject, asked: Chat) -> AsyncGenerator[bytes, None]:
-    async with contextlib.aclosing(_answer(parts, subject, asked)) as events:
+def _subject(call: Call, base: bool) -> Subject:
+    """Raises JobError."""
+    places = call.parts.store.related(call.job_id)
+    return subjects.of_run(call.parts.home, places, subjects.BASE if base else "")
+
+
+def question(asked: Chat, subject: Subject) -> Question:
+    """With its images as /v1/chat/completions has them. Raises WrongField."""
+    pictures: list[str] = []
+    messages = []
+    for place, message in enumerate(asked.messages):
+        parts: list[TextPart | ImagePart] = [ImagePart(MediaUrl(url)) for url in message.images]
+        parts.append(TextPart(message.content))
+        content = bounds.content_of(parts, place, pictures, subject.eyes is not None)
+        messages.append({"role": message.role, "content": content})
+    sampling = Sampling(asked.max_tokens, asked.temperature, TOP_P, TOP_K, MIN_P, seed=asked.seed)
+    return lambda id: Generate(
+        id=id, sampling=sampling, messages=tuple(messages), pictures=tuple(pictures), adapter=subject.adapter
+    )
+
+
+async def _frames(parts: Parts, subject: Subject, wanted: Question) -> AsyncGenerator[bytes, None]:
+    async with contextlib.aclosing(_answer(parts, subject, wanted)) as events:
         async for event in events:
             yield b"data: " + msgspec.json.encode(event) + b"\n\n"
 
 
-async def _answer(parts: Parts, subject: Subject, asked: Chat) -> AsyncGenerator[ChatEvent, None]:
-    messages = tuple(msgspec.to_builtins(message) for message in asked.messages)
-    sampling = Sampling(asked.max_tokens, asked.temperature, TOP_P, TOP_K, MIN_P, seed=asked.seed)
-
-    def question(id: int) -> Generate:
-        return Generate(id=id, sampling=sampling, messages=messages, adapter=subject.adapter)
-
+async def _answer(parts: Parts, subject: Subject, wanted: Question) -> AsyncGenerator[ChatEvent, None]:
     try:
-        async with contextlib.aclosing(parts.engines.answer(subject, question)) as events:
+        async with contextlib.aclosing(parts.engines.answer(subject, wanted)) as events:
             async for event in events:
                 match event:
                     case Piece(text=text) if text:

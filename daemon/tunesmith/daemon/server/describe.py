@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.daemon.api import images
 from tunesmith.daemon.api.requests import API_VERSION, HOST, VERSION_HEADER
 from tunesmith.daemon.server import acceptor, broadcast, connection, guard, openapi, tcp
 from tunesmith.daemon.server.endpoint import Endpoint, Refusal
-from tunesmith.daemon.server.openai import asked
 from tunesmith.daemon.serving import engines
 
 CURL = "curl --unix-socket ~/.local/share/tunesmith/run/daemon.sock"
@@ -74,7 +74,7 @@ def markdown(endpoints: Sequence[Endpoint]) -> str:
 
 def _bounds() -> Iterator[tuple[str, str]]:
     yield "a request's body", f"{guard.BODY_LIMIT_BYTES:,} bytes, {guard.DEPTH_LIMIT} levels of JSON"
-    yield "one with images, to /v1/chat/completions", f"{asked.CHAT_BYTES:,} bytes, {asked.PICTURES} images"
+    yield "one of a chat, where images may go with it", f"{images.REQUEST_BYTES:,} bytes, {images.IMAGES} images"
     yield "a request's head", f"{connection.HEAD_LIMIT_BYTES:,} bytes"
     yield "time for a request to arrive", f"{connection.REQUEST_WITHIN_S} s"
     yield "time for a reply to be read", f"{connection.READ_WITHIN_S} s without progress"

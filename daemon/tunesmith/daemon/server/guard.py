@@ -135,6 +135,8 @@ def reply(value: object, status: int = 200) -> Response:
 def status_of(error: TunesmithError) -> int:
     if error.code in _STATUS_OF_CODE:
         return _STATUS_OF_CODE[error.code]
+    if isinstance(error, BadRequest):
+        return 400
     if isinstance(error, RecipeError | DataError | ModelError | MachineError):
         return 422
     return 409 if isinstance(error, JobError) else 500

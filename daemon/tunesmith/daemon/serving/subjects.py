@@ -49,14 +49,16 @@ def of_run(home: Home, places: Sequence[int], variant: str = "") -> Subject:
     """
     job_id = places[0]
     name, log = run_name(job_id, variant), home.job(job_id) / "chat.log"
+    folders = [home.job(place) / "artifacts" for place in places]
     if variant == BASE:
         path = home.job(job_id) / "base-q8_0.gguf"
-        return Subject(name=name, path=path, log=log, convert=_base(home, job_id))
-    for folder in (home.job(place) / "artifacts" for place in places):
+        # Training is of text: what the tuned model sees with is its base's.
+        return Subject(name=name, path=path, log=log, convert=_base(home, job_id), eyes=_eyes(folders))
+    for folder in folders:
         file = _gguf(folder) if variant == "" else folder / f"model-{variant}.gguf"
         if file is not None and file.is_file():
-            return Subject(name=name, path=file, log=log, eyes=_eyes(home.job(p) / "artifacts" for p in places))
-    for folder in (home.job(place) / "artifacts" for place in places):
+            return Subject(name=name, path=file, log=log, eyes=_eyes(folders))
+    for folder in folders:
         if variant in ("", MERGED) and (folder / MERGED / "config.json").is_file():
             return Subject(name=name, path=folder / MERGED, log=log)
         if variant in ("", ADAPTER) and (folder / ADAPTER).is_dir():

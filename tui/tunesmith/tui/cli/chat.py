@@ -20,6 +20,12 @@ def chat(
     base: Annotated[bool, typer.Option("--base", help="Talk to the untuned model instead.")] = False,
     system: Annotated[str | None, typer.Option("--system", help="The system prompt.")] = None,
     message: Annotated[str | None, typer.Option("--message", "-m", help="Ask this one thing and end.")] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image", metavar="FILE", help="A PNG, JPEG or WebP that the (first) message is about; again for more."
+        ),
+    ] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="The longest answer.")] = 512,
     temperature: Annotated[
         float, typer.Option("--temperature", min=0.0, max=5.0, help="0 is always the likeliest.")
@@ -29,7 +35,7 @@ def chat(
 ) -> None:
     """Chat with the model that a run made.
 
-    Ctrl-c stops an answer; at the prompt it leaves.
+    Ctrl-c stops an answer; at the prompt it leaves. Images go to a vision model whose run has a GGUF and gguf-mmproj.
 
     Example: tunesmith chat last --message "Who are you?"
     """
@@ -44,6 +50,7 @@ def chat(
         raise typer.BadParameter("there is nothing to answer: give --message TEXT, or pipe a message in")
     settings = Chat((), base=base, max_tokens=max_tokens, temperature=temperature, seed=seed)
     with Talk(run, settings, system) as talk:
+        talk.attach_all(image or ())
         if message is None:
             talk.loop()
         else:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from contextlib import aclosing
 from types import TracebackType
+from typing import Any
 
 import msgspec
 
 from tunesmith.daemon.api.find import ensure_daemon
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed, ChatMessage
 from tunesmith.recipes.errors import DaemonError, TunesmithError
+from tunesmith.tui import attaching
 from tunesmith.tui.cli import render
 from tunesmith.tui.cli.session import find_run
+from tunesmith.tui.plain import one_line
 
-HELP = "/reset forgets the conversation, /system TEXT sets the system prompt, /base switches the model, /quit leaves"
+HELP = (
+    "/reset forgets the conversation, /system TEXT sets the system prompt, /base switches the model, "
+    "/image PATH attaches an image, /quit leaves"
+)
 
 
 class Talk:
@@ -25,6 +33,7 @@ class Talk:
     def __init__(self, run: str, settings: Chat, system: str | None) -> None:
         self.run, self.settings, self.system = run, settings, system
         self.history: list[ChatMessage] = []
+        self.attached: list[Attached] = []  # to the next message
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Talk:
@@ -42,13 +51,28 @@ class Talk:
         self._runner.run(self._client.close())
         self._runner.close()
 
+    def attach_all(self, paths: Iterable[str]) -> None:
+        """To the next message. Raises TunesmithError."""
+        for path in paths:
+            self._runner.run(self._attach(path))
+
+    async def _attach(self, text: str) -> None:
+        await attaching.refuse_blind(self._client, self.job_id, (self.settings.base,))
+        urls = [url for message in self.history for url in message.images] + [image.url for image in self.attached]
+        self.attached.append(await attaching.read(attaching.typed_path(text), (urls,)))
+
+    def _question(self, text: str) -> ChatMessage:
+        return ChatMessage("user", text, tuple(image.url for image in self.attached))
+
     def once(self, message: str, as_json: bool) -> None:
         """One question, one answer."""
-        self.history.append(ChatMessage("user", message))
+        self.history.append(self._question(message))
         parts: list[str] = []
         done = self._runner.run(self._answer(parts, show=not as_json))
         if as_json:
-            answer = {"run": self.job_id, "base": self.settings.base, "answer": "".join(parts)}
+            answer: dict[str, Any] = {"run": self.job_id, "base": self.settings.base, "answer": "".join(parts)}
+            if self.attached:
+                answer["images"] = [{"name": i.name, "width": i.width, "height": i.height} for i in self.attached]
             render.print_json(answer | msgspec.to_builtins(done, builtin_types=()))
         else:
             print()
@@ -61,6 +85,8 @@ class Talk:
 
             which = "the untuned model" if self.settings.base else "the tuned model"
             render.err().print(f"run {self.job_id}, {which}. {HELP}", style="dim")
+            if self.attached:
+                render.err().print(self._attached_text(), style="dim")
         while True:
             try:
                 line = input("> " if at_terminal else "").strip()
@@ -71,7 +97,10 @@ class Talk:
             if line == "/quit":
                 return
             if line.startswith("/"):
-                self._command(line)
+                try:
+                    self._command(line)
+                except TunesmithError as error:
+                    self._say(error)
             elif line:
                 self._turn(line)
 
@@ -86,13 +115,28 @@ class Talk:
         elif name == "/base":
             self.settings = msgspec.structs.replace(self.settings, base=not self.settings.base)
             said = "now the untuned model" if self.settings.base else "now the tuned model"
+        elif name == "/image":
+            if rest.strip():
+                self._runner.run(self._attach(rest))
+            else:
+                self.attached.clear()
+            said = self._attached_text()
         else:
             said = HELP
         render.err().print(said, style="dim")
 
+    def _attached_text(self) -> str:
+        if not self.attached:
+            return "no image goes with the next message"
+        found = ", ".join(f"{one_line(image.name)} ({image.width} x {image.height})" for image in self.attached)
+        return f"with the next message: {found}; /image alone takes back"
+
     def _turn(self, line: str) -> None:
-        """A question and its answer; what was said before ctrl-c stays in the history."""
-        self.history.append(ChatMessage("user", line))
+        """A question and its answer; what was said before ctrl-c stays in the history.
+
+        The images of one that was not answered are attached to the next.
+        """
+        self.history.append(self._question(line))
         parts: list[str] = []
         try:
             done = self._runner.run(self._answer(parts, show=True))
@@ -103,13 +147,18 @@ class Talk:
             print()
             render.err().print("stopped; ctrl-c again leaves", style="dim")
         except TunesmithError as error:
-            if isinstance(error, DaemonError) or not sys.stdin.isatty():
-                raise
-            render.err().print(f"{error.message}. {error.hint}", style="red")
+            self._say(error)
         if parts:
             self.history.append(ChatMessage("assistant", "".join(parts)))
+            self.attached.clear()
         else:
             self.history.pop()
+
+    def _say(self, error: TunesmithError) -> None:
+        """The talk goes on where a person can do something about it; else raises it."""
+        if isinstance(error, DaemonError) or not sys.stdin.isatty():
+            raise error
+        render.err().print(f"{error.message}. {error.hint}", style="red")
 
     async def _answer(self, parts: list[str], *, show: bool) -> ChatDone:
         """Append the answer's pieces to `parts` and print them as they come. Raises TunesmithError."""

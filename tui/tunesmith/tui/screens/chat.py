@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -13,12 +15,20 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from tunesmith.daemon.api import images
+from tunesmith.daemon.api.images import Attached
+from tunesmith.recipes.errors import DataError, TunesmithError
+from tunesmith.tui import attaching
+from tunesmith.tui.explained import Coded, sentences
 from tunesmith.tui.plain import one_line
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
+from tunesmith.tui.widgets.attached_images import AttachedImages
 from tunesmith.tui.widgets.chat_pane import ChatPane, Turn
 from tunesmith.tui.widgets.key_bar import KeyBar
 
+REFUSED_FOR_S = 10  # a sentence and a way out take longer to read than a notice
+SUFFIXES = (*images.SUFFIXES, *(suffix.upper() for suffix in images.SUFFIXES))  # cameras write .JPG
 SHOWN = {"tuned": (True, False), "base": (False, True), "split": (True, True)}
 
 
@@ -39,9 +49,12 @@ class ChatScreen(Screen[None]):
         Binding("f2", "base", "chat.key_base"),
         Binding("f3", "split", "chat.key_split"),
         Binding("f4", "system", "chat.key_system"),
+        Binding("f6", "image", "chat.key_image"),
+        Binding("f7", "take_back", "chat.key_take_back", show=False),
         Binding("b", "base", "chat.key_base", show=False),
         Binding("s", "split", "chat.key_split", show=False),
         Binding("p", "system", "chat.key_system", show=False),
+        Binding("i", "image", "chat.key_image", show=False),
         Binding("ctrl+c", "stop", "chat.key_stop", show=False, priority=True),
         Binding("f5", "clear", "chat.key_clear"),
         Binding("escape", "close_screen", "chat.key_leave", priority=True),
@@ -49,10 +62,12 @@ class ChatScreen(Screen[None]):
 
     mode: reactive[str] = reactive("tuned")
     system: reactive[str] = reactive("")
+    attached: reactive[tuple[Attached, ...]] = reactive(())
 
     def __init__(self, clients: Clients, job_id: int, *, name: str = "", base: bool = False) -> None:
         super().__init__()
         self._clients, self.job_id, self.job_name = clients, job_id, name
+        self._folder = Path.home()
         self._said: dict[bool, tuple[Turn, ...]] = {False: (), True: ()}
         self.set_reactive(ChatScreen.mode, "base" if base else "tuned")
 
@@ -64,6 +79,7 @@ class ChatScreen(Screen[None]):
         system = Input(self.system, placeholder=t("chat.system_placeholder"), id="system")
         system.border_title = t("chat.system")
         yield system
+        yield AttachedImages(self.attached)
         yield Input(placeholder=t("chat.placeholder"), id="question")
         yield KeyBar()
         self.call_after_refresh(self._composed)  # also after a change of language, which mounts nothing anew
@@ -108,14 +124,40 @@ class ChatScreen(Screen[None]):
     @on(Input.Submitted, "#question")
     def _submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
-        if not text or any(pane.busy for pane in self.panes):
+        if any(pane.busy for pane in self.panes):
             return
-        event.input.clear()
         if text.startswith("/"):
+            event.input.clear()
             self._command(text)
-            return
-        for pane in self.panes:
-            pane.ask(text, self.system)
+        elif text and self._may_send():
+            event.input.clear()
+            for pane in self.panes:
+                pane.ask(text, self.system, self.attached)
+            self.attached = ()
+        elif self.attached and not text:
+            self.notify(t("chat.image_needs_text"), severity="warning", markup=False)
+
+    def _may_send(self) -> bool:
+        """Each model has its own conversation, with images of its own."""
+        try:
+            for pane in self.panes:
+                images.refuse_too_many([*pane.urls, *self._attached_urls])
+        except DataError as error:
+            self._refused(error)
+            return False
+        return True
+
+    @property
+    def _attached_urls(self) -> list[str]:
+        return [image.url for image in self.attached]
+
+    def watch_attached(self, attached: tuple[Attached, ...]) -> None:
+        if self.is_mounted:
+            self.query_one(AttachedImages).images = attached
+            self.refresh_bindings()
+
+    def _refused(self, error: Coded) -> None:
+        self.notify(sentences(error), severity="error", markup=False, timeout=REFUSED_FOR_S)
 
     def _command(self, text: str) -> None:
         command, _, rest = text[1:].partition(" ")
@@ -129,6 +171,10 @@ class ChatScreen(Screen[None]):
             case "system":
                 self.system = rest.strip()
                 self.query_one("#system", Input).value = self.system
+            case "image" if rest.strip():
+                self._attach_file(attaching.typed_path(rest))
+            case "image":
+                self.action_image()
             case "quit" | "exit":
                 self.dismiss(None)
             case _:
@@ -158,9 +204,55 @@ class ChatScreen(Screen[None]):
         for pane in self.query(ChatPane):
             pane.clear()
 
+    @work(exclusive=True, group="image")
+    async def action_image(self) -> None:
+        """Pick one; said before that where the model takes none."""
+        from tunesmith.tui.screens.pick import PickScreen
+
+        if not await self._tried(self._refuse_blind):
+            return
+        if (path := await self.app.push_screen_wait(PickScreen(self._folder, SUFFIXES))) is not None:
+            self._folder = path.parent
+            await self._tried(lambda: self._read(path))
+
+    @work(exclusive=True, group="image")
+    async def _attach_file(self, path: Path) -> None:
+        if await self._tried(self._refuse_blind):
+            await self._tried(lambda: self._read(path))
+
+    async def _tried(self, act: Callable[[], Awaitable[None]]) -> bool:
+        """Whether it went well; else the person is told why."""
+        try:
+            await act()
+        except TunesmithError as error:
+            self._refused(error)
+            return False
+        return True
+
+    async def _refuse_blind(self) -> None:
+        await attaching.refuse_blind(await self._clients(), self.job_id, [pane.base for pane in self.panes])
+
+    async def _read(self, path: Path) -> None:
+        found = await attaching.read(path, [[*pane.urls, *self._attached_urls] for pane in self.panes])
+        self.attached = (*self.attached, found)
+
+    @on(AttachedImages.TakenBack)
+    def _taken_back(self, message: AttachedImages.TakenBack) -> None:
+        self.attached = tuple(image for image in self.attached if image is not message.image)
+        self.query_one("#question", Input).focus()
+
+    def action_take_back(self) -> None:
+        """The one that was attached last."""
+        self.attached = self.attached[:-1]
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # Without an answer under way ctrl+c stays what it is elsewhere: copy.
-        return self.busy if action == "stop" else True
+        match action:
+            case "stop":
+                return self.busy
+            case "take_back":
+                return bool(self.attached)
+        return True
 
     def action_stop(self) -> None:
         for pane in self.query(ChatPane):

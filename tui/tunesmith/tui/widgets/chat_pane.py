@@ -14,12 +14,14 @@ from textual.reactive import reactive
 from textual.widgets import Static
 from textual.worker import Worker
 
+from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed, ChatMessage
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
+from tunesmith.tui.widgets.attached_images import image_text
 from tunesmith.tui.widgets.following import Following
 
 DRAW_INTERVAL_S = 0.05
@@ -32,6 +34,7 @@ class Turn(msgspec.Struct, frozen=True):
     text: str
     state: str = "said"
     note: str = ""
+    images: tuple[Attached, ...] = ()
 
 
 class ChatPane(Vertical):
@@ -69,13 +72,18 @@ class ChatPane(Vertical):
             if not self.turns:
                 yield Static(_empty(self.base), classes="turn", markup=False)
 
-    def ask(self, text: str, system: str) -> None:
-        """Add `text` to the conversation and stream the answer; nothing happens while one is under way."""
+    def ask(self, text: str, system: str, images: tuple[Attached, ...] = ()) -> None:
+        """Add `text` with its images to the conversation and stream the answer; nothing while one is under way."""
         if self.busy:
             return
-        self.turns = (*self.turns, Turn("user", text), Turn("assistant", "", "streaming"))
+        self.turns = (*self.turns, Turn("user", text, images=images), Turn("assistant", "", "streaming"))
         self.busy = True
         self._worker = self.run_worker(self._stream(messages(self.turns[:-1], system)), exit_on_error=True)
+
+    @property
+    def urls(self) -> list[str]:
+        """Of the images that go with the next question by themselves: those of the questions before it."""
+        return [url for message in messages(self.turns, "") for url in message.images]
 
     def stop(self) -> None:
         if self._worker is not None and self.busy:
@@ -143,7 +151,7 @@ def messages(turns: Sequence[Turn], system: str) -> tuple[ChatMessage, ...]:
         following = turns[index + 1] if index + 1 < len(turns) else None
         unanswered = turn.role == "user" and following is not None and not following.text
         if turn.text and not unanswered:
-            sent.append(ChatMessage(turn.role, turn.text))
+            sent.append(ChatMessage(turn.role, turn.text, tuple(image.url for image in turn.images)))
     return tuple(sent)
 
 
@@ -154,7 +162,8 @@ def done_text(done: ChatDone) -> str:
 
 def draw(turn: Turn, base: bool) -> Content:
     if turn.role == "user":
-        return Content.assemble((f"{t('chat.you')}\n", "bold $secondary"), plain(turn.text))
+        seen = [(f"{image_text(image)}\n", "$secondary") for image in turn.images]
+        return Content.assemble((f"{t('chat.you')}\n", "bold $secondary"), *seen, plain(turn.text))
     who = t("chat.base") if base else t("chat.tuned")
     parts: list[Content | str | tuple[str, str]] = [(f"{who}\n", "bold $primary"), plain(turn.text)]
     match turn.state:

@@ -10,8 +10,6 @@ from msgspec import Meta
 LONGEST_ANSWER = 8192  # tokens
 ANSWER = 1024  # tokens where nobody says: a small model may never come to an end by itself
 MESSAGES, TOOLS, STOPS, INPUTS, ANSWERS, TOP = 512, 64, 8, 256, 8, 20
-PICTURES, PICTURE_BYTES = 4, 3_000_000  # of a request; of one as its data: URL
-CHAT_BYTES = 4_000_000  # of a request with pictures
 SCHEMA_BYTES, SCHEMA_DEPTH = 32_768, 16
 
 Name = Annotated[str, Meta(min_length=1, max_length=500)]

@@ -8,15 +8,14 @@ from typing import Any
 
 import msgspec
 
+from tunesmith.daemon.api.images import IMAGES, KINDS, URL_BYTES
 from tunesmith.daemon.server.guard import deeper_than
 from tunesmith.daemon.server.openai.asked import (
     INPUTS,
-    PICTURE_BYTES,
-    PICTURES,
     SCHEMA_BYTES,
     SCHEMA_DEPTH,
+    Content,
     ImagePart,
-    Message,
     NamedTool,
     TextPart,
     Tool,
@@ -24,27 +23,29 @@ from tunesmith.daemon.server.openai.asked import (
 from tunesmith.daemon.server.openai.errors import WrongField
 
 LARGEST_TOKEN = 2**31 - 1
-PICTURE_URL = re.compile(r"data:image/(?:png|jpeg|webp);base64,")
+PICTURE_URL = re.compile(rf"data:image/(?:{'|'.join(KINDS.values())});base64,")
 PICTURE_PART = {"type": "picture"}  # where one of `pictures` stands
 
 
-def content_of(message: Message, place: int, pictures: list[str], sees: bool) -> str | list[dict[str, str]] | None:
-    """Its text, parts one after another; with pictures, which are added to `pictures`, its parts.
+def content_of(
+    content: Content | None, place: int, pictures: list[str], sees: bool
+) -> str | list[dict[str, str]] | None:
+    """A message's text, parts one after another; with pictures, which are added to `pictures`, its parts.
 
     Raises WrongField for media that are no data: URL or too many, and for all where the model reads text alone.
     """
-    if message.content is None or isinstance(message.content, str):
-        return message.content
+    if content is None or isinstance(content, str):
+        return content
     parts: list[dict[str, str]] = []
-    for part in message.content:
+    for part in content:
         match part:
             case TextPart(text=text):
                 parts.append({"type": "text", "text": text})
             case ImagePart(image_url=image):
                 pictures.append(picture_of(image.url, f"messages[{place}].content", sees))
                 parts.append(PICTURE_PART)
-    if len(pictures) > PICTURES:
-        raise WrongField("messages", f"There are more than {PICTURES} images", "Send fewer.", "media")
+    if len(pictures) > IMAGES:
+        raise WrongField("messages", f"There are more than {IMAGES} images", "Send fewer.", "media")
     if PICTURE_PART in parts:
         return parts
     return "".join(part["text"] for part in parts)
@@ -56,8 +57,8 @@ def picture_of(url: str, field: str, sees: bool) -> str:
         raise WrongField(field, "Images are taken as data: URLs only", "Nothing is fetched.", "media_url")
     if not sees:
         raise WrongField(field, "This model reads text alone", "Send no images.", "media_unsupported")
-    if len(url) > PICTURE_BYTES:
-        raise WrongField(field, f"An image is larger than {PICTURE_BYTES:,} bytes", "Send a smaller one.", "media")
+    if len(url) > URL_BYTES:
+        raise WrongField(field, f"An image is larger than {URL_BYTES:,} bytes", "Send a smaller one.", "media")
     if (begun := PICTURE_URL.match(url)) is None:
         known = "Send a PNG, JPEG or WebP in base64: data:image/png;base64,..."
         raise WrongField(field, "An image is none that is known here", known, "media")

@@ -98,7 +98,7 @@ def stops(given: str | Sequence[str] | None) -> tuple[str, ...]:
 
 def plain(message: Message, place: int, pictures: list[str], sees: bool) -> dict[str, Any]:
     """As chat templates take it, but for places of pictures."""
-    text = bounds.content_of(message, place, pictures, sees)
+    text = bounds.content_of(message.content, place, pictures, sees)
     found: dict[str, Any] = {"role": "system" if message.role == "developer" else message.role, "content": text or ""}
     if message.tool_calls:
         found["tool_calls"] = [msgspec.to_builtins(call) for call in message.tool_calls]

@@ -51,7 +51,7 @@ def status_of(error: TunesmithError) -> int:
     if error.code in STATUS_OF_CODE:
         return STATUS_OF_CODE[error.code]
     found = guard.status_of(error)
-    return 400 if (isinstance(error, BadRequest) and found == 500) or found in (409, 422) else found
+    return 400 if found in (409, 422) else found
 
 
 def said(error: TunesmithError, status: int) -> OpenAIFailure:
