@@ -89,7 +89,7 @@ def possible(job: Path) -> list[str]:
     return [
         exports.named(card, variant)
         for card in exports.cards().values()
-        if not card.of_adapter and (facts is None or not card.unsuited(facts))
+        if not (card.of_adapter or (card.needs_file if facts is None else card.unsuited(facts)))
         for variant in card.offered or card.variants
     ]
 
