@@ -39,13 +39,14 @@ from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.machine import Device, Machine
 from tunesmith.recipes.measured import Measured, Rate, Surface
 from tunesmith.recipes.spec import TrainingSpec
-from tunesmith.tui import models_here, texts
+from tunesmith.tui import merging, models_here, texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.draft import OWN, Draft
 from tunesmith.tui.picture import svg
 from tunesmith.tui.screens import compare
 from tunesmith.tui.screens.help import key_lines
 from tunesmith.tui.screens.machines import MachinesScreen
+from tunesmith.tui.screens.merge import MergeScreen
 from tunesmith.tui.screens.models import ModelsScreen
 
 HOME = Path("/home/ada/.local/share/tunesmith")
@@ -140,6 +141,16 @@ async def ask(pilot: Pilot[None]) -> None:
     await pilot.press("enter")
 
 
+async def weigh(pilot: Pilot[None]) -> None:
+    await pilot.press("w")
+    while not isinstance(pilot.app.screen, MergeScreen):  # until the runs' recipes are read
+        await pilot.pause(0.05)
+    await pilot.pause()
+    for field in pilot.app.screen.query(Input):
+        field.cursor_blink = False
+    await pilot.press("delete", "0", ".", "7", "enter", "delete", "0", ".", "3")
+
+
 SHOTS: Mapping[str, Shot] = {
     "machine": Shot(),
     "goal": Shot(("2",)),
@@ -153,6 +164,7 @@ SHOTS: Mapping[str, Shot] = {
     "result": Shot(("7",), job=1),
     "jobs": Shot(("j",), job=1),
     "compare": Shot(("j", "down", "space", "down", "down", "space", "v"), job=1),
+    "merge": Shot(("j", "down", "space", "down", "down", "space"), job=1, then=weigh),
     "models": Shot(("m",)),
     "machines": Shot(("k",), measured=MEASURED),
     "settings": Shot(("comma",)),
@@ -220,6 +232,7 @@ def _beside(home: Home) -> ExitStack:
         (places, "places", lambda home: beside.PLACES),
         (places, "measured", lambda home: iter(beside.COUNTED)),
         (compare, "recipe_of", lambda view: recipe_of(msgspec.structs.replace(view, folder=str(home.job(view.id))))),
+        (merging, "artifacts", lambda run: home.job(run.id)),
     ):
         made_up.enter_context(patch.object(where, name, said))
     return made_up

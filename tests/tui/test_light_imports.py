@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SCREENS = ("ask", "chat", "compare", "copy", "data", "goal", "help", "jobs", "machine", "machines", "model", "models",
-           "pick", "public_sets", "recipe", "result", "run", "save", "settings", "wizard", "yaml_view")  # fmt: skip
+SCREENS = ("ask", "chat", "compare", "copy", "data", "goal", "help", "jobs", "machine", "machines", "merge", "model",
+           "models", "pick", "public_sets", "recipe", "result", "run", "save", "settings", "wizard",
+           "yaml_view")  # fmt: skip
 
 
 def modules_after(code: str) -> set[str]:

@@ -25,6 +25,7 @@ from tunesmith.recipes.spec import (
 )
 
 NAME_CHARACTERS = 80
+TRAINING = "training.json"  # beside the artifacts: what the training came to
 GGUFS = "model-*.gguf"  # what a server answers with
 WHOLE = {"kind": "full"}  # the tuner of a model that has no adapter
 
@@ -109,6 +110,18 @@ def folders(artifacts: Path) -> tuple[Path, Path]:
 
     adapter, merged = (artifacts / exports.find(target)[0].file_name("") for target in ("adapter", "merged"))
     return adapter, merged
+
+
+def trained_on(artifacts: Path) -> str:
+    """The fingerprint of the base that a run's adapter belongs on; empty where nobody can say."""
+    try:
+        return msgspec.json.decode((artifacts / TRAINING).read_bytes(), type=_OfTraining).base
+    except (OSError, ValueError, msgspec.DecodeError):
+        return ""  # damaged or of an older version: the worker looks closer
+
+
+class _OfTraining(msgspec.Struct):
+    base: str
 
 
 def weights(spec: JobSpec) -> Path | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui.draft import GIVEN, Draft
+from tunesmith.tui.submission import submission
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
@@ -121,15 +122,8 @@ class Planning:
 
     def submission(self, draft: Draft, spec: JobSpec, *, force: bool = False) -> Submit:
         """What the daemon is asked: with what is known of the data, for the same forecast, and what was settled."""
-        from tunesmith.daemon.api.offline import is_offline
-        from tunesmith.daemon.api.requests import Submit
-        from tunesmith.recipes.models import source
-
         rows = self.rows_of(draft)
-        hub = source.preferred(os.environ) if source.VARIABLE in os.environ else ""
-        return Submit(
-            draft.submission(spec), spec, rows if rows.known else None, force, hub=hub, offline=is_offline(os.environ)
-        )
+        return submission(draft.submission(spec), spec, rows if rows.known else None, force=force)
 
     def badge(self, facts: ModelFacts) -> Badge | None:
         """How a model fits what is free now; None until somebody has looked."""

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from tunesmith.daemon import publish
+from tunesmith.recipes import again
 from tunesmith.recipes.errors import MachineError, ModelError
 
-FILE = "training.json"
+FILE = again.TRAINING
 FORMAT = "tunesmith-training"
 FORMAT_VERSION = 1
 

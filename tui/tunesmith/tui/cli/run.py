@@ -59,19 +59,10 @@ def accompany(view: JobView, wait: bool, as_json: bool) -> None:
 
 def submit(spec: JobSpec, force: bool = False) -> JobView:
     """Give `spec` to the daemon, which is started when none runs."""
-    import os
     import uuid
 
-    from tunesmith.daemon.api.offline import is_offline
-    from tunesmith.daemon.api.requests import Submit
-    from tunesmith.recipes.models import source
     from tunesmith.tui.cli.session import with_client
+    from tunesmith.tui.submission import submission
 
-    request = Submit(
-        key=uuid.uuid4().hex,
-        spec=spec,
-        force=force,
-        hub=source.preferred(os.environ) if source.VARIABLE in os.environ else "",
-        offline=is_offline(os.environ),
-    )
+    request = submission(uuid.uuid4().hex, spec, force=force)
     return with_client(lambda client: client.submit(request))

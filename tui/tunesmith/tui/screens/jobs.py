@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -44,6 +45,7 @@ from tunesmith.tui.widgets.row_filter import RowFilter
 from tunesmith.tui.widgets.row_table import Column, RowTable
 
 REFRESH_S = 1.0
+REFUSAL_S = 15.0  # it stays while marks are changed
 HOUR_S = 3600
 LONG_S = 99.5 * HOUR_S  # from here on in days and hours: the column has eight cells
 NAME_CELLS = 18
@@ -73,11 +75,12 @@ class JobsScreen(Screen[None]):
         Binding("r", "resume", "run.key_resume"),
         Binding("a", "retry", "run.key_retry"),
         Binding("f", "first", "jobs.key_first"),
-        Binding("l", "log", "jobs.key_log"),
-        Binding("slash", "filter", "table.key_filter"),
         Binding("space", "mark", "compare.key_mark"),
         Binding("v", "compare", "compare.key_compare"),
+        Binding("w", "merge", "merge.key"),
+        Binding("l", "log", "jobs.key_log"),
         Binding("escape", "close_screen", "jobs.key_leave"),
+        Binding("slash", "filter", "table.key_filter"),
     ]
 
     error: reactive[TunesmithError | None] = reactive(None)
@@ -89,7 +92,7 @@ class JobsScreen(Screen[None]):
         self._known: dict[int, JobLine] | None = None
         self.jobs: tuple[JobLine, ...] = ()  # newest first, all of them
         self.typed = ""
-        self.marked: tuple[int, ...] = ()  # at most two, the last one marked last
+        self.marked: tuple[int, ...] = ()  # the last one marked last
 
     def compose(self) -> ComposeResult:
         yield Static(id="jobs-title", markup=False)
@@ -137,7 +140,7 @@ class JobsScreen(Screen[None]):
             before.pop(job_id, None)
         before |= {line.id: line for line in found.lines}
         changed = found.whole or self._known is None or bool(found.lines or found.removed)
-        self._known = before
+        self._known, self.marked = before, tuple(job_id for job_id in self.marked if job_id in before)
         if changed:
             self.jobs = tuple(sorted(before.values(), key=lambda line: line.id, reverse=True))
             self._draw()
@@ -268,11 +271,11 @@ class JobsScreen(Screen[None]):
         log.read()
 
     def action_mark(self) -> None:
-        """Mark the chosen run for a comparison, or take its mark back; a third mark takes the place of the first."""
+        """Mark the chosen run for a comparison or a merge, or take its mark back."""
         if (selected := self._selected()) is None:
             return
         others = tuple(job_id for job_id in self.marked if job_id != selected.id)
-        self.marked = others if selected.id in self.marked else (*others, selected.id)[-2:]
+        self.marked = others if selected.id in self.marked else (*others, selected.id)
         self._draw()
         self.query("#jobs").refresh()
 
@@ -283,6 +286,21 @@ class JobsScreen(Screen[None]):
         from tunesmith.tui.screens.compare import CompareScreen
 
         self.app.push_screen(CompareScreen(self._clients, *sorted(self.marked)))
+
+    @work(group="merge", exclusive=True)
+    async def action_merge(self) -> None:
+        """The marked runs with their weights in a window; the job that comes of it is shown."""
+        from tunesmith.tui import merging
+        from tunesmith.tui.screens.merge import MergeScreen
+
+        try:
+            client = await self._clients()
+            runs = [await client.job(job_id) for job_id in self.marked]
+            found = await asyncio.to_thread(merging.look, runs)
+        except TunesmithError as error:
+            self.notify(sentences(error), severity="error", markup=False, timeout=REFUSAL_S)
+            return
+        self._show(await self.app.push_screen_wait(MergeScreen(self._clients, found)))
 
     def action_close_screen(self) -> None:
         self.dismiss(None)

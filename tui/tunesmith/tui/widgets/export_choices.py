@@ -36,11 +36,8 @@ class ExportChoices(Vertical):
         for card in cards().values():
             for variant in card.offered or card.variants:
                 target = named(card, variant)
-                label = Content.assemble(target, (f"  {_blurb(card.key, card.blurb)}", "$foreground 60%"))
-                name = "export-" + target.replace(":", "-")
                 possible = self.draft.possible(target)
-                chosen = possible and target in self.draft.exports
-                yield TickBox(label, chosen, id=name, name=target, compact=True, disabled=not possible)
+                yield export_box(target, possible and target in self.draft.exports, possible)
 
     def show(self) -> None:
         """What the draft says now."""
@@ -56,6 +53,13 @@ class ExportChoices(Vertical):
         self.post_message(self.Changed([name for name, box in boxes.items() if box.value or name in kept]))
 
 
-def _blurb(key: str, otherwise: str) -> str:
-    text = shown(f"recipe.export_{key}")
-    return otherwise if text == f"recipe.export_{key}" else text
+def export_box(target: str, chosen: bool, possible: bool = True) -> TickBox:
+    """Named after its target, with what that is."""
+    from tunesmith.recipes.exports import find
+
+    card, _ = find(target)
+    known = shown(f"recipe.export_{card.key}")
+    blurb = card.blurb if known == f"recipe.export_{card.key}" else known
+    label = Content.assemble(target, (f"  {blurb}", "$foreground 60%"))
+    name = "export-" + target.replace(":", "-")
+    return TickBox(label, chosen, id=name, name=target, compact=True, disabled=not possible)
