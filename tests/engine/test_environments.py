@@ -13,6 +13,7 @@ import pytest
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.locks import locked
+from tunesmith.daemon.api.tools import WHOLE
 from tunesmith.daemon.worker import environments
 from tunesmith.daemon.worker.environments import Environment, installing
 from tunesmith.daemon.worker.environments.installing import Tool
@@ -107,7 +108,7 @@ def test_it_is_made_once_beside_ours_which_stays_as_it_is(
     with environments.opened(toy, home, told.append, nothing) as again:
         assert again == made and mark.exists() and told == []
 
-    (made.folder / installing.WHOLE).unlink()  # as a kill in the middle leaves it
+    (made.folder / WHOLE).unlink()  # as a kill in the middle leaves it
     with environments.opened(toy, home, told.append, nothing) as anew:
         assert anew == made and told and not mark.exists()
 
@@ -120,7 +121,7 @@ def test_beside_another_state_of_ours_there_is_another_one_and_the_old_goes_once
 
     def make(tool: Tool, folder: Path, wheels: Path, tell: installing.Tell) -> None:
         (folder / "bin").mkdir(parents=True)
-        for path in (folder / "bin" / "python", folder / installing.WHOLE):
+        for path in (folder / "bin" / "python", folder / WHOLE):
             path.touch()
         made.append(folder)
 

@@ -27,6 +27,15 @@ def test_every_suite_says_what_it_asks_and_how_each_tool_runs_it() -> None:
         assert set(suite.tools) == set(suites.TOOLS), name
         assert all(way.name and way.endpoint in suites.ENDPOINTS for way in suite.tools.values()), name
         assert suite.tools[suites.LM_EVAL].metric, f"{name}: the harness tells several figures"
+        assert all(way.questions > 500 and way.read > 50 for way in suite.tools.values()), name
+        assert all((way.written > 0) == (way.endpoint == suites.CHAT) for way in suite.tools.values()), name
+    assert set(suites.INSTALLED) == set(suites.HUBS) == set(suites.TOOLS)
+
+
+def test_a_limit_is_of_each_part_and_a_file_is_not_counted() -> None:
+    assert suites.asked("mmlu", None, None) == 14042 and suites.asked("mmlu", None, 2) == 114
+    assert suites.asked("gsm8k", None, 5000) == 1319 and suites.asked("arc", suites.EVALSCOPE, 5) == 10
+    assert suites.asked("/own/task.yaml", None, 5) is None
 
 
 def test_a_name_is_run_by_its_first_tool_or_by_the_one_that_is_asked_for() -> None:

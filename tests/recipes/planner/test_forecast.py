@@ -212,6 +212,20 @@ def test_an_export_or_an_evaluation_of_a_run_is_forecast_by_its_own_stages() -> 
     assert of("export", "adapter").host_bytes < exported.host_bytes
 
 
+def test_benchmarks_take_the_time_of_their_questions_in_a_training_and_by_themselves() -> None:
+    def seconds(task: str = "train", **asked: Any) -> float:
+        of = None if task == "train" else "/artifacts"
+        found = forecast(job(task=task, of=of, benchmark=asked), QWEN, ROWS, place())
+        return found.stage("benchmark" if task == "train" else "evaluate").seconds
+
+    whole, half = seconds(suites=("mmlu",)), seconds(suites=("mmlu",), limit=50)
+    assert whole == pytest.approx(half * 14042 / (57 * 50))
+    assert seconds(suites=("mmlu",), limit=50, base=True) == pytest.approx(2 * half)
+    assert seconds("benchmark", suites=("mmlu",)) == pytest.approx(whole)
+    both = seconds(suites=("mmlu", "gsm8k", "/own.jsonl"), limit=50)
+    assert both > half + seconds(suites=("gsm8k",), limit=50), "a file counts too, though nobody has looked into it"
+
+
 def test_an_adapter_is_merged_in_pieces_however_large_the_base() -> None:
     moe = catalogue.facts_of("Qwen/Qwen3-30B-A3B")
 

@@ -12,7 +12,7 @@ import msgspec
 from tunesmith.recipes import presets
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.spec import STARTER, BenchmarkSpec, JobSpec, absolute, complete, load
-from tunesmith.tui.forms import GATE, SCORES, TUNER, Value, values_of
+from tunesmith.tui.forms import BASED_ON, BENCHMARK, TUNER, Value, values_of
 
 OWN, GIVEN = "own", STARTER  # where the model or the data comes from
 
@@ -23,8 +23,6 @@ class Draft(msgspec.Struct, kw_only=True):
     it (`preset`), else its default. `opened` says that it was made of a recipe file: no plan is taken unasked then.
     `exports` are kept while a tuner is chosen that cannot make some of them; they are left out of the job.
     `exports_chosen` says that they were set by hand.
-
-    `benchmark` is of a recipe file that was opened, as it is there.
 
     `data_shape` (empty: recognised) and `data_map` (column to field) are answers to a question about `data_file`.
     `submit_key` tells apart two submissions of the same draft.
@@ -46,7 +44,6 @@ class Draft(msgspec.Struct, kw_only=True):
     opened: bool = False
     exports_chosen: bool = False
     exports: list[str] = msgspec.field(default_factory=lambda: list(JobSpec().exports))
-    benchmark: BenchmarkSpec | None = None
     submit_key: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
@@ -70,10 +67,9 @@ class Draft(msgspec.Struct, kw_only=True):
             method=spec.method["kind"],
             typed={} if spec.tuner["kind"] == JobSpec().tuner["kind"] else {TUNER: spec.tuner["kind"]},
             exports=list(spec.exports),
-            benchmark=spec.benchmark,
             opened=True,
         )
-        tree = msgspec.to_builtins(spec)
+        tree = _tree(spec)
         for value in draft.values():
             text = value.text(_get(tree, value.key))
             if text != value.default_text:
@@ -128,7 +124,7 @@ class Draft(msgspec.Struct, kw_only=True):
         """Take the values of `spec`, which `plan` chose, wherever nobody typed one."""
         self.plan, self.planned = plan, {}
         self.planned = {TUNER: spec.tuner["kind"]}
-        tree = msgspec.to_builtins(spec)
+        tree = _tree(spec)
         self.planned |= {value.key: value.text(_get(tree, value.key)) for value in self.values() if value.key != "name"}
         if not self.exports_chosen:
             self.exports = list(spec.exports)
@@ -151,13 +147,18 @@ class Draft(msgspec.Struct, kw_only=True):
         return self._spec(self.values())
 
     def error(self, value: Value) -> RecipeError | None:
-        """What is wrong with one value, whatever the others are. A gate may name the recipe's scores."""
-        asked = tuple(one for one in self.values() if one.key == SCORES and value.key == GATE)
-        try:
-            of_file = self.benchmark if value.key == GATE else None
-            Draft(typed=self.typed, plan=self.plan, planned=self.planned, benchmark=of_file)._spec((*asked, value))
-        except RecipeError as error:
-            return error
+        """What is wrong with one value, whatever the others are but for those that it is based on: a gate may name the
+        recipe's scores. It is not to blame for what is wrong with these.
+        """
+        alone = Draft(typed=self.typed, plan=self.plan, planned=self.planned)
+        if value.group == BENCHMARK:
+            alone.exports = self.exports  # one of them is what is asked
+        based_on = tuple(one for one in self.values() if one.key in BASED_ON.get(value.key, ()))
+        for values in filter(None, (based_on, (*based_on, value))):
+            try:
+                alone._spec(values)
+            except RecipeError as error:
+                return error if value in values else None
         return None
 
     def submission(self, spec: JobSpec) -> str:
@@ -184,15 +185,23 @@ class Draft(msgspec.Struct, kw_only=True):
             "training": {},
             "evaluation": {},
             "exports": [target for target in self.exports if self.possible(target)],
-            "benchmark": None if self.benchmark is None else msgspec.to_builtins(self.benchmark),
+            "benchmark": {},
         }
         for value in values:
             _put(tree, value.key, value.read(self.text(value)))
+        if not tree["benchmark"].get("suites"):
+            tree["benchmark"] = None  # its other values wait for one
         try:
             spec = msgspec.convert(tree, JobSpec)
         except msgspec.ValidationError as error:
             raise RecipeError(str(error)) from error
         return complete(absolute(spec, Path.cwd()))
+
+
+def _tree(spec: JobSpec) -> dict[str, Any]:
+    tree: dict[str, Any] = msgspec.to_builtins(spec)
+    tree["benchmark"] = tree["benchmark"] or msgspec.to_builtins(BenchmarkSpec(suites=()))
+    return tree
 
 
 def _get(tree: dict[str, Any], key: str) -> Any:

@@ -9,18 +9,24 @@ import msgspec
 
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.fields import ChoiceField, FlagField, FloatField, IntField
-from tunesmith.recipes.spec import CHECKPOINTING, OVER_LONG, TRAINED, JobSpec
-from tunesmith.tui.score_list import joined, split
+from tunesmith.recipes.spec import CHECKPOINTING, OVER_LONG, TRAINED, BenchmarkSpec, JobSpec
+from tunesmith.recipes.suites import TOOLS
+from tunesmith.tui.name_list import joined, names, split
 from tunesmith.tui.texts import load, t
 
 AUTO = "auto"
 TUNER = "tuner.kind"  # the choice that decides which other values there are
 SCORES, GATE = "evaluation.scores", "evaluation.fail_if"
+BENCHMARK = "benchmark"  # the group, and the part of the recipe
+SUITES, LIMIT, BASE = "benchmark.suites", "benchmark.limit", "benchmark.base"
+BASED_ON = {GATE: (SCORES, SUITES, BASE), LIMIT: (SUITES,), BASE: (SUITES,)} | {
+    f"benchmark.{name}": (SUITES,) for name in ("tool", "variant")
+}  # what a value is checked together with
 
 
 class Value(msgspec.Struct, frozen=True):
-    """One editable value. `kind` is int, float, choice, flag, text, scores (a list) or gate (may be empty); `optional`
-    reads `auto` as None.
+    """One editable value. `kind` is int, float, choice, flag, text, scores or suites (lists) or gate (may be empty);
+    `optional` reads `nothing` as None.
     """
 
     key: str
@@ -29,6 +35,7 @@ class Value(msgspec.Struct, frozen=True):
     default: Any
     choices: tuple[str, ...] = ()
     optional: bool = False
+    nothing: str = AUTO
     help: str = ""
 
     @property
@@ -50,10 +57,10 @@ class Value(msgspec.Struct, frozen=True):
 
     def text(self, value: Any) -> str:
         """`value` as typed: 0.0002 is `0.0002`, None is `auto`, True is `yes`; of a list its parts."""
-        if self.kind == "scores":
+        if self.kind in ("scores", "suites"):
             return joined(value)
         if value is None:
-            return "" if self.kind == "gate" else AUTO
+            return "" if self.kind == "gate" else self.nothing
         if isinstance(value, bool):
             return "yes" if value else "no"
         return f"{value:g}" if isinstance(value, float) else str(value)
@@ -66,11 +73,15 @@ class Value(msgspec.Struct, frozen=True):
                 case "flag":
                     return text == "yes"
                 case "int":
-                    return None if self.optional and text.lower() in ("", AUTO) else int(text)
+                    return None if self.optional and text.lower() in ("", self.nothing) else int(text)
                 case "float":
                     return float(text)
                 case "scores":
                     return split(text)
+                case "suites":
+                    return names(text)
+                case "choice" if self.optional and text == self.nothing:
+                    return None
                 case "gate":
                     return text or None
                 case _:
@@ -115,6 +126,11 @@ _SPEC_VALUES = (
     ("evaluation.general", "evaluation"),
     (SCORES, "evaluation"),
     (GATE, "evaluation"),
+    (SUITES, BENCHMARK),
+    (LIMIT, BENCHMARK),
+    (BASE, BENCHMARK),
+    ("benchmark.tool", BENCHMARK),
+    ("benchmark.variant", BENCHMARK),
 )
 # The same choices that checks.check_values names.
 _CHOICES = {
@@ -123,6 +139,7 @@ _CHOICES = {
     "training.gradient_checkpointing": CHECKPOINTING,
     "data.trained": TRAINED,
     "data.over_long": OVER_LONG,
+    "benchmark.tool": (AUTO, *TOOLS),
 }
 
 
@@ -134,7 +151,7 @@ def values_of(tuner: str) -> tuple[Value, ...]:
     """
     from tunesmith.recipes import optimizers, quants, tuners
 
-    defaults = msgspec.to_builtins(JobSpec())
+    defaults = msgspec.to_builtins(JobSpec(benchmark=BenchmarkSpec(suites=())))
     card = tuners.cards()[tuner]
     choices = _CHOICES | {
         "quantization": tuple(quants.cards()),
@@ -162,14 +179,20 @@ def values_of(tuner: str) -> tuple[Value, ...]:
             default = card.training_defaults.get(name, default)
         if key == SCORES:
             values.append(Value(key, group, "scores", ()))
+        elif key == SUITES:
+            values.append(Value(key, group, "suites", ()))
+        elif key == LIMIT:
+            values.append(Value(key, group, "int", None, optional=True, nothing="all"))
         elif key == GATE:
             values.append(Value(key, group, "gate", None))
         elif key in choices:
-            values.append(Value(key, group, "choice", default, choices[key]))
+            values.append(Value(key, group, "choice", default, choices[key], optional=default is None))
         elif isinstance(default, bool):
             values.append(Value(key, group, "flag", default, ("yes", "no")))
         elif isinstance(default, float):
             values.append(Value(key, group, "float", default))
+        elif isinstance(default, str):
+            values.append(Value(key, group, "text", default))
         else:
             values.append(Value(key, group, "int", default, optional=default is None))
     return tuple(values)

@@ -6,13 +6,13 @@ import math
 
 import msgspec
 
-from tunesmith.recipes import exports, methods
+from tunesmith.recipes import exports, methods, suites
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import memory
 from tunesmith.recipes.planner.memory import Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
-from tunesmith.recipes.spec import BENCHMARK, JobSpec
+from tunesmith.recipes.spec import BENCHMARK, BenchmarkSpec, JobSpec
 
 # Share of the matrix-product limit that a training step reaches (docs/speed.md), by device.
 REACHED = {"cpu": 0.5, "mps": 0.35, "cuda": 0.4}
@@ -20,6 +20,7 @@ REACHED = {"cpu": 0.5, "mps": 0.35, "cuda": 0.4}
 ASSUMED_FLOPS = {"cpu": 1.5e11, "mps": 3e12, "cuda": 2e13}
 SEEN_PATCHES = 4096  # of a picture that Gemma 3 looks at
 STARTING_S = 10.0  # a worker's imports and a small model's loading
+OWN_QUESTIONS, OWN_READ, OWN_WRITTEN = 100, 100, 50  # of a file of benchmark questions that nobody has looked into
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -49,6 +50,21 @@ def steps(spec: JobSpec, rows: Rows) -> int:
     return spec.training.epochs * max(1, math.ceil(rows.rows / at_once))
 
 
+def benchmark_tokens(asked: BenchmarkSpec) -> tuple[int, int]:
+    """Tokens that are read and written for all of its suites, by each model that is asked."""
+    read = written = 0
+    for text in asked.suites:
+        count = suites.asked(text, asked.tool, asked.limit)
+        if count is None:
+            count = min(OWN_QUESTIONS, asked.limit or OWN_QUESTIONS)
+            read, written = read + count * OWN_READ, written + count * OWN_WRITTEN
+        else:
+            way = suites.cards()[text].tools[suites.check(text, asked.tool)]
+            read, written = read + count * way.read, written + count * way.written
+    models = 2 if asked.base else 1
+    return read * models, written * models
+
+
 def times(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Parts, correction: float) -> Times:
     dtype = memory.dtype_of(spec, place)
     peak = place.flops.get(dtype) or ASSUMED_FLOPS.get(place.device, 1e12)
@@ -67,14 +83,18 @@ def times(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: Par
     patches = SEEN_PATCHES if any(exports.find(target)[0].sees for target in spec.exports) else 0
     on_cpu = place.flops.get("float32") if place.device == "cpu" else None  # where exports are always verified
     seen = 2 * 2.0 * facts.tower_parameters * patches / (on_cpu or ASSUMED_FLOPS["cpu"])  # by both that are compared
+    to_read, to_write = benchmark_tokens(spec.benchmark) if spec.benchmark is not None else (0, 0)
+    benchmark = to_read * 2.0 * facts.active_parameters / rate
+    benchmark += to_write * facts.active_parameters * 4 / (place.memory_bandwidth or 1e10) / 4  # as `asked`
     copied = facts.parameters * 4 * (2 + len(spec.exports)) / (place.disk_write or 5e8)
     return Times(
         stages={
             "prepare": STARTING_S,
             "train": training,
-            "evaluate": scored + asked if spec.task != BENCHMARK else 0.0,  # nobody knows yet how many questions
+            "evaluate": scored + asked if spec.task != BENCHMARK else benchmark,
             "export": copied,
             "verify": asked + seen,
+            BENCHMARK: benchmark,
         },
         steps=count,
         step_seconds=training / count,

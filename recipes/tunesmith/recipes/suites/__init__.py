@@ -15,6 +15,8 @@ from tunesmith.recipes.errors import RecipeError, nearest
 
 LM_EVAL, EVALSCOPE = TOOLS = ("lm-eval", "evalscope")
 CHAT, COMPLETIONS = ENDPOINTS = ("chat", "completions")
+INSTALLED: Mapping[str, int] = MappingProxyType({LM_EVAL: 83_000_000, EVALSCOPE: 181_000_000})  # bytes, measured
+HUBS: Mapping[str, str] = MappingProxyType({LM_EVAL: "Hugging Face", EVALSCOPE: "ModelScope"})  # of questions
 OF_SUFFIX: Mapping[str, str] = MappingProxyType({".yaml": LM_EVAL, ".jsonl": EVALSCOPE})
 MOST = 16  # suites of one job
 MOST_QUESTIONS = 1_000_000
@@ -27,12 +29,18 @@ OWN_CODE = re.compile(r"!function\b|^(class|custom_dataset):|unsafe_code:[ \t]*t
 class Way(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`name` is what the tool calls the suite, `metric` the figure to take (empty: the tool's first).
 
-    `endpoint` is what it asks of a server: chat, or completions with the likelihoods of the prompt.
+    `endpoint` is what it asks of a server: chat, or completions with the likelihoods of the prompt. `questions` it has
+    in how many `parts`; `read` and `written` are tokens of a question, all its prompts together: of EvalScope's as it
+    counts them itself (four characters a token, of Chinese one and a half), of others reckoned from these.
     """
 
     name: str
     metric: str = ""
     endpoint: str = CHAT
+    questions: int = 0
+    parts: int = 1
+    read: int = 0
+    written: int = 0
 
 
 class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +101,15 @@ def check(text: str, tool: str | None) -> str:
     if tool is not None and tool not in runs:
         raise RecipeError(f"{tool} does not run '{text}'", f"It is run by {' and '.join(runs)}: leave the tool out.")
     return tool or runs[0]
+
+
+def asked(text: str, tool: str | None, limit: int | None) -> int | None:
+    """How many of its questions a model is asked at most; None of a file, which is not read. Raises RecipeError."""
+    runs = check(text, tool)
+    if text not in cards():
+        return None
+    way = cards()[text].tools[runs]
+    return way.questions if limit is None else min(way.questions, limit * way.parts)
 
 
 def find(text: str, tool: str | None) -> Chosen:

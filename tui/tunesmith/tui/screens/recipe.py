@@ -20,15 +20,16 @@ from tunesmith.tui import plan_text
 from tunesmith.tui.draft import GIVEN, Draft
 from tunesmith.tui.explained import told
 from tunesmith.tui.forecast_text import FAINT, lift_text, missing
-from tunesmith.tui.forms import SCORES, TUNER, Value
+from tunesmith.tui.forms import BENCHMARK, SCORES, SUITES, TUNER, Value
 from tunesmith.tui.messages import Done, StartRun
 from tunesmith.tui.planning import Planning
 from tunesmith.tui.texts import t
+from tunesmith.tui.widgets.benchmark_choices import BenchmarkChoices
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.export_choices import ExportChoices
+from tunesmith.tui.widgets.name_choices import NameChoices
 from tunesmith.tui.widgets.plan_cards import KEYS, PlanCard, PlanCards
 from tunesmith.tui.widgets.recipe_forecast import RecipeForecast
-from tunesmith.tui.widgets.score_choices import ScoreChoices
 from tunesmith.tui.widgets.step_parts import StepActions, StepHeading, Trouble
 from tunesmith.tui.widgets.value_row import ValueRow
 from tunesmith.tui.widgets.ways import Ways
@@ -69,14 +70,18 @@ class RecipeStep(Vertical):
             yield Static(id="plan-note")
             group = ""
             for value in self.draft.values():
+                if value.group == BENCHMARK:
+                    continue
                 if value.group != group:
                     group = value.group
                     yield Static(Content(t(f"recipe.group_{group}")), classes="section")
                 yield ValueRow(value, self.draft.text(value))
                 if value.key == SCORES:
-                    yield ScoreChoices(self.draft, value)
+                    yield NameChoices(self.draft, value)
             yield Static(Content(t("recipe.group_exports")), classes="section")
             yield ExportChoices(self.draft)
+            yield Static(Content(t("recipe.group_benchmark")), classes="section")
+            yield BenchmarkChoices(self.draft, self.planning)
         yield RecipeForecast()
         yield Static(id="explanation")
         yield Trouble(id="recipe-trouble")
@@ -138,8 +143,8 @@ class RecipeStep(Vertical):
         if event.text == self.draft.text(event.value):
             return
         self.draft.set(event.value, event.text)
-        if event.value.key == SCORES:
-            self._row(SCORES).show(event.text)  # it may have been a box
+        if event.value.key in (SCORES, SUITES):
+            self._row(event.value.key).show(event.text)  # it may have been a box
         if event.value.key == TUNER:
             await self._draw_anew()
             self._row(TUNER).query_one(Select).focus()
@@ -262,17 +267,20 @@ class RecipeStep(Vertical):
         for row in self.query(ValueRow):
             changed = row.value.key in self.draft.typed
             row.mark(wrong=changed and self.draft.error(row.value) is not None, changed=changed)
-        for boxes in self.query(ScoreChoices):
+        for boxes in self.query(NameChoices):
             boxes.show()
         self._explain()
         trouble = self.query_one("#recipe-trouble", Trouble)
+        benchmarks = self.query_one(BenchmarkChoices)
         try:
             spec = self.draft.spec()
         except RecipeError as error:
             trouble.show(*told(error))
+            benchmarks.show(None, None)
             return error
         trouble.clear()
         self.found = self.planning.forecast(spec)
+        benchmarks.show(spec.benchmark, self.found)
         self.query_one(RecipeForecast).show(self.found, self.ways)
         start = self.query_one("#start", Button)
         label = t("recipe.start_anyway") if self.short else t("recipe.start")

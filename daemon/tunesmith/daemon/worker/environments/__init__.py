@@ -21,6 +21,7 @@ import msgspec
 from tunesmith.daemon import disk
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.locks import locked
+from tunesmith.daemon.api.tools import is_whole
 from tunesmith.daemon.worker.environments import installing
 from tunesmith.daemon.worker.environments.installing import Tell, Tool
 from tunesmith.recipes.words import say
@@ -66,11 +67,11 @@ def opened(tool: Tool, home: Home, tell: Tell, check: Callable[[], None]) -> Ite
     lock = lock_of(environment.folder)
     while True:
         with locked(lock, lambda process: told(waiting(tool, process)), shared=True):
-            if installing.is_whole(environment.folder):
+            if is_whole(environment.folder):
                 yield environment
                 return
         with locked(lock, lambda process: told(waiting(tool, process))):
-            if not installing.is_whole(environment.folder):
+            if not is_whole(environment.folder):
                 disk.refuse_full(home.root, tool.bytes, f"{tool.key} takes")
                 installing.make(tool, environment.folder, home.wheels, told)
                 remove_others(tool, environment.folder)

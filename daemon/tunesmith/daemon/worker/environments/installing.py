@@ -19,11 +19,11 @@ import msgspec
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import offline
+from tunesmith.daemon.api.tools import WHOLE
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes.errors import MachineError, TunesmithError
 from tunesmith.recipes.words import say
 
-WHOLE = "whole.json"  # written last: without it an environment is not used, but made anew
 SITE = ("site-packages", "dist-packages")
 KEPT = ("torch",)  # as it is lent
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")  # settings that would install into another place
@@ -39,10 +39,6 @@ Tell = Callable[[str], None]
 def lent() -> list[Path]:
     """The folders of packages of this Python."""
     return [folder for folder in map(Path, dict.fromkeys(sys.path)) if folder.name in SITE and folder.is_dir()]
-
-
-def is_whole(folder: Path) -> bool:
-    return (folder / WHOLE).is_file() and (folder / "bin" / "python").exists()
 
 
 def unmark(folder: Path) -> None:

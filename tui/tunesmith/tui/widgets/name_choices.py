@@ -1,6 +1,9 @@
-"""Which scores a run takes of its answers: a box each; what needs more than a name is typed in the row above."""
+"""A value that is a list of names, as boxes: a run's scores, its public benchmarks; more is typed in the row above."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from textual import on
 from textual.app import ComposeResult
@@ -10,20 +13,18 @@ from textual.widgets import Checkbox
 
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.tui.draft import Draft
-from tunesmith.tui.forms import Value
-from tunesmith.tui.score_list import joined, split
+from tunesmith.tui.forms import SCORES, SUITES, Value
+from tunesmith.tui.name_list import joined
 from tunesmith.tui.texts import shown
 from tunesmith.tui.widgets.tick_box import TickBox
 from tunesmith.tui.widgets.value_row import ValueRow
 
-SCORES_BLURB = "scores.blurb_"
 
-
-class ScoreChoices(Vertical):
+class NameChoices(Vertical):
     """The boxes say what the row of `value` says; posts `ValueRow.Edited` for it when a person ticks or clears one."""
 
     DEFAULT_CSS = """
-    ScoreChoices { height: auto; }
+    NameChoices { height: auto; }
     """
 
     def __init__(self, draft: Draft, value: Value) -> None:
@@ -32,15 +33,16 @@ class ScoreChoices(Vertical):
 
     def compose(self) -> ComposeResult:
         chosen = self._chosen()
-        for name, blurb in named():
+        kind, offered = OFFERED[self.value.key]
+        for name, blurb in offered():
             label = Content.assemble(name, (f"  {blurb}", "$foreground 60%"))
-            box_id = "score-" + name.replace("_", "-")
+            box_id = f"{kind}-{name.replace('_', '-')}"
             yield TickBox(label, name in (chosen or ()), id=box_id, name=name, compact=True, disabled=chosen is None)
 
     def _chosen(self) -> tuple[str, ...] | None:
         """None while what is typed cannot be read: the row is marked then, and boxes would lose it."""
         try:
-            return split(self.draft.text(self.value))
+            return tuple(self.value.read(self.draft.text(self.value)))
         except RecipeError:
             return None
 
@@ -54,18 +56,20 @@ class ScoreChoices(Vertical):
     @on(Checkbox.Changed)
     def changed(self, event: Checkbox.Changed) -> None:
         event.stop()
-        name, chosen = event.checkbox.name, self._chosen()
-        if name is None or chosen is None:
+        chosen = self._chosen()
+        if chosen is None:
             return
-        others = [score for score in chosen if score != name]
-        self.post_message(ValueRow.Edited(self.value, joined([*others, name] if event.value else others)))
+        boxes = {box.name: box.value for box in self.query(Checkbox) if box.name}  # the draft may not have the last yet
+        kept = [one for one in chosen if boxes.get(one, True)]
+        more = [name for name, ticked in boxes.items() if ticked and name not in kept]
+        self.post_message(ValueRow.Edited(self.value, joined([*kept, *more])))
 
     def on_descendant_focus(self) -> None:
         self.post_message(ValueRow.Entered(self.value))
 
 
-def named() -> list[tuple[str, str]]:
-    """Scores that need nothing after their name, and what each is."""
+def scores() -> list[tuple[str, str]]:
+    """Those that need nothing after their name, and what each is."""
     from tunesmith.recipes.evals import OWN_CODE, cards
 
     found = []
@@ -75,6 +79,23 @@ def named() -> list[tuple[str, str]]:
         except RecipeError:
             continue
         if card.key != OWN_CODE:
-            text = shown(f"{SCORES_BLURB}{card.key}")
-            found.append((card.key, card.blurb if text.startswith(SCORES_BLURB) else text))
+            found.append((card.key, _said(f"scores.blurb_{card.key}", card.blurb)))
     return found
+
+
+def suites() -> list[tuple[str, str]]:
+    """Every public benchmark that is known by name, and what it measures."""
+    from tunesmith.recipes.suites import cards
+
+    return [(name, _said(f"suites.blurb_{name}", card.blurb)) for name, card in cards().items()]
+
+
+def _said(key: str, otherwise: str) -> str:
+    """A card that came alone has its own words."""
+    text = shown(key)
+    return otherwise if text == key else text
+
+
+OFFERED: Mapping[str, tuple[str, Callable[[], list[tuple[str, str]]]]] = MappingProxyType(
+    {SCORES: ("score", scores), SUITES: ("suite", suites)}
+)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.recipes.errors import RecipeError
-from tunesmith.tui.score_list import joined, split
+from tunesmith.tui.name_list import joined, split
 
 
 def test_spaces_and_commas_part_them_and_each_stands_once() -> None:
