@@ -230,6 +230,18 @@ def test_compressed_folders_are_written_in_an_environment_of_their_own_and_load_
 
 
 @pytest.mark.slow
+def test_an_adapter_for_llama_cpp_alone_is_compared_with_the_merged_model(
+    run: MakeRun, another: Another, told: Told
+) -> None:
+    context = job(another, run("adapter"), "gguf-adapter")
+    export.run(context)
+    verify.run(context)
+    (result,) = of(e.Verified, told(context))
+    assert result.passed and result.kl_divergence < 1e-3
+    assert [file.name for file in context.artifacts.glob("*.gguf")] == ["adapter.gguf"]
+
+
+@pytest.mark.slow
 def test_quantized_types_adapter_and_modelfile_are_written_and_verified(
     run: MakeRun, another: Another, told: Told
 ) -> None:

@@ -168,8 +168,9 @@ def unpacked(spec: JobSpec, facts: ModelFacts, place: Place) -> float:
 
 
 def needs_merging(spec: JobSpec) -> bool:
-    """Whether anything is exported that is made of the merged model."""
-    return any(not exports.find(target)[0].of_adapter for target in spec.exports)
+    """Whether anything is exported that is made of the merged model or compared with it."""
+    cards = [exports.find(target)[0] for target in spec.exports]
+    return any(not card.of_adapter or card.kl_limits for card in cards)
 
 
 def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
