@@ -11,9 +11,9 @@ from pathlib import Path
 import pip
 import pytest
 
+from tunesmith.daemon.api.environments import WHOLE
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.locks import locked
-from tunesmith.daemon.api.tools import WHOLE
 from tunesmith.daemon.worker import environments
 from tunesmith.daemon.worker.environments import Environment, installing
 from tunesmith.daemon.worker.environments.installing import Tool

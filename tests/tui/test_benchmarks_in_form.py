@@ -11,8 +11,8 @@ from planned import Fixed, forecast, on_gpu, own, planned, wizard
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Input, Select, Static
 
+from tunesmith.daemon.api.environments import WHOLE
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.api.tools import WHOLE
 from tunesmith.recipes.planner import StageForecast
 from tunesmith.recipes.spec import BenchmarkSpec, EvaluationSpec, JobSpec, complete, parse, stages_of, to_yaml
 from tunesmith.tui import texts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from tunesmith.daemon.api import tools
+from tunesmith.daemon.api import environments
 from tunesmith.daemon.api.offline import is_offline
 from tunesmith.recipes import suites
 from tunesmith.recipes.spec import BENCHMARK
@@ -38,7 +38,7 @@ def needs(asked: BenchmarkSpec, forecast: Forecast | None, home: Home) -> list[C
         lines.append(Content.styled(t("suites.long"), "$warning"))
     used = dict.fromkeys(suites.check(text, asked.tool) for text in asked.suites)
     for tool in used:
-        key = "tool_here" if tools.is_here(home, tool) else "tool_missing"
+        key = "tool_here" if environments.is_here(home, tool) else "tool_missing"
         size = bytes_text(suites.INSTALLED[tool])
         lines.append(Content.styled(t(f"suites.{key}", tool=tool, bytes=size), FAINT))
     named = dict.fromkeys(suites.check(text, asked.tool) for text in asked.suites if not suites.is_file(text))

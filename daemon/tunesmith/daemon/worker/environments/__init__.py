@@ -19,9 +19,9 @@ from types import MappingProxyType
 import msgspec
 
 from tunesmith.daemon import disk
+from tunesmith.daemon.api.environments import is_whole
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.locks import locked
-from tunesmith.daemon.api.tools import is_whole
 from tunesmith.daemon.worker.environments import installing
 from tunesmith.daemon.worker.environments.installing import Tell, Tool
 from tunesmith.recipes.words import say

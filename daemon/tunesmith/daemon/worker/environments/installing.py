@@ -19,7 +19,7 @@ import msgspec
 
 from tunesmith.daemon import publish
 from tunesmith.daemon.api import offline
-from tunesmith.daemon.api.tools import WHOLE
+from tunesmith.daemon.api.environments import WHOLE
 from tunesmith.daemon.worker.watched import run_watched
 from tunesmith.recipes.errors import MachineError, TunesmithError
 from tunesmith.recipes.words import say
