@@ -27,7 +27,7 @@ HELP = (
     "/reset forgets the conversation, /system TEXT sets the system prompt, /base switches the model, "
     "/image PATH attaches an image, /tools shows what the model may call, /quit leaves"
 )
-RESULT_HELP = "type what the tool gave back, in one line; an empty line gives nothing, and your question is taken back"
+RESULT_HELP = "type what the tool gave back, in one line; an empty one takes your question back"
 
 
 class Said:
@@ -169,6 +169,7 @@ class Talk:
         try:
             while calls := self._reply():
                 if not (results := self._results(calls)):
+                    render.err().print("taken back", style="dim")
                     break
                 self.history += results
         except KeyboardInterrupt:
