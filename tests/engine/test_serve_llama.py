@@ -16,7 +16,11 @@ import pytest
 from serving_child import Child, calls_of, child, ended, question, refused, said, scores_of, text_of
 
 from tunesmith.daemon import publish
+from tunesmith.daemon.api.requests import Chat, ChatMessage
+from tunesmith.daemon.api.tools import CalledFunction, Tool, ToolCall
+from tunesmith.daemon.server import chat
 from tunesmith.daemon.serving.lines import Embed, Embedded, Generate, Ready, Refused, Sampling, Stop
+from tunesmith.daemon.serving.subjects import Subject
 from tunesmith.recipes.models.starter_file import starter_gguf
 
 TOOL: Any = {
@@ -150,6 +154,18 @@ def test_a_tool_that_must_be_called_is(starter: Child) -> None:
         assert call.name == "weather" and json.loads(call.arguments)["city"] in ("Paris", "London")
         assert ended(told).finish_reason == "tool_calls" and text_of(told) == ""
     assert calls_of(starter.ask("Hello", tools=(TOOL,), tool_choice="none")) == []
+    # A chat goes on with what the tool gave back.
+    made = ToolCall("call_1", CalledFunction(call.name, call.arguments))
+    messages = (
+        ChatMessage("user", "How is the weather in Paris?"),
+        ChatMessage("assistant", "", tool_calls=(made,)),
+        ChatMessage("tool", '{"sky": "clear"}', tool_call_id="call_1"),
+    )
+    asked = Chat(messages, max_tokens=8, tools=(msgspec.convert(TOOL, Tool),))
+    id = starter.new_id()
+    starter.send(chat.question(asked, Subject(name="x", path=Path("x.gguf"), log=Path("log")))(id))
+    answers = starter.until(id)
+    assert ended(answers).tokens and (text_of(answers) or calls_of(answers))
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.daemon.api.requests import (
     API_VERSION,
     Chat,
+    ChatCalled,
     ChatDelta,
     ChatDone,
     ChatModel,
@@ -31,6 +32,7 @@ from tunesmith.daemon.api.requests import (
     LogText,
     Submit,
 )
+from tunesmith.daemon.api.tools import CalledFunction, ToolCall
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import ErrorBody
 from tunesmith.recipes.intervals import Interval
@@ -234,9 +236,18 @@ async def stream(job_id: int, after: int) -> AsyncIterator[bytes]:
 async def answer(asked: Chat) -> AsyncIterator[bytes]:
     """Says how many messages it was given, the last one, and how many images.
 
-    A question with `slowly` in it is answered for a minute.
+    A question with `slowly` in it is answered for a minute, and one with `call` by a call of every tool with the
+    question in its arguments.
     """
     last = asked.messages[-1].content
+    if asked.tools and asked.messages[-1].role == "user" and "call" in last:
+        if "softly" in last:
+            yield b"data: %s\n\n" % msgspec.json.encode(ChatDelta("Let me see."))
+        for place, tool in enumerate(asked.tools):
+            function = CalledFunction(tool.function.name, msgspec.json.encode({"about": last}).decode())
+            yield b"data: %s\n\n" % msgspec.json.encode(ChatCalled(ToolCall(f"call_{place}", function)))
+        yield b"data: %s\n\n" % msgspec.json.encode(ChatDone(9, 50.0, "tool_calls", "fake"))
+        return
     which = "base" if asked.base else "tuned"
     seen = sum(len(message.images) for message in asked.messages)
     words = [f"{which} heard {len(asked.messages)}: ", last, *([f", saw {seen}"] if seen else [])]

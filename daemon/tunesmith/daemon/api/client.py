@@ -21,8 +21,9 @@ from tunesmith.daemon.api.requests import (
     HOST,
     VERSION_HEADER,
     Chat,
-    ChatDelta,
+    ChatDone,
     ChatEvent,
+    ChatFailed,
     ChatModel,
     DaemonStatus,
     Done,
@@ -254,7 +255,7 @@ class Client:
         return await self._call("GET", f"/v1/jobs/{job_id}/chat?base={str(base).lower()}", ChatModel)
 
     async def chat(self, job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:
-        """Deltas as they are made, then ChatDone or ChatFailed; closing the iterator stops the answer."""
+        """Deltas and calls as they are made, then ChatDone or ChatFailed; closing the iterator stops the answer."""
         timeout = httpx.Timeout(CALL_TIMEOUT_S, read=None)
         content = msgspec.json.encode(request)
         try:
@@ -267,7 +268,7 @@ class Client:
                 async for message in source.aiter_sse():
                     event: ChatEvent = msgspec.json.decode(message.data, type=ChatEvent)
                     yield event
-                    if not isinstance(event, ChatDelta):
+                    if isinstance(event, ChatDone | ChatFailed):
                         return
         except httpx.TransportError as error:
             raise self._unreachable(error) from error

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from tunesmith.daemon.api.tools import CALLS, TOOLS, CallId, Tool, ToolCall
 from tunesmith.recipes.planner import Rows
 from tunesmith.recipes.spec import JobSpec
 
@@ -50,21 +51,31 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`images` are data: URLs of a PNG, JPEG or WebP, and stand before the text."""
+    """`images` are data: URLs of a PNG, JPEG or WebP, and stand before the text.
+
+    A message of the role assistant has the `tool_calls` that it made; one of the role tool is the result of
+    `tool_call_id`.
+    """
 
     role: str
     content: str
     images: tuple[str, ...] = ()
+    tool_calls: Annotated[tuple[ToolCall, ...], msgspec.Meta(max_length=CALLS)] = ()
+    tool_call_id: CallId = ""
 
 
-class Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /v1/jobs/{id}/chat: streams ChatDelta, then one ChatDone. `base` asks the untuned model."""
+class Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """POST /v1/jobs/{id}/chat: streams ChatDelta and ChatCalled, then one ChatDone. `base` asks the untuned model.
+
+    `tools` are those that the model may call; the results go with the next request, each as a message of the role tool.
+    """
 
     messages: tuple[ChatMessage, ...]
     base: bool = False
     max_tokens: int = 512
     temperature: float = 0.0
     seed: int = 0
+    tools: Annotated[tuple[Tool, ...], msgspec.Meta(max_length=TOOLS)] = ()
 
 
 class ChatQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,8 +93,14 @@ class ChatDelta(msgspec.Struct, frozen=True, tag="delta", tag_field="type"):
     text: str
 
 
+class ChatCalled(msgspec.Struct, frozen=True, tag="called", tag_field="type"):
+    """The model calls a tool, and waits for its result."""
+
+    call: ToolCall
+
+
 class ChatDone(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
-    """`finish_reason` is stop or length."""
+    """`finish_reason` is stop, length or tool_calls."""
 
     tokens: int
     tokens_per_second: float
@@ -97,7 +114,7 @@ class ChatFailed(msgspec.Struct, frozen=True, tag="failed", tag_field="type"):
     hint: str = ""
 
 
-ChatEvent = ChatDelta | ChatDone | ChatFailed
+ChatEvent = ChatDelta | ChatCalled | ChatDone | ChatFailed
 
 
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

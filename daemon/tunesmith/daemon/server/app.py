@@ -128,7 +128,10 @@ _OWN = (
     ),
     Endpoint(
         "POST", "/v1/jobs/{id}/chat", chat.chat, request=Chat, stream=ChatEvent, example=CHAT, most_bytes=REQUEST_BYTES,
-        refusals=(UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS, *NO_IMAGES),
+        refusals=(
+            UNKNOWN_JOB, NO_MODEL, TOO_MANY_CHATS, *NO_IMAGES,
+            Refusal(400, "schema", "the schema of a tool is too large"),
+        ),
     ),
     Endpoint("GET", "/v1/serve", serve.serving, reply=Serving),
     Endpoint(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tunesmith.daemon.api.depth import deeper_than
 from tunesmith.daemon.api.requests import HOST
 from tunesmith.recipes.errors import (
     DataError,
@@ -32,9 +32,6 @@ _STATUS_OF_CODE = {
     "engine_does_not_fit": 503, "engine_failed": 503, "engine_missing": 503, "engine_device": 503,
     "bad_request": 400, "too_large": 413, "content_type": 415, "version_mismatch": 409,
 }  # fmt: skip
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_AS_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 Body = TypeVar("Body")
 
 
@@ -114,18 +111,6 @@ async def _read(request: Request, most: int) -> bytearray:
         if len(data) > most:
             raise too_large
     return data
-
-
-def deeper_than(data: bytes | bytearray, levels: int) -> bool:
-    """Whether brackets in JSON nest deeper, without recursion: the innermost pairs are removed, level by level."""
-    if data.count(b"[") + data.count(b"{") <= levels:
-        return False
-    brackets = _STRING.sub(b"", data).translate(_AS_ONE_KIND, _NOT_BRACKETS)
-    for _ in range(levels):
-        brackets = brackets.replace(b"[]", b"")
-        if not brackets:
-            return False
-    return True
 
 
 def reply(value: object, status: int = 200) -> Response:

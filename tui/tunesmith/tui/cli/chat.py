@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,10 @@ def chat(
             "--image", metavar="FILE", help="A PNG, JPEG or WebP that the (first) message is about; again for more."
         ),
     ] = None,
+    tools: Annotated[
+        Path | None,
+        typer.Option("--tools", metavar="FILE", help="JSON: a list of the tools that the model may call."),
+    ] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="The longest answer.")] = 512,
     temperature: Annotated[
         float, typer.Option("--temperature", min=0.0, max=5.0, help="0 is always the likeliest.")
@@ -36,11 +41,13 @@ def chat(
     """Chat with the model that a run made.
 
     Ctrl-c stops an answer; at the prompt it leaves. Images go to a vision model whose run has a GGUF and gguf-mmproj.
+    Tools are in OpenAI's form, or functions alone; what the model calls is shown, and you type the result.
 
     Example: tunesmith chat last --message "Who are you?"
     """
     import sys
 
+    from tunesmith.daemon.api import tools as tools_file
     from tunesmith.daemon.api.requests import Chat
     from tunesmith.tui.cli.talk import Talk
 
@@ -48,7 +55,8 @@ def chat(
         message = "" if sys.stdin.isatty() else sys.stdin.read()
     if message is not None and not message.strip():
         raise typer.BadParameter("there is nothing to answer: give --message TEXT, or pipe a message in")
-    settings = Chat((), base=base, max_tokens=max_tokens, temperature=temperature, seed=seed)
+    known = () if tools is None else tools_file.read(tools.expanduser())
+    settings = Chat((), base=base, max_tokens=max_tokens, temperature=temperature, seed=seed, tools=known)
     with Talk(run, settings, system) as talk:
         talk.attach_all(image or ())
         if message is None:

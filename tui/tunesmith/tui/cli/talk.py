@@ -1,10 +1,10 @@
-"""A conversation with a run's model: history, streaming, and a ctrl-c that stops the answer only."""
+"""A conversation with a run's model: history, streaming, results of tools, and a ctrl-c that stops the answer only."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any
@@ -14,17 +14,38 @@ import msgspec
 from tunesmith.daemon.api.find import ensure_daemon
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed, ChatMessage
+from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatDone, ChatFailed, ChatMessage
+from tunesmith.daemon.api.tools import ToolCall
 from tunesmith.recipes.errors import DaemonError, TunesmithError
 from tunesmith.tui import attaching
 from tunesmith.tui.cli import render
 from tunesmith.tui.cli.session import find_run
+from tunesmith.tui.cli.tool_text import call_text, result_prompt, tools_text
 from tunesmith.tui.plain import one_line
 
 HELP = (
     "/reset forgets the conversation, /system TEXT sets the system prompt, /base switches the model, "
-    "/image PATH attaches an image, /quit leaves"
+    "/image PATH attaches an image, /tools shows what the model may call, /quit leaves"
 )
+RESULT_HELP = "type what the tool gave back, in one line; an empty one takes your question back"
+
+
+class Said:
+    """An answer, as far as it came."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.calls: list[ToolCall] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.parts or self.calls)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+    def message(self) -> ChatMessage:
+        return ChatMessage("assistant", self.text, tool_calls=tuple(self.calls))
 
 
 class Talk:
@@ -34,6 +55,7 @@ class Talk:
         self.run, self.settings, self.system = run, settings, system
         self.history: list[ChatMessage] = []
         self.attached: list[Attached] = []  # to the next message
+        self._at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Talk:
@@ -67,35 +89,30 @@ class Talk:
     def once(self, message: str, as_json: bool) -> None:
         """One question, one answer."""
         self.history.append(self._question(message))
-        parts: list[str] = []
-        done = self._runner.run(self._answer(parts, show=not as_json))
+        said = Said()
+        done = self._runner.run(self._answer(said, show=not as_json))
         if as_json:
-            answer: dict[str, Any] = {"run": self.job_id, "base": self.settings.base, "answer": "".join(parts)}
+            answer: dict[str, Any] = {"run": self.job_id, "base": self.settings.base, "answer": said.text}
             if self.attached:
                 answer["images"] = [{"name": i.name, "width": i.width, "height": i.height} for i in self.attached]
+            if self.settings.tools:
+                answer["tool_calls"] = said.calls
             render.print_json(answer | msgspec.to_builtins(done, builtin_types=()))
         else:
             print()
 
     def loop(self) -> None:
         """Read, answer, repeat, until ctrl-d, ctrl-c at the prompt or /quit."""
-        at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        if at_terminal:
+        if self._at_terminal:
             import readline  # noqa: F401 - gives input() line editing and recall
 
             which = "the untuned model" if self.settings.base else "the tuned model"
             render.err().print(f"run {self.job_id}, {which}. {HELP}", style="dim")
             if self.attached:
                 render.err().print(self._attached_text(), style="dim")
-        while True:
-            try:
-                line = input("> " if at_terminal else "").strip()
-            except (EOFError, KeyboardInterrupt):
-                if at_terminal:
-                    print()
-                return
-            if line == "/quit":
-                return
+            if self.settings.tools:
+                render.err().print(tools_text(self.settings.tools), style="dim")
+        while (line := self._read("> ")) is not None and line != "/quit":
             if line.startswith("/"):
                 try:
                     self._command(line)
@@ -103,6 +120,15 @@ class Talk:
                     self._say(error)
             elif line:
                 self._turn(line)
+
+    def _read(self, prompt: str) -> str | None:
+        """None at ctrl-d and at ctrl-c."""
+        try:
+            return input(prompt if self._at_terminal else "").strip()
+        except (EOFError, KeyboardInterrupt):
+            if self._at_terminal:
+                print()
+            return None
 
     def _command(self, line: str) -> None:
         name, _, rest = line.partition(" ")
@@ -121,6 +147,8 @@ class Talk:
             else:
                 self.attached.clear()
             said = self._attached_text()
+        elif name == "/tools":
+            said = tools_text(self.settings.tools)
         else:
             said = HELP
         render.err().print(said, style="dim")
@@ -132,27 +160,51 @@ class Talk:
         return f"with the next message: {found}; /image alone takes back"
 
     def _turn(self, line: str) -> None:
-        """A question and its answer; what was said before ctrl-c stays in the history.
+        """A question and its answer, with calls of tools and their results between; what was said stays in the history.
 
-        The images of one that was not answered are attached to the next.
+        A question that was not answered is taken back, and its images are attached to the next.
         """
+        begun = len(self.history)
         self.history.append(self._question(line))
-        parts: list[str] = []
         try:
-            done = self._runner.run(self._answer(parts, show=True))
-            print()
-            cut = ", cut at --max-tokens" if done.finish_reason == "length" else ""
-            render.err().print(f"{done.tokens} tokens, {done.tokens_per_second:.1f} tokens/s{cut}", style="dim")
+            while calls := self._reply():
+                if not (results := self._results(calls)):
+                    render.err().print("taken back", style="dim")
+                    break
+                self.history += results
         except KeyboardInterrupt:
             print()
             render.err().print("stopped; ctrl-c again leaves", style="dim")
         except TunesmithError as error:
             self._say(error)
-        if parts:
-            self.history.append(ChatMessage("assistant", "".join(parts)))
+        last = self.history[-1]
+        if last.role == "assistant" and not last.tool_calls:
             self.attached.clear()
         else:
-            self.history.pop()
+            del self.history[begun:]
+
+    def _reply(self) -> list[ToolCall]:
+        """The calls in the model's answer to the history, which it is added to as far as it came."""
+        said = Said()
+        try:
+            done = self._runner.run(self._answer(said, show=True))
+        finally:
+            if said:
+                self.history.append(said.message())
+        print()
+        cut = ", cut at --max-tokens" if done.finish_reason == "length" else ""
+        render.err().print(f"{done.tokens} tokens, {done.tokens_per_second:.1f} tokens/s{cut}", style="dim")
+        return said.calls
+
+    def _results(self, calls: Sequence[ToolCall]) -> list[ChatMessage]:
+        """What a person says that the tools gave back; empty where one gave nothing."""
+        render.err().print(RESULT_HELP, style="dim")
+        results: list[ChatMessage] = []
+        for place, call in enumerate(calls):
+            if not (text := self._read(result_prompt(calls, place))):
+                return []
+            results.append(ChatMessage("tool", text, tool_call_id=call.id))
+        return results
 
     def _say(self, error: TunesmithError) -> None:
         """The talk goes on where a person can do something about it; else raises it."""
@@ -160,10 +212,10 @@ class Talk:
             raise error
         render.err().print(f"{error.message}. {error.hint}", style="red")
 
-    async def _answer(self, parts: list[str], *, show: bool) -> ChatDone:
-        """Append the answer's pieces to `parts` and print them as they come. Raises TunesmithError."""
-        said = (ChatMessage("system", self.system),) if self.system else ()
-        request = msgspec.structs.replace(self.settings, messages=(*said, *self.history))
+    async def _answer(self, said: Said, *, show: bool) -> ChatDone:
+        """Add the answer to `said` and print it, as it comes. Raises TunesmithError."""
+        system = (ChatMessage("system", self.system),) if self.system else ()
+        request = msgspec.structs.replace(self.settings, messages=(*system, *self.history))
         console = render.err()
         waiting = console.status("thinking (the first answer loads the model)")
         if console.is_terminal:
@@ -174,9 +226,13 @@ class Talk:
                     waiting.stop()
                     match event:
                         case ChatDelta(text=text):
-                            parts.append(text)
+                            said.parts.append(text)
                             if show:
                                 render.print_plain(text, end="")
+                        case ChatCalled(call=call):
+                            if show:
+                                render.print_plain(("\n" if said else "") + call_text(call), end="")
+                            said.calls.append(call)
                         case ChatFailed(code=code, message=message, hint=hint):
                             raise TunesmithError(message, hint, code)
                         case ChatDone():

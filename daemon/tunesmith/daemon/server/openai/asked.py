@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from tunesmith.daemon.api.tools import CALLS, TOOLS, CallId, Name, Tool, ToolCall
+
 LONGEST_ANSWER = 8192  # tokens
 ANSWER = 1024  # tokens where nobody says: a small model may never come to an end by itself
-MESSAGES, TOOLS, STOPS, INPUTS, ANSWERS, TOP = 512, 64, 8, 256, 8, 20
-SCHEMA_BYTES, SCHEMA_DEPTH = 32_768, 16
+MESSAGES, STOPS, INPUTS, ANSWERS, TOP = 512, 8, 256, 8, 20
 
-Name = Annotated[str, Meta(min_length=1, max_length=500)]
 Tokens = Annotated[int, Meta(ge=1, le=LONGEST_ANSWER)]
 Stops = (
     Annotated[str, Meta(min_length=1, max_length=200)]
@@ -41,19 +41,6 @@ class ImagePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     image_url: MediaUrl
 
 
-class CalledFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`arguments` is JSON text."""
-
-    name: Name
-    arguments: str
-
-
-class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    id: Annotated[str, Meta(max_length=100)]
-    function: CalledFunction
-    type: Literal["function"] = "function"
-
-
 Content = str | Annotated[list[TextPart | ImagePart], Meta(max_length=64)]
 
 
@@ -63,27 +50,13 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Content | None = None
     name: Annotated[str, Meta(max_length=100)] | None = None
-    tool_calls: Annotated[list[ToolCall], Meta(max_length=64)] | None = None
-    tool_call_id: Annotated[str, Meta(max_length=100)] | None = None
+    tool_calls: Annotated[list[ToolCall], Meta(max_length=CALLS)] | None = None
+    tool_call_id: CallId | None = None
     reasoning_content: str | None = None
     refusal: None = None
     annotations: list[Any] | None = None
     audio: None = None
     function_call: None = None
-
-
-class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`parameters` is a JSON schema; `strict` holds for all that must be called anyway."""
-
-    name: Annotated[str, Meta(pattern="^[a-zA-Z0-9_.-]{1,64}$")]
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    function: Function
-    type: Literal["function"] = "function"
 
 
 class NamedFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,16 +9,13 @@ from typing import Any
 import msgspec
 
 from tunesmith.daemon.api.images import IMAGES, KINDS, URL_BYTES
-from tunesmith.daemon.server.guard import deeper_than
+from tunesmith.daemon.api.tools import LARGE_SCHEMA, Tool, is_large
 from tunesmith.daemon.server.openai.asked import (
     INPUTS,
-    SCHEMA_BYTES,
-    SCHEMA_DEPTH,
     Content,
     ImagePart,
     NamedTool,
     TextPart,
-    Tool,
 )
 from tunesmith.daemon.server.openai.errors import WrongField
 
@@ -66,10 +63,18 @@ def picture_of(url: str, field: str, sees: bool) -> str:
 
 
 def refuse_large_schema(schema: dict[str, Any], field: str) -> None:
-    encoded = msgspec.json.encode(schema)
-    if len(encoded) > SCHEMA_BYTES or deeper_than(encoded, SCHEMA_DEPTH):
-        text = f"A schema is larger than {SCHEMA_BYTES} bytes or nested more than {SCHEMA_DEPTH} deep"
-        raise WrongField(field, text, "Send a smaller one.", "schema")
+    if is_large(schema):
+        raise WrongField(field, LARGE_SCHEMA, "Send a smaller one.", "schema")
+
+
+def tools_of(tools: Sequence[Tool]) -> tuple[dict[str, Any], ...]:
+    """As chat templates take them, without what nobody gave. Raises WrongField for a schema that is too large."""
+    for place, tool in enumerate(tools):
+        refuse_large_schema(tool.function.parameters or {}, f"tools[{place}].function.parameters")
+    found = tuple(msgspec.to_builtins(tool) for tool in tools)
+    for one in found:
+        one["function"] = {key: value for key, value in one["function"].items() if value is not None}
+    return found
 
 
 def refuse_unknown_tool(choice: str, tools: Sequence[Tool] | None) -> None:

@@ -49,8 +49,7 @@ def questions(asked: ChatCompletion, subject: Subject) -> list[Question]:
     choice = bounds.choice_of(asked.tool_choice)
     if choice not in ("auto", "none"):
         bounds.refuse_unknown_tool(choice, asked.tools)
-    for place, tool in enumerate(asked.tools or ()):
-        bounds.refuse_large_schema(tool.function.parameters or {}, f"tools[{place}].function.parameters")
+    tools = bounds.tools_of(asked.tools or ())
     schema: dict[str, Any] | None = None
     if isinstance(asked.response_format, JsonObject | JsonOfSchema):
         schema = asked.response_format.json_schema.schema if isinstance(asked.response_format, JsonOfSchema) else {}
@@ -62,9 +61,6 @@ def questions(asked: ChatCompletion, subject: Subject) -> list[Question]:
     pictures: list[str] = []
     sees = subject.eyes is not None
     messages = tuple(plain(message, place, pictures, sees) for place, message in enumerate(asked.messages))
-    tools = tuple(msgspec.to_builtins(tool) for tool in asked.tools or ())
-    for tool in tools:
-        tool["function"] = {key: value for key, value in tool["function"].items() if value is not None}
 
     def question(place: int) -> Question:
         sampling = sampled(asked, place)
