@@ -83,12 +83,14 @@ class ChatDelta(msgspec.Struct, frozen=True, tag="delta", tag_field="type"):
 
 
 class ChatDone(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
-    """`finish_reason` is stop or length."""
+    """`finish_reason` is stop or length. `prompt_tokens` and `tokens` fill `context_tokens`; 0 is not known."""
 
     tokens: int
     tokens_per_second: float
     finish_reason: str
     model: str
+    prompt_tokens: int = 0
+    context_tokens: int = 0
 
 
 class ChatFailed(msgspec.Struct, frozen=True, tag="failed", tag_field="type"):
