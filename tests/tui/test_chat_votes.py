@@ -20,6 +20,7 @@ from tunesmith.tui import texts
 from tunesmith.tui.conversation import Turn
 from tunesmith.tui.screens.chat import ChatScreen
 from tunesmith.tui.votes import Asking, Ballot, Cast, Impossible
+from tunesmith.tui.widgets.following import Following
 from tunesmith.tui.widgets.vote_bar import VoteBar, VoteChoice
 
 Snap = Callable[..., bool]
@@ -72,6 +73,17 @@ def test_a_vote_says_what_was_written_where_and_how_to_take_it_back(snap_compare
     turns = (Turn("user", "Who are you?"), Turn("assistant", TUNED))
     vote = Cast("tuned", turns, turns, Path("/home/ada/.local/share/tunesmith/preferences/run-7.jsonl"), b"{}\n", 12)
     assert snap_compare(Alone(VoteBar(vote)), terminal_size=(80, 6))
+
+
+async def test_the_end_of_long_answers_stays_in_sight_above_the_question() -> None:
+    fake = FakeClient(identity=finished())
+    fake.answer = ["line\n"] * 60
+    async with Alone(Static()).run_test(size=(80, 24)) as pilot:
+        screen = await open_split(pilot, fake)
+        await ask(pilot, "one")
+        await pilot.pause(0.1)
+        scroll = screen.panes[0].query_one(Following)
+        assert shown(screen) and scroll.scroll_y == scroll.max_scroll_y > 0
 
 
 async def test_a_vote_is_a_row_that_the_data_check_takes_whole_as_preferences() -> None:
@@ -172,7 +184,7 @@ async def test_letters_stay_in_the_question_and_figures_vote_elsewhere() -> None
         await ask(pilot, "one")
         await pilot.press("1")
         assert screen.query_one("#question", Input).value == "1" and rows() == []
-        screen.panes[0].query_one("Following").focus()
+        screen.panes[0].query_one(Following).focus()
         await press(pilot, "1")
         assert len(rows()) == 1
 
