@@ -162,7 +162,6 @@ class ChatScreen(Screen[None]):
     def _draw_votes(self) -> None:
         for bar in self.query(VoteBar):  # none while it is composed in another language
             bar.shows = self._stand
-        self.refresh_bindings()
 
     @on(VoteBar.Chosen)
     def _chosen(self, message: VoteBar.Chosen) -> None:
