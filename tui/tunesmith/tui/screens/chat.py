@@ -62,7 +62,6 @@ class ChatScreen(Screen[None]):
         Binding("i", "image", "chat.key_image", show=False),
         Binding("ctrl+c", "stop", "chat.key_stop", show=False, priority=True),
         Binding("f5", "clear", "chat.key_clear"),
-        Binding("ctrl+o", "saved", "chat.key_saved"),
         Binding("o", "saved", "chat.key_saved", show=False),
         # Shown above the question, while there is something to vote on.
         Binding("f8,1", "vote('tuned')", "vote.key_tuned", show=False),
@@ -70,6 +69,7 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+n,0", "vote('tie')", "vote.key_tie", show=False),
         Binding("ctrl+z,u", "take_back_vote", "vote.key_take_back", show=False),
         Binding("escape", "close_screen", "chat.key_leave", priority=True),
+        Binding("ctrl+o", "saved", "chat.key_saved"),
     ]
 
     mode: reactive[Mode] = reactive("tuned")
