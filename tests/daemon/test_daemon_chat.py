@@ -49,6 +49,7 @@ async def test_an_answer_streams_and_its_process_is_kept(daemon: DaemonProcess) 
         events = [event async for event in daemon.client.chat(1, ask("who are you"))]
         assert events[:3] == [ChatDelta("who"), ChatDelta("are"), ChatDelta("you")]
         assert isinstance(events[3], ChatDone) and events[3].model == "model-q8_0"
+        assert events[3].prompt_tokens > 0 and events[3].context_tokens > 0
     assert len(pids(folder)) == 1
 
 

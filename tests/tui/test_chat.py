@@ -10,8 +10,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from tunesmith.tui import texts
+from tunesmith.tui.conversation import Turn, messages
 from tunesmith.tui.screens.chat import ChatScreen
-from tunesmith.tui.widgets.chat_pane import ChatPane, Turn, messages
+from tunesmith.tui.widgets.chat_pane import ChatPane
 
 Snap = Callable[..., bool]
 
@@ -155,3 +156,24 @@ async def test_a_change_of_language_keeps_the_conversation() -> None:
         assert "对话" in str(screen.query_one("#chat-title").render())
         await ask(pilot, "two")
         assert len(fake.chats[-1].messages) == 3
+
+
+async def test_how_full_the_context_is_stands_at_the_pane_and_nearly_full_is_said() -> None:
+    fake = FakeClient(identity=finished())
+    async with Alone(Static()).run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot, fake)
+        assert pane(screen).border_subtitle == ""
+        await ask(pilot, "one")
+        assert pane(screen).border_subtitle == "━─────── context 7 % · 304 of 4,096 tokens"
+        fake.prompt_tokens = 3_600
+        await ask(pilot, "two")
+        assert pane(screen).border_subtitle == ("━━━━━━━─ ⚠ context 88 % · 3,604 of 4,096 tokens · f5 begins anew")
+        await pilot.press("f3")
+        await pilot.pause()
+        assert pane(screen).border_subtitle == "⚠ context 88 % · f5 begins anew"
+        await pilot.resize_terminal(40, 12)
+        await pilot.pause()
+        assert pane(screen).border_subtitle == "⚠ context 88 %"
+        await pilot.press("f5")
+        await pilot.pause()
+        assert pane(screen).border_subtitle == ""

@@ -249,7 +249,7 @@ class TunesmithApp(App[None]):
     def open_chat(self, event: OpenChat) -> None:
         from tunesmith.tui.screens.chat import ChatScreen
 
-        self.push_screen(ChatScreen(self.daemon, event.job_id))
+        self.push_screen(ChatScreen(self.daemon, event.job_id, home=self.home))
 
     def action_jobs(self) -> None:
         from tunesmith.tui.screens.jobs import JobsScreen

@@ -73,6 +73,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "settings.json"
 
     @property
+    def preferences(self) -> Path:
+        """Which answers a person found better: a file a run, ready for training on preferences."""
+        return self.root / "preferences"
+
+    @property
+    def chats(self) -> Path:
+        """What was said in the wizard's chat: a folder a run, a file a conversation."""
+        return self.root / "chats"
+
+    @property
     def recovery(self) -> Path:
         """What daemons found when they started."""
         return self.root / "recovery.json"

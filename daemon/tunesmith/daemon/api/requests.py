@@ -100,12 +100,14 @@ class ChatCalled(msgspec.Struct, frozen=True, tag="called", tag_field="type"):
 
 
 class ChatDone(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
-    """`finish_reason` is stop, length or tool_calls."""
+    """`finish_reason` is stop, length or tool_calls. `prompt_tokens` and `tokens` fill `context_tokens`; 0: not known."""
 
     tokens: int
     tokens_per_second: float
     finish_reason: str
     model: str
+    prompt_tokens: int = 0
+    context_tokens: int = 0
 
 
 class ChatFailed(msgspec.Struct, frozen=True, tag="failed", tag_field="type"):

@@ -108,7 +108,11 @@ async def _answer(parts: Parts, subject: Subject, wanted: Question) -> AsyncGene
                     case Called(name=name, arguments=arguments):
                         yield ChatCalled(ToolCall(call_id(), CalledFunction(name, arguments)))
                     case Ended():
-                        yield ChatDone(event.tokens, event.tokens_per_second, event.finish_reason, subject.path.stem)
+                        ready = parts.engines.loaded(subject.path)
+                        yield ChatDone(
+                            event.tokens, event.tokens_per_second, event.finish_reason, subject.path.stem,
+                            event.prompt_tokens, ready.context_tokens if ready is not None else 0,
+                        )  # fmt: skip
                     case Refused(code=code, message=message, hint=hint):
                         yield ChatFailed(code, message, hint)
     except TunesmithError as error:

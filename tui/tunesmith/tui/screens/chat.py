@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar
@@ -16,16 +17,20 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from tunesmith.daemon.api import images
+from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
 from tunesmith.recipes.errors import DataError, TunesmithError
-from tunesmith.tui import attaching
+from tunesmith.tui import attaching, votes
+from tunesmith.tui.conversation import Turn
 from tunesmith.tui.explained import Coded, sentences
 from tunesmith.tui.plain import one_line
+from tunesmith.tui.saved_chats import Keeper, Mode
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.attached_images import AttachedImages
-from tunesmith.tui.widgets.chat_pane import ChatPane, Turn
+from tunesmith.tui.widgets.chat_pane import ChatPane
 from tunesmith.tui.widgets.key_bar import KeyBar
+from tunesmith.tui.widgets.vote_bar import VoteBar
 
 REFUSED_FOR_S = 10  # a sentence and a way out take longer to read than a notice
 SUFFIXES = (*images.SUFFIXES, *(suffix.upper() for suffix in images.SUFFIXES))  # cameras write .JPG
@@ -57,15 +62,28 @@ class ChatScreen(Screen[None]):
         Binding("i", "image", "chat.key_image", show=False),
         Binding("ctrl+c", "stop", "chat.key_stop", show=False, priority=True),
         Binding("f5", "clear", "chat.key_clear"),
+        Binding("o", "saved", "chat.key_saved", show=False),
+        # Shown above the question, while there is something to vote on.
+        Binding("f8,1", "vote('tuned')", "vote.key_tuned", show=False),
+        Binding("f9,2", "vote('base')", "vote.key_base", show=False),
+        Binding("ctrl+n,0", "vote('tie')", "vote.key_tie", show=False),
+        Binding("ctrl+z,u", "take_back_vote", "vote.key_take_back", show=False),
         Binding("escape", "close_screen", "chat.key_leave", priority=True),
+        Binding("ctrl+o", "saved", "chat.key_saved"),
     ]
 
-    mode: reactive[str] = reactive("tuned")
+    mode: reactive[Mode] = reactive("tuned")
     system: reactive[str] = reactive("")
     attached: reactive[tuple[Attached, ...]] = reactive(())
 
-    def __init__(self, clients: Clients, job_id: int, *, name: str = "", base: bool = False) -> None:
+    def __init__(
+        self, clients: Clients, job_id: int, *, name: str = "", base: bool = False, home: Home | None = None
+    ) -> None:
         super().__init__()
+        self.home = home or Home.find()
+        self._keeper = Keeper(self.home, job_id)
+        self._unwritable = ""
+        self._ballot = votes.Ballot(self.home, job_id)
         self._clients, self.job_id, self.job_name = clients, job_id, name
         self._folder = Path.home()
         self._said: dict[bool, tuple[Turn, ...]] = {False: (), True: ()}
@@ -79,6 +97,7 @@ class ChatScreen(Screen[None]):
         system = Input(self.system, placeholder=t("chat.system_placeholder"), id="system")
         system.border_title = t("chat.system")
         yield system
+        yield VoteBar(self._stand)
         yield AttachedImages(self.attached)
         yield Input(placeholder=t("chat.placeholder"), id="question")
         yield KeyBar()
@@ -90,7 +109,32 @@ class ChatScreen(Screen[None]):
 
     @on(ChatPane.Said)
     def _keep(self, message: ChatPane.Said) -> None:
+        if any(pane.base == message.base and pane.turns is not message.turns for pane in self.query(ChatPane)):
+            return  # by now it is another one, of which word comes too
         self._said[message.base] = message.turns
+        self._draw_votes()
+        if not message.turns or message.turns[-1].state != "streaming" or not message.turns[-1].text:
+            self._save()
+
+    def _save(self) -> None:
+        if self._keeper.keep(self.mode, self.system, self._said[False], self._said[True]):
+            self.run_worker(self._write(), group="save")
+
+    async def _write(self) -> None:
+        try:
+            await asyncio.to_thread(self._keeper.write)
+            self._unwritable = ""
+        except TunesmithError as error:
+            if error.message != self._unwritable:  # once, not with every answer
+                self._unwritable = error.message
+                self._refused(error)
+
+    def on_unmount(self) -> None:
+        """What the workers, which end now, did not come to."""
+        try:
+            self._keeper.write()
+        except TunesmithError as error:
+            self._refused(error)
 
     @property
     def panes(self) -> list[ChatPane]:
@@ -110,7 +154,49 @@ class ChatScreen(Screen[None]):
         if self.is_mounted:
             self._draw()
 
+    @property
+    def _stand(self) -> votes.Stand:
+        """Of the votes, where both models are shown."""
+        return self._ballot.stand(self._said[False], self._said[True]) if self.mode == "split" else None
+
+    def _draw_votes(self) -> None:
+        for bar in self.query(VoteBar):  # none while it is composed in another language
+            bar.shows = self._stand
+
+    @on(VoteBar.Chosen)
+    def _chosen(self, message: VoteBar.Chosen) -> None:
+        if message.better is None:
+            self.action_take_back_vote()
+        else:
+            self.action_vote(message.better)
+        self.query_one("#question", Input).focus()
+
+    def action_vote(self, better: votes.Better) -> None:
+        """Write down which answer is better."""
+        try:
+            self._ballot.vote(better, self._said[False], self._said[True])
+        except votes.Refused as error:
+            self.notify(str(error), severity="warning", markup=False, timeout=REFUSED_FOR_S)
+        except TunesmithError as error:
+            self._refused(error)
+        self._draw_votes()
+
+    def action_take_back_vote(self) -> None:
+        """The last one, also after the next question was asked."""
+        try:
+            self.notify(self._ballot.take_back(), markup=False)
+        except TunesmithError as error:
+            self._refused(error)
+        self._draw_votes()
+
+    def _go_on_from_better(self) -> None:
+        """Both conversations, so that the answers to the next question can be compared too."""
+        if isinstance(vote := self._stand, votes.Cast):
+            for name, turns in votes.go_on(vote).items():
+                self.query_one(f"#{name}", ChatPane).turns = turns
+
     def _draw(self) -> None:
+        self._draw_votes()
         for pane in self.query(ChatPane):
             pane.display = pane in self.panes
         parts: list[Content | str | tuple[str, str]] = [
@@ -131,6 +217,7 @@ class ChatScreen(Screen[None]):
             self._command(text)
         elif text and self._may_send():
             event.input.clear()
+            self._go_on_from_better()
             for pane in self.panes:
                 pane.ask(text, self.system, self.attached)
             self.attached = ()
@@ -201,8 +288,28 @@ class ChatScreen(Screen[None]):
         (line if line.has_class("-open") else self.query_one("#question", Input)).focus()
 
     def action_clear(self) -> None:
+        """Begin a new chat; this one is among the saved ones."""
+        self._keeper.begin()
+        self._said = {False: (), True: ()}
         for pane in self.query(ChatPane):
             pane.clear()
+        self._draw_votes()
+
+    @work(exclusive=True, group="saved")
+    async def action_saved(self) -> None:
+        """Look for an earlier chat of this run, and go on with it."""
+        from tunesmith.tui.screens.saved_chats import SavedChatsScreen
+
+        if (found := await self.app.push_screen_wait(SavedChatsScreen(self.home, self.job_id))) is None:
+            return
+        self.action_stop()
+        self._keeper.begin(found)
+        self._said = {False: found.chat.tuned, True: found.chat.base}
+        self.mode, self.system = found.chat.mode, found.chat.system
+        self.query_one("#system", Input).value = self.system
+        for pane in self.query(ChatPane):
+            pane.turns = self._said[pane.base]
+        self._draw()
 
     @work(exclusive=True, group="image")
     async def action_image(self) -> None:
@@ -252,6 +359,10 @@ class ChatScreen(Screen[None]):
                 return self.busy
             case "take_back":
                 return bool(self.attached)
+            case "vote":
+                return isinstance(self._stand, votes.Asking)
+            case "take_back_vote":
+                return self._ballot.last is not None
         return True
 
     def action_stop(self) -> None:

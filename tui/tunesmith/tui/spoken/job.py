@@ -13,6 +13,7 @@ from tunesmith.daemon.api.events import DataChecked, Notice
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.tui.conversation import Turn, messages
 from tunesmith.tui.explained import sentences, told
 from tunesmith.tui.job_text import shrunk_text, waiting_text
 from tunesmith.tui.plain import one_line
@@ -21,7 +22,7 @@ from tunesmith.tui.screens.result import head
 from tunesmith.tui.spoken.asking import Asker
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
-from tunesmith.tui.widgets.chat_pane import Turn, done_text, messages
+from tunesmith.tui.widgets.chat_pane import done_text
 from tunesmith.tui.widgets.feed import item
 from tunesmith.tui.widgets.metrics import figures
 from tunesmith.tui.widgets.stage_chain import details

@@ -13,6 +13,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import texts
+from tunesmith.tui.conversation import Turn
 from tunesmith.tui.draft import Draft
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
@@ -23,7 +24,6 @@ from tunesmith.tui.spoken.asking import Asker, Back, Quit
 from tunesmith.tui.spoken.data import data
 from tunesmith.tui.spoken.recipe import recipe
 from tunesmith.tui.texts import t
-from tunesmith.tui.widgets.chat_pane import Turn
 from tunesmith.tui.widgets.rail import STEPS
 
 FOLLOW, ANEW, CHAT, LEAVE = "follow", "anew", "chat", "leave"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import msgspec
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -17,6 +17,7 @@ from textual.worker import Worker
 from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed, ChatMessage
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.tui.conversation import Fill, State, Turn, fill, messages
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
 from tunesmith.tui.texts import t
@@ -25,16 +26,7 @@ from tunesmith.tui.widgets.attached_images import image_text
 from tunesmith.tui.widgets.following import Following
 
 DRAW_INTERVAL_S = 0.05
-
-
-class Turn(msgspec.Struct, frozen=True):
-    """`state` is said, streaming, stopped or failed; a failed turn is shown but not sent again."""
-
-    role: str
-    text: str
-    state: str = "said"
-    note: str = ""
-    images: tuple[Attached, ...] = ()
+GAUGE_CELLS = 8
 
 
 class ChatPane(Vertical):
@@ -44,6 +36,7 @@ class ChatPane(Vertical):
     ChatPane { width: 1fr; height: 1fr; border: round $border-blurred; padding: 0 1;
                border-title-style: bold; border-title-color: $foreground; border-subtitle-color: $primary; }
     ChatPane.-busy { border: round $primary; }
+    ChatPane.-nearly-full { border-subtitle-color: $warning; }
     ChatPane Following { height: 1fr; }
     ChatPane .turn { height: auto; margin: 0 0 1 0; }
     """
@@ -76,7 +69,8 @@ class ChatPane(Vertical):
         """Add `text` with its images to the conversation and stream the answer; nothing while one is under way."""
         if self.busy:
             return
-        self.turns = (*self.turns, Turn("user", text, images=images), Turn("assistant", "", "streaming"))
+        question = Turn("user", text, images=images, system=system)
+        self.turns = (*self.turns, question, Turn("assistant", "", "streaming"))
         self.busy = True
         self._worker = self.run_worker(self._stream(messages(self.turns[:-1], system)), exit_on_error=True)
 
@@ -95,7 +89,7 @@ class ChatPane(Vertical):
 
     async def _stream(self, sent: tuple[ChatMessage, ...]) -> None:
         loop = asyncio.get_running_loop()
-        text, note, state = "", "", "stopped"
+        text, ended = "", Turn("assistant", "", "stopped")
         drawn_at = loop.time()
         try:
             client = await self._clients()
@@ -107,28 +101,43 @@ class ChatPane(Vertical):
                             drawn_at = loop.time()
                             self._last(Turn("assistant", text, "streaming"))
                     case ChatDone():
-                        state, note = "said", done_text(event)
+                        ended = done(event)
                     case ChatFailed():
-                        state, note = "failed", sentences(event)
+                        ended = Turn("assistant", "", "failed", sentences(event))
         except TunesmithError as error:
-            state, note = "failed", sentences(error)
+            ended = Turn("assistant", "", "failed", sentences(error))
         finally:
-            self._last(Turn("assistant", text, state, note))
             self.busy = False
+            self._last(msgspec.structs.replace(ended, text=text))
 
     def _last(self, turn: Turn) -> None:
-        if self.turns:  # cleared while streaming: there is nothing to replace
+        if self.turns and self.turns[-1].state == "streaming":  # else another conversation is shown by now
             self.turns = (*self.turns[:-1], turn)
 
     def watch_busy(self, busy: bool) -> None:
         self.set_class(busy, "-busy")
-        self.border_subtitle = t("chat.answering") if busy else ""
+        self._draw_subtitle()
+
+    def on_resize(self) -> None:
+        self._draw_subtitle()
+
+    def _draw_subtitle(self) -> None:
+        """How full the model's context is, in as many words as there is room for."""
+        filled = fill(self.turns)
+        self.set_class(not self.busy and filled is not None and filled.nearly_full, "-nearly-full")
+        if self.busy or filled is None:
+            self.border_subtitle = t("chat.answering") if self.busy else ""
+        else:
+            room = self.size.width - 2
+            said = fill_texts(filled)
+            self.border_subtitle = next((text for text in said if cell_len(text) <= room), said[-1])
 
     async def watch_turns(self, old: tuple[Turn, ...], new: tuple[Turn, ...]) -> None:
         """Redraw what changed: usually the last turn alone."""
         self.post_message(self.Said(self.base, new))
         if not self.is_mounted:
             return
+        self._draw_subtitle()
         scroll = self.query_one(Following)
         at_end = scroll.at_end or len(new) > len(old)
         shown = list(scroll.query(Static))
@@ -137,27 +146,36 @@ class ChatPane(Vertical):
                 await scroll.mount(Static(draw(turn, self.base), classes="turn", markup=False))
             elif index >= len(old) or old[index] != turn:
                 shown[index].update(draw(turn, self.base))
+        await scroll.remove_children(shown[max(1, len(new)) :])
         if not new:
-            await scroll.remove_children(shown[1:])
             shown[0].update(_empty(self.base))
         if at_end:
             scroll.follow_end()
 
 
-def messages(turns: Sequence[Turn], system: str) -> tuple[ChatMessage, ...]:
-    """What is sent: the system prompt when there is one, then the turns that the model should know."""
-    sent = [ChatMessage("system", system)] if system.strip() else []
-    for index, turn in enumerate(turns):
-        following = turns[index + 1] if index + 1 < len(turns) else None
-        unanswered = turn.role == "user" and following is not None and not following.text
-        if turn.text and not unanswered:
-            sent.append(ChatMessage(turn.role, turn.text, tuple(image.url for image in turn.images)))
-    return tuple(sent)
-
-
 def done_text(done: ChatDone) -> str:
     speed = t("chat.speed", tokens=done.tokens, speed=f"{done.tokens_per_second:.1f}")
     return f"{speed} · {t('chat.cut')}" if done.finish_reason == "length" else speed
+
+
+def done(event: ChatDone) -> Turn:
+    """The end of an answer, without its text."""
+    state: State = "cut" if event.finish_reason == "length" else "said"
+    used = event.prompt_tokens + event.tokens
+    return Turn("assistant", "", state, done_text(event), used=used, context=event.context_tokens)
+
+
+def fill_texts(filled: Fill) -> tuple[str, ...]:
+    """From the longest to the shortest; nearly full is said in each."""
+    percent = t("chat.context_short", percent=f"{100 * filled.share:.0f}")
+    if filled.nearly_full:
+        percent = f"⚠ {percent}"
+    full = round(GAUGE_CELLS * min(1.0, filled.share))
+    bar = "━" * full + "─" * (GAUGE_CELLS - full)
+    figures = t("chat.context", used=f"{filled.used:,}", context=f"{filled.context:,}")
+    hints = (t("chat.context_full"),) if filled.nearly_full else ()
+    said = ((f"{bar} {percent}", figures, *hints), (f"{bar} {percent}", *hints), (percent, *hints), (percent,))
+    return tuple(" · ".join(parts) for parts in said)
 
 
 def draw(turn: Turn, base: bool) -> Content:
@@ -173,7 +191,7 @@ def draw(turn: Turn, base: bool) -> Content:
             parts.append((f"\n■ {t('chat.stopped')}", "$warning"))
         case "failed":
             parts.append((f"{chr(10) if turn.text else ''}✗ {plain(turn.note)}", "$error"))
-        case "said":
+        case "said" | "cut":
             parts.append((f"\n{turn.note}", "$foreground 60%"))
     return Content.assemble(*parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
@@ -13,6 +14,14 @@ class Following(VerticalScroll):
     Following { scrollbar-size-vertical: 1; }
     Following > Static { height: auto; }
     """
+
+    _height = 0
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lines that another widget takes are taken from the top."""
+        lost, self._height = max(0, self._height - event.size.height), event.size.height
+        if lost and self.scroll_target_y >= self.max_scroll_y - 1 - lost:
+            self.follow_end()
 
     @property
     def at_end(self) -> bool:

@@ -1,0 +1,148 @@
+"""Which of two answers is better: when that can be said, and the rows that it makes, ready for training on preferences.
+
+A row has both answers to one prompt: both models were sent the very same messages. After a vote both go on from the
+better answer, so that the answers to the next question can be compared too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tunesmith.daemon.api import private_files
+from tunesmith.daemon.api.home import Home
+from tunesmith.tui.conversation import Turn, messages
+from tunesmith.tui.plain import one_line
+from tunesmith.tui.texts import t
+
+Side = Literal["tuned", "base"]
+Better = Literal["tuned", "base", "tie"]
+
+
+class Message(msgspec.Struct, frozen=True):
+    role: str
+    content: str
+
+
+class Row(msgspec.Struct, frozen=True):
+    """As data check reads it (`preference`); `better` is whose answer was chosen, for a person who counts."""
+
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    better: Side
+
+
+class Cast(msgspec.Struct, frozen=True):
+    """A vote: the conversations it was about, the line that it wrote (none of a tie), and how many are in `path`."""
+
+    better: Better
+    tuned: tuple[Turn, ...]
+    base: tuple[Turn, ...]
+    path: Path
+    line: bytes = b""
+    rows: int = 0
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """Which of the two answers is better?"""
+
+
+class Impossible(msgspec.Struct, frozen=True):
+    """The two cannot be compared; `why` is for a person."""
+
+    why: str
+
+
+Stand = Asking | Cast | Impossible | None
+
+
+class Refused(Exception):
+    """What was chosen cannot be; says why to a person."""
+
+
+def file(home: Home, job_id: int) -> Path:
+    return home.preferences / f"run-{job_id}.jsonl"
+
+
+def answered(turns: Sequence[Turn]) -> bool:
+    """Whether it ends with an answer that came to an end."""
+    return len(turns) >= 2 and turns[-1].role == "assistant" and turns[-1].state in ("said", "cut")
+
+
+def obstacle(tuned: Sequence[Turn], base: Sequence[Turn]) -> str:
+    """Why the last two answers cannot be compared, in words; "" where they can. Both are `answered`."""
+    sent, other = (messages(turns[:-1], turns[-2].system) for turns in (tuned, base))
+    if sent != other:
+        return t("vote.different")
+    if any(message.images for message in sent):
+        return t("vote.images")
+    if not all(turns[-1].text.strip() for turns in (tuned, base)):
+        return t("vote.empty")
+    if tuned[-1].text == base[-1].text:
+        return t("vote.same")
+    return ""
+
+
+def row(better: Side, tuned: Sequence[Turn], base: Sequence[Turn]) -> Row:
+    prompt = tuple(Message(sent.role, sent.content) for sent in messages(tuned[:-1], tuned[-2].system))
+    answers = {"tuned": (Message("assistant", tuned[-1].text),), "base": (Message("assistant", base[-1].text),)}
+    return Row(prompt, answers[better], answers["base" if better == "tuned" else "tuned"], better)
+
+
+def rows_text(rows: int) -> str:
+    return t("vote.row") if rows == 1 else t("vote.rows", rows=f"{rows:,}")
+
+
+def go_on(vote: Cast) -> dict[Side, tuple[Turn, ...]]:
+    """Both conversations behind it: the other model's takes the better answer over, of a tie the tuned model's."""
+    kept: Side = "base" if vote.better == "base" else "tuned"
+    sides: dict[Side, tuple[Turn, ...]] = {"tuned": vote.tuned, "base": vote.base}
+    note = t("vote.taken_over", model=t(f"chat.{kept}"))
+    taken = msgspec.structs.replace(sides[kept][-1], note=note, used=0, context=0)
+    other: Side = "tuned" if kept == "base" else "base"
+    sides[other] = (*sides[other][:-1], taken)
+    return sides
+
+
+class Ballot:
+    """The votes of a chat with one run; `last` is the one that can be taken back."""
+
+    def __init__(self, home: Home, job_id: int) -> None:
+        self.path = file(home, job_id)
+        self.last: Cast | None = None
+
+    def stand(self, tuned: tuple[Turn, ...], base: tuple[Turn, ...]) -> Stand:
+        """What there is to say of the last two answers; None where there are no two."""
+        if not (answered(tuned) and answered(base)):
+            return None
+        if self.last is not None and (self.last.tuned, self.last.base) == (tuned, base):
+            return self.last
+        why = obstacle(tuned, base)
+        return Impossible(why) if why else Asking()
+
+    def vote(self, better: Better, tuned: tuple[Turn, ...], base: tuple[Turn, ...]) -> None:
+        """Write the row; nothing for a tie, and nothing where there is no question. Raises Refused, TunesmithError."""
+        if not isinstance(self.stand(tuned, base), Asking):
+            return
+        if better == "tie":
+            self.last = Cast(better, tuned, base, self.path)
+            return
+        if (tuned if better == "tuned" else base)[-1].state == "cut":
+            raise Refused(t("vote.cut"))
+        line = msgspec.json.encode(row(better, tuned, base)) + b"\n"
+        self.last = Cast(better, tuned, base, self.path, line, private_files.append(self.path, line))
+
+    def take_back(self) -> str:
+        """The last one; what there is to say then. Raises MachineError, also where another row was written since."""
+        if self.last is None:
+            return ""
+        line, rows = self.last.line, 0
+        if line:
+            rows = private_files.take_back(self.path, line)
+        self.last = None
+        path = one_line(str(self.path))
+        return t("vote.taken_back", rows=rows_text(rows), path=path) if line else t("vote.tie_taken_back")
