@@ -100,7 +100,10 @@ class ChatCalled(msgspec.Struct, frozen=True, tag="called", tag_field="type"):
 
 
 class ChatDone(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
-    """`finish_reason` is stop, length or tool_calls. `prompt_tokens` and `tokens` fill `context_tokens`; 0: not known."""
+    """`finish_reason` is stop, length or tool_calls.
+
+    `prompt_tokens` and `tokens` fill `context_tokens`; 0 where that is not known.
+    """
 
     tokens: int
     tokens_per_second: float
