@@ -81,8 +81,11 @@ async def test_the_end_of_long_answers_stays_in_sight_above_the_question() -> No
     async with Alone(Static()).run_test(size=(80, 24)) as pilot:
         screen = await open_split(pilot, fake)
         await ask(pilot, "one")
-        await pilot.pause(0.1)
         scroll = screen.panes[0].query_one(Following)
+        for _ in range(200):
+            await pilot.pause(0.01)
+            if shown(screen) and scroll.scroll_y == scroll.max_scroll_y > 0:
+                break
         assert shown(screen) and scroll.scroll_y == scroll.max_scroll_y > 0
 
 
