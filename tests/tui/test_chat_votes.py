@@ -75,17 +75,6 @@ def test_a_vote_says_what_was_written_where_and_how_to_take_it_back(snap_compare
     assert snap_compare(Alone(VoteBar(vote)), terminal_size=(80, 6))
 
 
-async def test_the_end_of_long_answers_stays_in_sight_above_the_question() -> None:
-    fake = FakeClient(identity=finished())
-    fake.answer = ["line\n"] * 60
-    async with Alone(Static()).run_test(size=(80, 24)) as pilot:
-        screen = await open_split(pilot, fake)
-        await ask(pilot, "one")
-        await pilot.pause(0.1)
-        scroll = screen.panes[0].query_one(Following)
-        assert shown(screen) and scroll.scroll_y == scroll.max_scroll_y > 0
-
-
 async def test_a_vote_is_a_row_that_the_data_check_takes_whole_as_preferences() -> None:
     async with Alone(Static()).run_test() as pilot:
         screen = await open_split(pilot, FakeClient(identity=finished()))
