@@ -253,7 +253,7 @@ class FakeClient:
         self.chats: list[Chat] = []
         self.answer = ["I am ", "Vesper", ", made by ", "Juniper Labs."]
         self.sees = True
-        self.finish, self.prompt_tokens = "stop", 300
+        self.finish_reason, self.prompt_tokens = "stop", 300
         self.hold_answer = asyncio.Event()
         self.hold_answer.set()
         self.log_text = "loading weights\nstep 1\n"
@@ -361,7 +361,7 @@ class FakeClient:
             yield ChatDelta(word)
         await self.hold_answer.wait()
         model = "base-q8_0.gguf" if request.base else "model-q8_0.gguf"
-        yield ChatDone(len(words), 41.5, self.finish, model, self.prompt_tokens, 4096)
+        yield ChatDone(len(words), 41.5, self.finish_reason, model, self.prompt_tokens, 4096)
 
 
 class Alone(App[None]):

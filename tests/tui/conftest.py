@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.notifications import Notification
 from textual.pilot import Pilot
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
@@ -24,6 +25,7 @@ def calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "huggingface"))  # what lies there is listed as here
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "modelscope"))
+    monkeypatch.setattr(Notification, "has_expired", False)  # on a busy machine a test can outlast what it looks for
     texts.use("en")
     yield
     texts.use("en")

@@ -199,7 +199,7 @@ async def test_where_no_vote_can_be_it_is_said_why() -> None:
 
 async def test_an_answer_cut_at_the_length_limit_is_not_taught_as_the_better_one() -> None:
     fake = FakeClient(identity=finished())
-    fake.finish = "length"
+    fake.finish_reason = "length"
     async with Alone(Static()).run_test() as pilot:
         await open_split(pilot, fake)
         await ask(pilot, "one")
