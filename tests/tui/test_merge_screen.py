@@ -20,7 +20,7 @@ from tunesmith.tui import merging, texts
 from tunesmith.tui.messages import JobStarted
 from tunesmith.tui.screens import jobs as jobs_module
 from tunesmith.tui.screens.jobs import JobsScreen
-from tunesmith.tui.screens.merge import MergeScreen
+from tunesmith.tui.screens.merge import MergeScreen, WeightInput
 from tunesmith.tui.widgets.key_bar import KeyBar
 from tunesmith.tui.widgets.row_table import RowTable
 
@@ -79,8 +79,10 @@ async def listed(pilot: Pilot[None], fake: FakeClient) -> JobsScreen:
 
 
 async def window(pilot: Pilot[None]) -> MergeScreen:
-    await until(pilot, lambda: isinstance(pilot.app.screen, MergeScreen) and pilot.app.screen.query("#merge"))
-    await pilot.pause(0.05)
+    """Once keys go to its first weight."""
+    await until(
+        pilot, lambda: isinstance(pilot.app.screen, MergeScreen) and isinstance(pilot.app.screen.focused, WeightInput)
+    )
     assert isinstance(pilot.app.screen, MergeScreen)
     return pilot.app.screen
 
