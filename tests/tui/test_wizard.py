@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -324,17 +324,25 @@ async def done(value: object) -> object:
     return value
 
 
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it did not come to hold")
+
+
 async def test_another_tuner_changes_the_form_and_keeps_what_was_typed(tmp_path: Path) -> None:
     app = wizard(tmp_path)
     async with app.run_test() as pilot:
         await pilot.press("5")
         await type_text(pilot, "#value-tuner-rank Input", "4")
         app.screen.query_one("#value-tuner-kind Select", Select).value = "full"
-        await pilot.pause(0.5)
-        assert not app.screen.query("#value-tuner-rank")
+        await until(pilot, lambda: not app.screen.query("#value-tuner-rank"))
+        await until(pilot, lambda: bool(app.screen.query("#value-tuner-kind #label")))
         assert app.screen.query_one("#export-adapter", Checkbox).disabled
         assert app.screen.query_one("#value-training-weight-decay Input", Input).value == "0.1"
         app.screen.query_one("#value-tuner-kind Select", Select).value = "lora"
-        await pilot.pause(0.5)
+        await until(pilot, lambda: bool(app.screen.query("#value-tuner-rank Input")))
         assert app.screen.query_one("#value-tuner-rank Input", Input).value == "4"
         assert app.screen.query_one("#export-adapter", Checkbox).value

@@ -16,20 +16,28 @@ class Following(VerticalScroll):
     """
 
     _height = 0
+    _due = False  # on its way to the end
 
     def on_resize(self, event: events.Resize) -> None:
         """Lines that another widget takes are taken from the top."""
         lost, self._height = max(0, self._height - event.size.height), event.size.height
-        if lost and self.scroll_target_y >= self.max_scroll_y - 1 - lost:
+        if lost and (self._due or self.scroll_target_y >= self.max_scroll_y - 1 - lost):
             self.follow_end()
 
     @property
     def at_end(self) -> bool:
-        return self.scroll_target_y >= self.max_scroll_y - 1
+        return self._due or self.scroll_target_y >= self.max_scroll_y - 1
 
     def follow_end(self) -> None:
         """Call after a change of content that was made while `at_end`."""
-        self.call_after_refresh(self.scroll_end, animate=False)
+        self._due = True
+        self.call_after_refresh(self.scroll_end, animate=False, on_complete=self._arrived)
+
+    def _arrived(self) -> None:
+        """By now it can have grown again."""
+        self._due = False
+        if self.scroll_target_y < self.max_scroll_y:
+            self.scroll_end(animate=False, immediate=True)
 
     def replace(self, static: Static, content: object) -> None:
         """Update `static` and stay at the end if there."""
