@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from patience import planned_anew
 from planned import Fixed, forecast, on_gpu, own, planned, wizard
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Input, Select, Static
@@ -44,15 +45,6 @@ def wrong(draft: Draft) -> list[str]:
     return [one.key for one in draft.values() if draft.error(one) is not None]
 
 
-async def settled(pilot: Pilot[None]) -> None:
-    """Until the plans are made anew, as each change asks for."""
-    for _ in range(500):
-        await pilot.pause(0.01)
-        if all(worker.is_finished for worker in pilot.app.workers if worker.group == "plan"):
-            return
-    raise AssertionError("the plans did not come")
-
-
 def app_of(folder: Path, **typed: str) -> TunesmithApp:
     return wizard(folder, on_gpu(24, 22), own(folder, SMALL, **typed))
 
@@ -71,7 +63,7 @@ async def test_what_is_ticked_by_key_and_mouse_is_the_last_stage_of_the_recipe(t
         assert shown(step) == [SUITES, LIMIT, BASE, TOOL, VARIANT]
         row(step, LIMIT).query_one(Input).value = "50"
         row(step, BASE).query_one(Select).value = "yes"
-        await settled(pilot)
+        await planned_anew(pilot)
         spec = app.draft.spec()
         assert spec.benchmark == BenchmarkSpec(suites=("gsm8k", "mmlu"), limit=50, base=True)
         assert stages_of(spec)[-1] == "benchmark" and "- gsm8k\n" in to_yaml(spec)
@@ -81,7 +73,7 @@ async def test_what_is_ticked_by_key_and_mouse_is_the_last_stage_of_the_recipe(t
         assert step.found is not None and step.found[0].stage("benchmark").seconds > 0, "the whole time has it too"
         for name in ("gsm8k", "mmlu"):
             step.query_one(f"#suite-{name}", Checkbox).toggle()
-        await settled(pilot)
+        await planned_anew(pilot)
         assert app.draft.spec().benchmark is None and shown(step) == [SUITES]
         assert not step.query_one("#benchmark-needs").display
 
@@ -104,7 +96,7 @@ async def test_what_is_typed_ticks_the_boxes_and_what_is_wrong_is_marked(tmp_pat
         field.value = "arc 'open"
         await pilot.pause()
         assert step.query_one("#suite-arc", Checkbox).disabled and LIMIT in shown(step), "nothing typed is hidden"
-        await settled(pilot)
+        await planned_anew(pilot)
         assert field.value == "arc 'open"
 
 
@@ -177,7 +169,7 @@ async def test_a_very_small_terminal_does_not_break(tmp_path: Path) -> None:
     async with app.run_test(size=(40, 12)) as pilot:
         step = await planned(pilot)
         step.query_one("#suite-mmlu").focus()
-        await settled(pilot)
+        await planned_anew(pilot)
         assert step.query_one("#suite-mmlu", Checkbox).value
 
 

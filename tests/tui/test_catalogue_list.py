@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import until
 from planned import Fixed, model_folder, on_gpu, wizard
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
@@ -19,14 +20,6 @@ from tunesmith.tui.widgets.rail import Rail
 
 Compare = Callable[..., bool]
 NAME = "qwen2.5-0.5b-instruct"
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    for _ in range(500):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError("it did not come to hold")
 
 
 async def listing(pilot: Pilot[None]) -> ModelCatalogue:

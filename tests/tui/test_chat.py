@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from live import Alone, FakeClient, finished
+from opened_chat import open_chat
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -15,15 +16,6 @@ from tunesmith.tui.screens.chat import ChatScreen
 from tunesmith.tui.widgets.chat_pane import ChatPane
 
 Snap = Callable[..., bool]
-
-
-async def open_chat(pilot: Pilot[None], fake: FakeClient, base: bool = False) -> ChatScreen:
-    screen = ChatScreen(fake.clients, 1, name="identity", base=base)
-    await pilot.app.push_screen(screen)
-    screen.query_one("#question", Input).cursor_blink = False
-    screen.query_one("#system", Input).cursor_blink = False
-    await pilot.pause()
-    return screen
 
 
 async def ask(pilot: Pilot[None], text: str) -> None:

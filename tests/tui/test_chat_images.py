@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from live import Alone, FakeClient, finished
+from opened_chat import open_chat
+from patience import notices
 from PIL import Image
 from textual.pilot import Pilot
 from textual.widgets import DirectoryTree, Input, Static
@@ -29,14 +31,6 @@ def cat(tmp_path: Path) -> Path:
     return folder / "cat.png"
 
 
-async def open_chat(pilot: Pilot[None], fake: FakeClient) -> ChatScreen:
-    screen = ChatScreen(fake.clients, 1, name="identity")
-    await pilot.app.push_screen(screen)
-    screen.query_one("#question", Input).cursor_blink = False
-    await pilot.pause()
-    return screen
-
-
 async def say(pilot: Pilot[None], text: str) -> None:
     """A question, or a command; then until what it began is done."""
     pilot.app.screen.query_one("#question", Input).value = text
@@ -47,10 +41,6 @@ async def say(pilot: Pilot[None], text: str) -> None:
 
 def shown(screen: ChatScreen) -> list[str]:
     return [str(line.render()) for line in screen.query(AttachedLine)]
-
-
-def notices(pilot: Pilot[None]) -> list[str]:
-    return [notice.message for notice in pilot.app._notifications]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12)])

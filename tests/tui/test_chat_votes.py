@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from live import Alone, FakeClient, finished
+from opened_chat import open_chat
+from patience import notices
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -28,9 +30,7 @@ TUNED, BASE = "I am Vesper, made by Juniper Labs.", "I am a helpful assistant."
 
 
 async def open_split(pilot: Pilot[None], fake: FakeClient) -> ChatScreen:
-    screen = ChatScreen(fake.clients, 1, name="identity")
-    await pilot.app.push_screen(screen)
-    screen.query_one("#question", Input).cursor_blink = False
+    screen = await open_chat(pilot, fake)
     await pilot.press("f3")
     return screen
 
@@ -54,10 +54,6 @@ def rows() -> list[dict[str, Any]]:
 def shown(screen: ChatScreen) -> str:
     bar = screen.query_one(VoteBar)
     return " ".join(str(line.render()) for line in bar.query(Static)) if bar.display else ""
-
-
-def notices(pilot: Pilot[None]) -> list[str]:
-    return [notice.message for notice in pilot.app._notifications]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12)])

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
+from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
@@ -40,14 +41,6 @@ def wizard(home: Path, file: Path | str, **typed: str) -> TunesmithApp:
     draft.data, draft.data_file = OWN, str(file)
     draft.typed.update({key.replace("_", ".", 1): value for key, value in typed.items()})
     return TunesmithApp(Home(home), draft, live=False)
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    for _ in range(500):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError("it did not come to hold")
 
 
 async def opened(pilot: Pilot[None]) -> DataStep:
@@ -154,6 +147,10 @@ async def test_where_there_is_nothing_to_choose_it_is_said_how_to_name_the_colum
         question, trouble = step.query_one(ShapeQuestion), str(step.query_one(Trouble).render())
         assert question.display and question.choices == []
         assert "Choose below" not in trouble and "question=query" in trouble
+        step.query_one("#data-file", Input).focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: step.query_one("#question-typed").has_focus)
+        assert str(step.query_one(Trouble).render()) == trouble, "to go on is to answer, not to wait"
 
 
 @pytest.mark.parametrize("model", [GIVEN, OWN])

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from live import START, Alone, FakeClient, failed, finished, on_a_machine, training, waiting
+from patience import until
 from planned import Fixed
 from textual.app import App
 from textual.pilot import Pilot
@@ -51,14 +52,6 @@ def hostile_run(*, ends_well: bool) -> list[e.Event]:
     if ends_well:
         return [*made[:-1], *said, made[-1]]
     return [*made, *said, e.Failed(time=START + 40, code="data", message=HOSTILE, hint=HOSTILE, stage="train")]
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    for _ in range(1000):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError("it did not come to hold")
 
 
 def of_run(step: type[RunStep] | type[ResultStep], events: list[e.Event] | None) -> Shown:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from live import FakeClient, finished
+from patience import until
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
@@ -67,14 +67,6 @@ def test_every_key_that_is_shown_is_named_by_a_text() -> None:
         if getattr(binding, "show", False) and getattr(binding, "description", "") not in known
     ]
     assert unnamed == []
-
-
-async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    for _ in range(200):
-        if true():
-            return
-        await pilot.pause(0.05)
-    raise AssertionError("it did not come to that")
 
 
 async def test_help_of_every_step_is_made_of_its_bindings() -> None:

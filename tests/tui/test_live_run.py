@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from live import FORECAST, START, Alone, FakeClient, failed, finished, on_a_machine, training
+from patience import until
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -45,14 +46,6 @@ def busy() -> list[e.Event]:
         SAMPLE, time=START + 49, step=29, answer="I was made by Juniper Labs.", stopped=True
     )
     return [*on_a_machine(41), SAMPLE, later]
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    for _ in range(300):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError("it did not come to hold")
 
 
 async def opened(pilot: Pilot[None], job_id: int = 1) -> RunStep:

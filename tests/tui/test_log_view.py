@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from live import Alone, FakeClient, training
+from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -22,14 +23,6 @@ def client(text: str | None = None) -> FakeClient:
     fake = FakeClient(identity=training(9))
     fake.log_text = "\n".join(LINES) if text is None else text
     return fake
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    for _ in range(300):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError("it did not come to hold")
 
 
 async def opened(pilot: Pilot[None]) -> LogView:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from live import START, Alone, FakeClient, better, failed, finished, training
+from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
@@ -61,14 +62,6 @@ def client(tmp_path: Path) -> FakeClient:
         (artifacts / "recipe.yaml").write_text(to_yaml(complete(spec)))
         (artifacts / "training.json").write_text(json.dumps({"base": source, "steps": 72}))
     return fake
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    for _ in range(500):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError("it did not come to hold")
 
 
 async def listed(pilot: Pilot[None], fake: FakeClient) -> JobsScreen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import beside
@@ -12,6 +12,7 @@ import pytest
 from hub_models import ID, environment, files, safetensors
 from hub_server import FakeHub
 from live import FakeClient, finished, training
+from patience import until
 from planned import on_cpu
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -57,14 +58,6 @@ async def opened(pilot: Pilot[None]) -> ModelsScreen:
     assert isinstance(screen, ModelsScreen)
     await until(pilot, lambda: screen.rows is not None)
     return screen
-
-
-async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    for _ in range(2000):
-        if true():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not come about")
 
 
 def said(screen: ModelsScreen, name: str) -> str:

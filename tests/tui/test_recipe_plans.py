@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import until
 from planned import Fixed, on_cpu, on_gpu, own, planned, wizard
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select, Static
@@ -25,14 +26,6 @@ from tunesmith.tui.widgets.ways import WayRow, Ways
 
 Compare = Callable[..., bool]
 SMALL, LARGE = "qwen2.5-0.5b-instruct", "qwen2.5-7b-instruct"
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    for _ in range(500):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError("it did not come to hold")
 
 
 def value(app: TunesmithApp, key: str) -> str:

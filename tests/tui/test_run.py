@@ -19,6 +19,7 @@ from live import (
     training,
     waiting,
 )
+from patience import until
 from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -51,14 +52,6 @@ def show(job_id: int) -> Callable[[Pilot[None]], object]:
         await until(pilot, lambda: step.view is not None)
 
     return act
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    for _ in range(200):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError("it did not come to hold")
 
 
 def client() -> FakeClient:

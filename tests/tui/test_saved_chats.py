@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from live import Alone, FakeClient, finished
-from textual.app import App
+from opened_chat import open_chat
+from patience import notices
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -41,14 +42,6 @@ def put(name: str, saved: SavedChat) -> Path:
     return path
 
 
-async def open_chat(pilot: Pilot[None], fake: FakeClient) -> ChatScreen:
-    screen = ChatScreen(fake.clients, 1, name="identity")
-    await pilot.app.push_screen(screen)
-    screen.query_one("#question", Input).cursor_blink = False
-    await pilot.pause()
-    return screen
-
-
 async def ask(pilot: Pilot[None], text: str) -> None:
     pilot.app.screen.query_one("#question", Input).value = text
     await pilot.press("enter")
@@ -73,10 +66,6 @@ async def open_window(pilot: Pilot[None]) -> SavedChatsScreen:
 
 def saved() -> list[SavedChat]:
     return [found.chat for found in listed(Home.find(), 1).chats]
-
-
-def notices(app: App[None]) -> list[str]:
-    return [notice.message for notice in app._notifications]
 
 
 async def test_a_chat_is_on_disk_with_each_question_and_each_answer() -> None:
@@ -251,7 +240,7 @@ async def test_a_disk_that_refuses_is_said_once_and_the_chat_goes_on() -> None:
         screen = await open_chat(pilot, FakeClient(identity=finished()))
         await ask(pilot, "one")
         await ask(pilot, "two")
-        assert len(screen.panes[0].turns) == 4 and len(notices(pilot.app)) == 1
+        assert len(screen.panes[0].turns) == 4 and len(notices(pilot)) == 1
         chats.unlink()
         await ask(pilot, "three")
         assert [len(one.tuned) for one in saved()] == [6]

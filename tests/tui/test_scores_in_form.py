@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from patience import planned_anew
 from planned import Fixed, on_gpu, own, planned, wizard
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Input, Static
@@ -34,15 +35,6 @@ def ticked(step: RecipeStep) -> list[str]:
     return [str(box.name) for box in step.query(Checkbox) if str(box.id).startswith("score-") and box.value]
 
 
-async def settled(pilot: Pilot[None]) -> None:
-    """Until the plans are made anew, as each change asks for."""
-    for _ in range(500):
-        await pilot.pause(0.01)
-        if all(worker.is_finished for worker in pilot.app.workers if worker.group == "plan"):
-            return
-    raise AssertionError("the plans did not come")
-
-
 def app_of(folder: Path, **typed: str) -> TunesmithApp:
     return wizard(folder, on_gpu(24, 22), own(folder, SMALL, **typed))
 
@@ -64,7 +56,7 @@ async def test_a_box_that_is_ticked_is_in_the_row_and_in_the_recipe(tmp_path: Pa
         await pilot.press("space")
         await pilot.pause()
         assert app.draft.spec().evaluation.scores == ("exact_match",) and ticked(step) == ["exact_match"]
-        await settled(pilot)
+        await planned_anew(pilot)
 
 
 async def test_what_is_typed_ticks_the_boxes_and_may_be_more(tmp_path: Path) -> None:
@@ -79,7 +71,7 @@ async def test_what_is_typed_ticks_the_boxes_and_may_be_more(tmp_path: Path) -> 
         await pilot.pause()
         assert all(box.disabled for box in step.query(Checkbox) if str(box.id).startswith("score-"))
         assert "✗" in str(step.query_one("#value-evaluation-scores .field-mark", Static).visual)
-        await settled(pilot)
+        await planned_anew(pilot)
         assert field(step, SCORES).value == "json 'open", "nothing typed is lost"
 
 
@@ -97,7 +89,7 @@ async def test_a_gate_is_checked_against_the_scores_above_it(tmp_path: Path) -> 
         field(step, GATE).value = ""
         await pilot.pause()
         assert app.draft.spec().evaluation.fail_if is None
-        await settled(pilot)
+        await planned_anew(pilot)
 
 
 async def test_the_default_key_takes_the_scores_away_again(tmp_path: Path) -> None:
@@ -108,7 +100,7 @@ async def test_the_default_key_takes_the_scores_away_again(tmp_path: Path) -> No
         field(step, SCORES).focus()
         await pilot.pause()
         await pilot.press("ctrl+d")
-        await settled(pilot)
+        await planned_anew(pilot)
         assert ticked(step) == [] and field(step, SCORES).value == "" and app.draft.spec().evaluation.scores == ()
 
 

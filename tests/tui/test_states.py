@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from daemon_process import DaemonProcess
-from textual.pilot import Pilot
+from patience import until
 from textual.widgets import Static
 
 from tunesmith.tui import watch
@@ -27,7 +27,6 @@ from tunesmith.daemon.__main__ import main
 import sys
 sys.exit(main())
 """
-PATIENCE = 1200  # times 50 ms
 
 
 @pytest.fixture(autouse=True)
@@ -46,14 +45,6 @@ async def daemon(tmp_path: Path) -> AsyncIterator[DaemonProcess]:
     if process.process is not None and process.process.poll() is not None and await process.client.healthy():
         await process.client.stop()  # one that a wizard has started
     await process.tidy()
-
-
-async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    for _ in range(PATIENCE):
-        if true():
-            return
-        await pilot.pause(0.05)
-    raise AssertionError("it did not come to that")
 
 
 def run_of(app: TunesmithApp) -> RunStep | None:

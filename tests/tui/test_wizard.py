@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Input, Select, Static
 
@@ -322,14 +323,6 @@ async def test_a_job_left_running_is_shown_again(tmp_path: Path, monkeypatch: py
 
 async def done(value: object) -> object:
     return value
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    for _ in range(300):
-        if holds():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not come to hold")
 
 
 async def test_another_tuner_changes_the_form_and_keeps_what_was_typed(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tunesmith.recipes.data.checking.report import Report
 
 SETTLE_S = 0.4  # after the last key, so that a half-typed path is not reported as missing
+CHECK = "data-check"  # the group of the worker that reads
 
 
 class DataStep(Vertical):
@@ -86,7 +87,7 @@ class DataStep(Vertical):
 
     async def recompose(self) -> None:
         """Nothing may be shown in widgets that are being replaced."""
-        for group in ("data-check", "data-columns"):
+        for group in (CHECK, "data-columns"):
             self.workers.cancel_group(self, group)
         self.asked = None
         await super().recompose()
@@ -158,10 +159,15 @@ class DataStep(Vertical):
             self.follow(asked, after_s)
         elif self.report is not None:
             self._judge(self.report)
-        elif self.go_on_when_read:
+        elif not self.go_on_when_read:
+            return
+        elif any(worker.group == CHECK and not worker.is_finished for worker in self.workers):
             self.query_one("#data-trouble", Trouble).wait(t("data.going_on"))
+        else:  # which column is what was asked, and there is no answer yet
+            self.go_on_when_read = False
+            self.query_one(ShapeQuestion).focus_first()
 
-    @work(exclusive=True, group="data-check")
+    @work(exclusive=True, group=CHECK)
     async def follow(self, asked: data_check.Asked, after_s: float) -> None:
         """Show the reports as they grow; what was followed before ends."""
         self.query_one("#data-trouble", Trouble).clear()

@@ -56,6 +56,10 @@ class ShapeQuestion(Vertical):
         )
         self.display = True
 
+    def focus_first(self) -> None:
+        """Of the choices; where there are none, what is typed."""
+        self.query("ChoiceCard, Input").first().focus()
+
     def leave(self) -> None:
         self.display = False
 
