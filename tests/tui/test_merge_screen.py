@@ -83,6 +83,7 @@ async def window(pilot: Pilot[None]) -> MergeScreen:
 async def opened(pilot: Pilot[None], fake: FakeClient, *runs: int) -> MergeScreen:
     jobs = await listed(pilot, fake)
     jobs.marked = runs
+    await until(pilot, lambda: "◆" in pilot.app.export_screenshot())  # what lies behind a window is drawn no more
     await pilot.press("w")
     return await window(pilot)
 
