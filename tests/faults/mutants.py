@@ -35,7 +35,8 @@ STAGED = 'staged = path.with_name(f".{path.name}{_MARK}{os.getpid()}")\n'
 GUARD = "record.group <= 1 or record.group == os.getpgrp() or record.boot != boot()"
 MUTANTS = (
     Mutant(
-        "fsync of the folder", f"{DAEMON}/replacing.py", "        os.fsync(descriptor)\n", "        pass\n",
+        "fsync of the folder", f"{DAEMON}/api/whole_files.py",
+        "    try:\n        os.fsync(handle)\n", "    try:\n        pass\n",
         "tests/faults/test_power_cut.py",
     ),
     Mutant(

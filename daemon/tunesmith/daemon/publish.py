@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from tunesmith.daemon import crash_points, replacing
+from tunesmith.daemon.api.whole_files import sync_folder
 from tunesmith.recipes.errors import JobError, MachineError
 
 MANIFEST = "MANIFEST.json"
@@ -76,7 +77,7 @@ def staging(final: Path) -> Iterator[Path]:
     """A free staged name beside `final`; what is still under it at the end (nothing, once published) is removed."""
     if not final.parent.exists():
         final.parent.mkdir(parents=True, exist_ok=True)
-        replacing.sync_folder(final.parent.parent)  # else a power cut takes the folder along
+        sync_folder(final.parent.parent)  # else a power cut takes the folder along
     # Keeps the suffix: writers such as the GGUF converter look at it.
     staged = final.with_name(f".{final.stem}{_MARK}{os.getpid()}{final.suffix}")
     remove(staged)
@@ -102,7 +103,7 @@ def publish_file(staged: Path, final: Path, fence: Fence | None = None) -> Publi
     crash_points.reach("publish.manifest_written")
     os.rename(staged, final)
     crash_points.reach("publish.renamed")
-    replacing.sync_folder(final.parent)
+    sync_folder(final.parent)
     return published
 
 
@@ -128,7 +129,7 @@ def publish_folder(
     with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
         files = dict(zip(names, pool.map(recorded, paths, names), strict=True))
     for folder in (path for path in staged.rglob("*") if path.is_dir()):
-        replacing.sync_folder(folder)
+        sync_folder(folder)
     crash_points.reach("publish.hashed")
     _write_manifest(staged, files)
     manifest_hash = hashlib.sha256((staged / MANIFEST).read_bytes()).hexdigest()
@@ -141,7 +142,7 @@ def publish_folder(
     else:
         os.rename(staged, final)
     crash_points.reach("publish.renamed")
-    replacing.sync_folder(final.parent)
+    sync_folder(final.parent)
     return Published(sum(entry.bytes for entry in files.values()), manifest_hash)
 
 
@@ -157,7 +158,7 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
-    replacing.sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -209,7 +210,7 @@ def remove(path: Path) -> None:
             nameless = path.with_name(f".{path.name}{_MARK}{os.getpid()}")
             remove(nameless)
             os.rename(path, nameless)
-            replacing.sync_folder(path.parent)
+            sync_folder(path.parent)
             path = nameless
         crash_points.reach("publish.unnamed")
         shutil.rmtree(path)

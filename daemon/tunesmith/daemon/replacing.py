@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from tunesmith.daemon import crash_points
+from tunesmith.daemon.api.whole_files import sync_folder
 
 _REPLACED = ".replaced"  # ends the name under which an old folder waits
 # linux/fs.h and fcntl.h: RENAME_EXCHANGE, AT_FDCWD. macOS' stdio.h: RENAME_SWAP.
@@ -79,12 +80,3 @@ def exchange(one: Path, other: Path) -> bool:
     if number in _CANNOT:
         return False
     raise OSError(number, os.strerror(number), str(one))
-
-
-def sync_folder(folder: Path) -> None:
-    """What was renamed in `folder` is still so after a power cut. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

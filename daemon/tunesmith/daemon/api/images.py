@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import stat
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunesmith.daemon.api import whole_files
 from tunesmith.recipes.data.parsing.media import BROKEN_IMAGE
 from tunesmith.recipes.errors import DataError, ModelError
 from tunesmith.recipes.units import bytes_text
@@ -45,11 +45,8 @@ def read(path: Path) -> Attached:
     Raises DataError (codes image_missing, image_unknown, image_too_large).
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe could be read for ever
-            raise DataError(f"{path} is no file", "Give the path of an image.", "image_missing")
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        data = whole_files.beginning(path, FILE_BYTES)
+    except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(f"The image {path} cannot be read: {why}", "Look at its path.", "image_missing") from error
     if len(data) > FILE_BYTES:

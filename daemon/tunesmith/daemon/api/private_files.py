@@ -9,29 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tunesmith.daemon.api import whole_files
 from tunesmith.daemon.api.disk_errors import writing
 from tunesmith.daemon.api.home import private_folder
 from tunesmith.recipes.errors import MachineError
-
-MODE = 0o600
 
 
 def write(path: Path, data: bytes) -> None:
     """In place of what was there. Raises MachineError, and the old content stays; DaemonError for a foreign folder."""
     with writing(path):
         private_folder(path.parent)
-        part = path.with_name(f".{path.name}-{os.getpid()}")
-        try:
-            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
-            with open(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(handle)
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
+        whole_files.replace(path, data)
 
 
 def append(path: Path, line: bytes) -> int:
@@ -51,7 +39,7 @@ def append(path: Path, line: bytes) -> int:
             except OSError:
                 os.ftruncate(handle, len(before))
                 raise
-        _sync_folder(path.parent)
+        whole_files.sync_folder(path.parent)
         return (before + gap + line).count(b"\n")
 
 
@@ -69,7 +57,7 @@ def take_back(path: Path, line: bytes) -> int:
 @contextmanager
 def _held(path: Path, more: int = 0) -> Iterator[int]:
     """Open, while no other process that asks so has it."""
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | more, MODE)
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | more, whole_files.MODE)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield handle
@@ -81,11 +69,3 @@ def _content(handle: int) -> bytes:
     with open(handle, "rb", closefd=False) as file:
         file.seek(0)
         return file.read()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

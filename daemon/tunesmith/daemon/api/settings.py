@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tunesmith.daemon.api import engines, offline
+from tunesmith.daemon.api import engines, offline, whole_files
 from tunesmith.daemon.api.home import Home, private_folder
 from tunesmith.recipes.errors import MachineError, TunesmithError, nearest
 from tunesmith.recipes.models import source
@@ -109,14 +109,9 @@ def write(home: Home, settings: Settings) -> None:
     body = {"format": FORMAT, "version": VERSION, **msgspec.structs.asdict(settings)}
     if not settings.serve:  # nothing that a Tunesmith of before would not know
         del body["serve"]
-    part = home.settings.with_name(f".settings-{os.getpid()}.json")
     try:
         private_folder(home.root)
-        with part.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(body)))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, home.settings)
+        whole_files.replace(home.settings, msgspec.json.format(msgspec.json.encode(body)))
     except OSError as error:
         raise SettingsError(
             f"{home.settings} cannot be written: {error.strerror}", "Free some space, or set TUNESMITH_HOME elsewhere."

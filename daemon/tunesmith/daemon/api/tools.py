@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from tunesmith.daemon.api import whole_files
 from tunesmith.daemon.api.depth import deeper_than
 from tunesmith.recipes.errors import DataError
 from tunesmith.recipes.units import bytes_text
@@ -65,11 +65,8 @@ def read(path: Path) -> tuple[Tool, ...]:
     Raises DataError (codes tools_missing, tools_unknown, tools_too_large).
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe could be read for ever
-            raise DataError(f"{path} is no file", "Give the path of a JSON file with tools.", "tools_missing")
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        data = whole_files.beginning(path, FILE_BYTES)
+    except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(f"The tools in {path} cannot be read: {why}", "Look at its path.", "tools_missing") from error
     if len(data) > FILE_BYTES:

@@ -9,7 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tunesmith.daemon import disk, publish, replacing
+from tunesmith.daemon import disk, publish
+from tunesmith.daemon.api.whole_files import sync_folder
 from tunesmith.daemon.worker import load, processor
 from tunesmith.daemon.worker.compare import GENERAL_TEXT, Scores, compare, merged_logits, passages
 from tunesmith.daemon.worker.context import Context
@@ -107,7 +108,7 @@ def adapters_into_base(context: Context, adapters: Sequence[tuple[Path, float]])
             shutil.copyfile(context.base / headers.INDEX, staged / headers.INDEX)
         beside(context, staged)
         os.rename(staged, context.merged)
-        replacing.sync_folder(context.merged.parent)
+        sync_folder(context.merged.parent)
 
 
 def adapters_in_memory(context: Context, adapters: Sequence[tuple[Path, float]]) -> Any:
