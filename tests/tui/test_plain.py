@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from tunesmith.tui.plain import one_line, plain
+from tunesmith.daemon.api.images import Attached
+from tunesmith.tui.conversation import Turn
+from tunesmith.tui.plain import one_line, plain, well_formed
 
 
 @pytest.mark.parametrize(
@@ -28,3 +31,25 @@ def test_a_text_is_made_harmless(given: str, shown: str) -> None:
 
 def test_one_line_has_no_line_end() -> None:
     assert one_line(" a\n\n b\tc ") == "a b c"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("half \ud83d and \udcff", "half \ufffd and \ufffd"),
+        ("\ud83d\ude00 in halves", "😀 in halves"),
+        ("\udcff\ud83d\ude00", "\ufffd😀"),
+        ("你好 😀", "你好 😀"),
+        ("", ""),
+    ],
+)
+def test_half_a_character_is_marked_where_text_is_sent_on(given: str, kept: str) -> None:
+    assert well_formed(given) == kept
+    assert well_formed(kept) == kept
+
+
+def test_every_text_of_a_turn_can_be_kept() -> None:
+    image = Attached("na\udcffme.png", 1, 1, "data:")
+    turn = Turn("user", "half \ud83d", note="\udcff", images=(image,), system="\ud800")
+    assert msgspec.json.decode(msgspec.json.encode(turn), type=Turn) == turn
+    assert (turn.text, turn.images[0].name) == ("half \ufffd", "na\ufffdme.png")

@@ -9,6 +9,7 @@ import msgspec
 
 from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import ChatMessage
+from tunesmith.tui.plain import well_formed
 
 Role = Literal["user", "assistant"]
 State = Literal["said", "cut", "streaming", "stopped", "failed"]
@@ -30,6 +31,13 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
     system: str = ""
     used: int = 0
     context: int = 0
+
+    def __post_init__(self) -> None:
+        """Whatever a keyboard or a file's name gave, it can be sent and kept."""
+        for field in ("text", "note", "system"):
+            msgspec.structs.force_setattr(self, field, well_formed(getattr(self, field)))
+        images = tuple(msgspec.structs.replace(image, name=well_formed(image.name)) for image in self.images)
+        msgspec.structs.force_setattr(self, "images", images)
 
 
 class Fill(NamedTuple):

@@ -1,7 +1,7 @@
 """Text from models, files and libraries made harmless for a terminal: no escape sequence or control survives.
 
 `plain` and `one_line` are for text that is shown; `harmless` is the last look at what a terminal is sent, and
-`for_json` at JSON, where nothing may be lost.
+`for_json` at JSON, where nothing may be lost; `well_formed` is for text that is sent on or kept.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def harmless(text: str) -> str:
 def for_json(text: str) -> str:
     """JSON with the characters as escapes that its own rules let through and a terminal obeys; it means the same."""
     return text if text.isascii() and "\x7f" not in text else _IN_JSON.sub(_escaped, text)
+
+
+def well_formed(text: str) -> str:
+    """`text` as it can be sent and stored: bytes that a terminal or a file's name could not say are `\ufffd`."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.tui import attaching, votes
 from tunesmith.tui.conversation import Turn
 from tunesmith.tui.explained import Coded, sentences
-from tunesmith.tui.plain import one_line
+from tunesmith.tui.plain import one_line, well_formed
 from tunesmith.tui.saved_chats import Keeper, Mode
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
@@ -149,6 +149,9 @@ class ChatScreen(Screen[None]):
     def watch_mode(self) -> None:
         if self.is_mounted:
             self._draw()
+
+    def validate_system(self, system: str) -> str:
+        return well_formed(system)
 
     def watch_system(self) -> None:
         if self.is_mounted:
