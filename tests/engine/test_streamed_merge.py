@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -282,3 +283,37 @@ def test_a_cut_or_misdescribed_base_is_refused(tmp_path: Path) -> None:
     file.write_bytes(len(packed).to_bytes(8, "little") + packed + whole[8 + length :])
     with pytest.raises(Whole, match="q_proj"):
         streamed(base, kept, tmp_path / "merged-2")
+
+
+def test_threads_go_to_different_files_while_there_are_several() -> None:
+    long, short = stream.File(3, iter([lambda: 1] * 3)), stream.File(4, iter([lambda: 1]))
+    turns = stream.Turns([long, short])
+    (first, _), (second, _), (third, _) = (turns.take() or (None, None) for _ in range(3))
+    assert (first, second, third) == (long, short, long)  # the short one has no more
+    assert (long.writers, short.writers) == (2, 1)
+    assert not turns.done(short, 1)
+    assert turns.done(long, stream.SYNCED_BYTES)
+    assert not turns.done(long, 1)
+    assert (turns.take() or (None,))[0] is long
+    assert turns.take() is None
+
+
+def test_a_piece_that_fails_ends_the_merge_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from peft import LoraConfig
+
+    base = saved("llama", tmp_path / "base")
+    files = {path: safetensors.placed(path) for path in headers.weight_files(base)}
+    found = layers(base, adapter(base, tmp_path / "adapter", LoraConfig(**LORA)), files.values())
+    wrote, write_at = 0, stream.write_at
+
+    def full(*given: Any) -> None:
+        nonlocal wrote
+        if (wrote := wrote + 1) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_at(*given)
+
+    monkeypatch.setattr(stream, "write_at", full)
+    folder = tmp_path / "merged"
+    folder.mkdir()
+    with pytest.raises(OSError, match="No space left"):
+        sum(stream.write(files, found, folder))

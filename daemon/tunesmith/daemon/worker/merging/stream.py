@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,46 @@ from tunesmith.daemon.worker.merging.layers import Factors, Merging, Part
 from tunesmith.recipes.machine.cpu import granted_cores
 from tunesmith.recipes.models.safetensors import Placed
 
-PIECE_BYTES = 1 << 20  # small enough that it stays in the processor's cache while it is merged
-COPIED_BYTES = 8 << 20
+PIECE_BYTES = 1 << 19  # small enough that it stays in the cache of its core while it is merged
+SYNCED_BYTES = 64 << 20  # the disk writes while later pieces are merged
 MOST_AT_ONCE = 8  # threads: past that the disk is what takes the time
 Piece = Callable[[], int]
+
+
+class File:
+    """One that is being written, of which `pieces` are still to do."""
+
+    def __init__(self, target: int, pieces: Iterator[Piece]) -> None:
+        self.target, self.pieces = target, pieces
+        self.writers = 0
+        self.unsynced = 0  # bytes
+
+
+class Turns:
+    """What a thread does next: a piece of the file that the fewest write, as those of one file wait for each other."""
+
+    def __init__(self, files: Iterable[File]) -> None:
+        self._files = list(files)
+        self._one = threading.Lock()
+
+    def take(self) -> tuple[File, Piece] | None:
+        with self._one:
+            while self._files:
+                file = min(self._files, key=lambda file: file.writers)
+                if (piece := next(file.pieces, None)) is not None:
+                    file.writers += 1
+                    return file, piece
+                self._files.remove(file)
+            return None
+
+    def done(self, file: File, size: int) -> bool:
+        """Whether so much of it was written by now that the disk should begin."""
+        with self._one:
+            file.writers -= 1
+            file.unsynced += size
+            if due := file.unsynced >= SYNCED_BYTES:
+                file.unsynced = 0
+            return due
 
 
 def write(files: Mapping[Path, Sequence[Placed]], layers: Merging, into: Path) -> Generator[int, None, None]:
@@ -26,23 +65,46 @@ def write(files: Mapping[Path, Sequence[Placed]], layers: Merging, into: Path) -
     import torch
 
     threads = torch.get_num_threads()
+    workers = min(granted_cores(), MOST_AT_ONCE)
     sources = {path: os.open(path, os.O_RDONLY) for path in files}
     targets: list[int] = []
-    synced = []
-    pool = ThreadPoolExecutor(min(granted_cores(), MOST_AT_ONCE), initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    disk = ThreadPoolExecutor(workers)
+    stopped = threading.Event()
+    written: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # None as each worker ends
+    synced: list[Future[None]] = []
     try:
         where = {tensor.name: (sources[path], tensor) for path, placed in files.items() for tensor in placed}
+        begun = []
         for path, placed in files.items():
             target = os.open(into / path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             targets.append(target)
-            pieces = of_file(sources[path], target, placed, layers, where)
-            for done in as_completed([pool.submit(piece) for piece in pieces]):
-                yield done.result()
-            synced.append(pool.submit(os.fsync, target))
-        for one in synced:
-            one.result()
+            begun.append(File(target, of_file(sources[path], target, placed, layers, where)))
+        turns = Turns(begun)
+
+        def work() -> None:
+            try:
+                while not stopped.is_set() and (taken := turns.take()):
+                    file, piece = taken
+                    size = piece()
+                    if turns.done(file, size):
+                        synced.append(disk.submit(os.fdatasync, file.target))
+                    written.put(size)
+            except BaseException:
+                stopped.set()
+                raise
+            finally:
+                written.put(None)
+
+        working = [pool.submit(work) for _ in range(workers)]
+        for _ in working:
+            yield from iter(written.get, None)
+        for ended in (*working, *synced, *(disk.submit(os.fsync, target) for target in targets)):
+            ended.result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        stopped.set()
+        pool.shutdown()
+        disk.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # what the pool's threads set holds for later ones too
         for descriptor in (*sources.values(), *targets):
             os.close(descriptor)
@@ -68,27 +130,33 @@ def of_file(
 
 def copies(source: int, target: int, begin: int, end: int) -> Iterator[Piece]:
     def copy(start: int, stop: int) -> int:
-        write_at(target, read_at(source, start, stop - start), start)
+        data = ROOM.bytes("stored", stop - start)
+        read_into(data, source, start)
+        write_at(target, data, start)
         return stop - start
 
-    for start in range(begin, end, COPIED_BYTES):
-        yield lambda start=start: copy(start, min(end, start + COPIED_BYTES))  # type: ignore[misc]
+    for start in range(begin, end, PIECE_BYTES):
+        yield lambda start=start: copy(start, min(end, start + PIECE_BYTES))  # type: ignore[misc]
 
 
 def rows(source: int, target: int, tensor: Placed, factors: Sequence[Factors]) -> Iterator[Piece]:
     """A matrix of a plain LoRA layer, or those of all experts: rows do not need each other."""
+    import torch
+
     *several, count, width = tensor.shape
     matrices = several[0] if several else 1
     row_bytes = tensor.bytes // (matrices * count)
 
     def merge(matrix: int, first: int, last: int) -> int:
         begin = tensor.begin + (matrix * count + first) * row_bytes
-        data = read_at(source, begin, (last - first) * row_bytes)
+        data = ROOM.bytes("stored", (last - first) * row_bytes)
+        read_into(data, source, begin)
         stored = numbers(data, tensor.dtype).view(last - first, width)
-        merged = computed(stored)
+        merged = ROOM.numbers("merged", stored.shape, computed_in(stored)).copy_(stored)
         for one in factors:
             up, down = (one.up[matrix], one.down[matrix]) if several else (one.up, one.down)
-            merged += (up[first:last] @ down) * one.scaling
+            change = ROOM.numbers("change", stored.shape, up.dtype)
+            merged += torch.mm(up[first:last], down, out=change).mul_(one.scaling)
         stored.copy_(merged)
         write_at(target, data, begin)
         return len(data)
@@ -107,8 +175,10 @@ def whole(target: int, tensor: Placed, part: Part, layers: Merging, where: Mappi
         given = {}
         for name, place in layers.needs(part).items():
             source, other = where[place]
-            data = read_at(source, other.begin, other.bytes)
-            given[name] = computed(numbers(data, other.dtype).view(other.shape))
+            data = memoryview(bytearray(other.bytes))
+            read_into(data, source, other.begin)
+            stored = numbers(data, other.dtype).view(other.shape)
+            given[name] = stored.to(computed_in(stored), copy=True)
         stored = bytearray(tensor.bytes)
         numbers(stored, tensor.dtype).view(tensor.shape).copy_(layers.merged(part, given))
         write_at(target, stored, tensor.begin)
@@ -117,7 +187,29 @@ def whole(target: int, tensor: Placed, part: Part, layers: Merging, where: Mappi
     return merge
 
 
-def numbers(data: bytearray, dtype: str) -> Any:
+class Room(threading.local):
+    """Memory of a thread that its pieces use one after another: to get it anew takes longer than merging."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, bytearray] = {}
+
+    def bytes(self, use: str, size: int) -> memoryview:
+        """What the piece before left in it stands there still."""
+        if len(self._held.get(use, b"")) < size:
+            self._held[use] = bytearray(size)
+        return memoryview(self._held[use])[:size]
+
+    def numbers(self, use: str, shape: Sequence[int], dtype: Any) -> Any:
+        import torch
+
+        data = self.bytes(use, math.prod(shape) * dtype.itemsize)
+        return torch.frombuffer(data, dtype=dtype).view(*shape)
+
+
+ROOM = Room()
+
+
+def numbers(data: bytearray | memoryview, dtype: str) -> Any:
     """The numbers in `data`, which they share."""
     import torch
 
@@ -125,25 +217,24 @@ def numbers(data: bytearray, dtype: str) -> Any:
     return torch.frombuffer(data, dtype=kinds[dtype])
 
 
-def computed(stored: Any) -> Any:
-    """A copy in what it is merged in: float32, and what is wider as it is."""
+def computed_in(stored: Any) -> Any:
+    """The dtype to merge in: float32, and what is wider as it is."""
     import torch
 
-    return stored.to(torch.promote_types(stored.dtype, torch.float32), copy=True)
+    return torch.promote_types(stored.dtype, torch.float32)
 
 
-def read_at(descriptor: int, begin: int, size: int) -> bytearray:
-    data = bytearray(size)
-    view = memoryview(data)
-    while view:
-        got = os.preadv(descriptor, [view], begin + size - len(view))
+def read_into(data: memoryview, descriptor: int, begin: int) -> None:
+    """Fill `data` with the file's bytes from `begin` on. Raises OSError."""
+    size = len(data)
+    while data:
+        got = os.preadv(descriptor, [data], begin + size - len(data))
         if not got:
-            raise OSError(f"the file ended {len(view)} bytes early")
-        view = view[got:]
-    return data
+            raise OSError(f"the file ended {len(data)} bytes early")
+        data = data[got:]
 
 
-def write_at(descriptor: int, data: bytearray, begin: int) -> None:
+def write_at(descriptor: int, data: bytearray | memoryview, begin: int) -> None:
     view = memoryview(data)
     while view:
         wrote = os.pwrite(descriptor, view, begin + len(data) - len(view))
