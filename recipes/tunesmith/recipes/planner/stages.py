@@ -5,6 +5,7 @@ from __future__ import annotations
 from tunesmith.recipes import exports, native, optimizers
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, inference, memory
+from tunesmith.recipes.planner.kernels import kernel_bytes
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
@@ -26,7 +27,7 @@ OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers ho
 GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.05, 0.025
 EVALUATING_BYTES, EVALUATING_FULL_BYTES = 40 * MIB, 60 * MIB  # what generating text imports and uses, by model
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
-PACKED_LENGTH = 1000
+PACKED_LENGTH = 3000
 EXPORTING_BYTES = 60 * MIB
 BENCHMARKING_BYTES = 1200 * MIB  # lm-eval or EvalScope beside the worker; the model is in a process of the daemon
 VERIFYING_BYTES = 135 * MIB  # llama.cpp
@@ -151,7 +152,9 @@ def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: 
     working = max(scored * transient + parts.logits, asked * transient, cache + logits)
     packing = PACKING_BYTES * min(1.0, longest / PACKED_LENGTH) if place.device == "cpu" else 0
     libraries = EVALUATING_BYTES + filled(parts) * (EVALUATING_FULL_BYTES - EVALUATING_BYTES)
-    more = parts.kernels + packing + libraries + unpacked(spec, facts, place)
+    even = memory.window_size(spec, place) if parts.windows > 1 else 0
+    met = kernel_bytes(facts, rows, place, tokens=parts.tokens, even=even) if parts.kernels else 0
+    more = met + packing + libraries + unpacked(spec, facts, place)
     if place.device == "cpu" and parts.adapter:
         more += HOLES * heaped(facts, parts)  # what training left behind
     return on(place, parts.weights + parts.adapter + again + working + more)
@@ -183,8 +186,8 @@ def export(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tupl
         return int(runtime + held), 0
     width, loaded = memory.stored_width(facts), memory.WIDTHS[memory.weights_dtype(spec, place)]
     if spec.quantization != "none":
-        compares = max(held, loaded_as_stored(facts)) + compared(facts) * 3.4  # one model after the other
-        return int(runtime + max(merging(spec, facts, place), compares) + nf4.LIBRARY_BYTES), 0
+        compares = max(held, loaded_as_stored(facts)) + compared(facts) * 3.5  # one model after the other
+        return int(runtime + max(merging(spec, facts, place) + nf4.LIBRARY_BYTES, compares)), 0
     if memory.computing(spec, place).adapter:
         return int(runtime + max(held, merging(spec, facts, place))), 0
     if width == loaded:
