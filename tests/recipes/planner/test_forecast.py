@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tunesmith.recipes import methods, models, planner, spec
 from tunesmith.recipes.models import catalogue
-from tunesmith.recipes.planner import Place, Rows, computed, forecast, memory, probed, stages
+from tunesmith.recipes.planner import Place, Rows, computed, forecast, kernels, memory, probed, stages
 
 GIB = 1 << 30
 QWEN = catalogue.facts_of("qwen2.5-0.5b-instruct")
@@ -150,6 +150,29 @@ def test_the_largest_window_is_the_longest_row_or_what_rows_fill() -> None:
     assert memory.window_tokens(job(), Rows(rows=100, longest=900, mean=100.0), cpu) == 900
     assert memory.window_tokens(job(), Rows(rows=100, longest=90, mean=80.0), cpu) == 160
     assert memory.window_tokens(job(training={"batch_size": 1}), Rows(rows=100, longest=90, mean=80.0), cpu) == 90
+
+
+def test_kernels_are_counted_for_the_numbers_of_rows_that_windows_have() -> None:
+    """Windows of like size, none below half of what fits: 9 numbers from 512 to 1024. A step's only one has any."""
+    rows = Rows(rows=1000, longest=1000, mean=560.0)
+
+    def numbers(batch: int, kind: str = "lora") -> int:
+        recipe = job(tuner={"kind": kind}, training={"batch_size": batch, "gradient_accumulation": 1, "window": 1024})
+        return memory.parts(recipe, QWEN, rows, place()).kernels // kernels.bytes_of_a_number(QWEN)
+
+    assert numbers(8) == len({computed.filled_rows(count) for count in range(512, 1025)}) == 9
+    assert numbers(1) > numbers(8), "a step of one row has a window of any length"
+    assert memory.parts(job(), QWEN, rows, place("cuda", dtype="bfloat16")).kernels == 0
+
+
+def test_layers_computed_again_leave_holes_where_their_blocks_lie_in_the_heap() -> None:
+    def holes(recomputed: int, longest: int) -> float:
+        recipe, rows = job(), Rows(rows=1000, longest=longest, mean=0.7 * longest)
+        parts = msgspec.structs.replace(memory.parts(recipe, QWEN, rows, place()), recomputed=recomputed)
+        return stages.holes(recipe, QWEN, place(), parts)
+
+    assert holes(24, 200) > holes(12, 200) > holes(0, 200)
+    assert holes(24, 2000) == holes(0, 2000)
 
 
 def test_a_gguf_has_its_size_by_type_and_disk_holds_everything_at_once() -> None:

@@ -177,6 +177,9 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
     if optimizer.package and not how.adapter:  # the state of embeddings stays in float32
         state += int(facts.vocabulary * facts.hidden_size * (8 - optimizer.state_bytes))
     gradients = trained * 4
+    windows = math.ceil(step_tokens(spec, rows)[1] / window_size(spec, place))
+    even = window_size(spec, place) if windows > 1 and how.adapter else 0
+    fused = how.width == 4 and how.fused
     kept = activations.kept(facts, how)
     free = place.free_bytes - place.runtime_bytes * place.shared - weights - adapter - gradients - state
     recomputed = recomputed_layers(spec, facts, kept, tokens, 0.7 * free)
@@ -205,8 +208,8 @@ def parts(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place) -> Parts:
         activations=int(kept_bytes),
         logits=logits,
         transient=int(tokens * activations.transient(facts, how) * (1 if how.fused else PLAIN_TRANSIENT)),
-        kernels=kernel_bytes(facts, rows, place, tokens=tokens) if how.width == 4 and how.fused else 0,
+        kernels=kernel_bytes(facts, rows, place, tokens=tokens, even=even) if fused else 0,
         recomputed=recomputed,
         tokens=tokens,
-        windows=math.ceil(step_tokens(spec, rows)[1] / window_size(spec, place)),
+        windows=windows,
     )

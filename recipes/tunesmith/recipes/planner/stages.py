@@ -5,7 +5,6 @@ from __future__ import annotations
 from tunesmith.recipes import exports, native, optimizers
 from tunesmith.recipes.models.facts import ModelFacts
 from tunesmith.recipes.planner import activations, computed, inference, memory
-from tunesmith.recipes.planner.kernels import kernel_bytes
 from tunesmith.recipes.planner.memory import MIB, Parts
 from tunesmith.recipes.planner.place import Place
 from tunesmith.recipes.planner.rows import Rows
@@ -106,7 +105,9 @@ def holes(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> float
     libraries = LIBRARIES_BYTES * filled(parts)
     if optimizers.cards()[spec.training.optimizer].package:
         libraries += OPTIMIZING_BYTES
-    return libraries + (HOLES if parts.adapter else HOLES_TRAINED) * heaped(facts, parts)
+    within = heaped(facts, parts)
+    again = parts.transient * parts.recomputed / facts.layers if within else 0.0  # as much as such a layer takes
+    return libraries + (HOLES if parts.adapter else HOLES_TRAINED) * within + again
 
 
 def filled(parts: Parts) -> float:
@@ -152,9 +153,7 @@ def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: 
     working = max(scored * transient + parts.logits, asked * transient, cache + logits)
     packing = PACKING_BYTES * min(1.0, longest / PACKED_LENGTH) if place.device == "cpu" else 0
     libraries = EVALUATING_BYTES + filled(parts) * (EVALUATING_FULL_BYTES - EVALUATING_BYTES)
-    even = memory.window_size(spec, place) if parts.windows > 1 else 0
-    met = kernel_bytes(facts, rows, place, tokens=parts.tokens, even=even) if parts.kernels else 0
-    more = met + packing + libraries + unpacked(spec, facts, place)
+    more = parts.kernels + packing + libraries + unpacked(spec, facts, place)
     if place.device == "cpu" and parts.adapter:
         more += HOLES * heaped(facts, parts)  # what training left behind
     return on(place, parts.weights + parts.adapter + again + working + more)
