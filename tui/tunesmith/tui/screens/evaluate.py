@@ -57,8 +57,10 @@ class EvaluateScreen(ModalScreen[JobView | None]):
     EvaluateScreen Checkbox:focus > .toggle--label { background: $panel; color: $foreground; text-style: bold; }
     EvaluateScreen ChoiceRow { padding: 0; margin-bottom: 1; }
     EvaluateScreen ChoiceRow > .choice-name { width: 22; }
+    EvaluateScreen.-narrow ChoiceRow > .choice-name { width: 14; }
     EvaluateScreen #by-benchmarks, EvaluateScreen #by-rows { height: auto; }
-    EvaluateScreen #evaluate-explanation { height: 2; padding: 0 1; border-left: outer $secondary; margin-top: 1; }
+    EvaluateScreen #evaluate-explanation { height: auto; min-height: 2; max-height: 2; padding: 0 1; margin-top: 1;
+                                           border-left: outer $secondary; }
     EvaluateScreen #evaluate-needs { height: auto; }
     EvaluateScreen #evaluate-command { height: auto; background: $panel; padding: 0 1; }
     """
@@ -205,6 +207,7 @@ class EvaluateScreen(ModalScreen[JobView | None]):
             self.query_one(f"#by-{kind}").display = form.kind == kind
         for row in self.query(ValueRow):
             self._mark(row, form.changed(row.value))
+        self._row(GATE).display = not form.nothing_chosen
         for boxes in self.query(NameChoices):
             boxes.show()
         found = self._forecast()
