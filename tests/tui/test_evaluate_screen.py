@@ -238,7 +238,7 @@ async def test_what_is_typed_outlives_a_change_of_language(client: FakeClient) -
         assert screen.query_one("#evaluate-data", Input).value == "rows.jsonl"
         await pilot.press("left")
         await until(pilot, lambda: shown(screen, "#evaluate-command") == "tunesmith eval 1 --suite arc")
-        assert "评测" in screen.query_one("#evaluate", Button).label.plain
+        assert "评估" in screen.query_one("#evaluate", Button).label.plain
 
 
 async def test_each_value_is_explained_where_it_is_looked_at(client: FakeClient) -> None:

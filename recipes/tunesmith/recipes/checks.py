@@ -178,7 +178,11 @@ def check_parts(spec: JobSpec) -> None:
 
 def can_be_asked(targets: Iterable[str]) -> list[str]:
     """What the models among exports are called when one of them is asked: f16, q8_0, merged, adapter."""
-    return [target.removeprefix("gguf:") for target in targets if re.fullmatch("adapter|merged|gguf:.+", target)]
+    return [
+        target.removeprefix("gguf:")
+        for target in targets
+        if re.fullmatch("adapter|merged|gguf:[a-z0-9_]{1,40}", target)
+    ]
 
 
 def check_asked(variant: str, targets: tuple[str, ...]) -> None:

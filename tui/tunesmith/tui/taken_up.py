@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import JobError
+from tunesmith.recipes.possible_path import resolved
 from tunesmith.recipes.spec import MERGE, STARTER, TRAIN
 
 if TYPE_CHECKING:
@@ -33,5 +34,5 @@ def artifacts(run: JobView) -> Path:
 
 
 def absolute(path: str | None) -> str | None:
-    """Of a file or folder as it is typed where one stands."""
-    return path if path in (None, STARTER) else str(Path(path or "").expanduser().resolve())
+    """Of a file or folder as it is typed where one stands. Raises RecipeError for what none can be called."""
+    return path if path is None or path == STARTER else resolved(path, Path.cwd())
