@@ -44,7 +44,7 @@ class EvaluationForm:
 
     def asked(self) -> list[Value]:
         """Of the kind that is chosen."""
-        return [value for value in self._values if value.key in ASKED[self.kind]]
+        return [self.value(key) for key in ASKED[self.kind]]
 
     def text(self, value: Value) -> str:
         return self._typed.get(self._place(value), value.default_text)

@@ -207,7 +207,8 @@ class EvaluateScreen(ModalScreen[JobView | None]):
             self.query_one(f"#by-{kind}").display = form.kind == kind
         for row in self.query(ValueRow):
             self._mark(row, form.changed(row.value))
-        self._row(GATE).display = not form.nothing_chosen
+            if row.value.key == GATE:
+                row.display = not form.nothing_chosen
         for boxes in self.query(NameChoices):
             boxes.show()
         found = self._forecast()
