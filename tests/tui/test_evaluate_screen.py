@@ -314,10 +314,10 @@ async def test_what_came_of_it_stands_in_the_result_of_the_run_and_leads_there_a
 async def test_a_very_small_terminal_does_not_break(client: FakeClient) -> None:
     async with of_run(client).run_test(size=(40, 12)) as pilot:
         screen = await opened(pilot)
-        await pilot.press("tab", *"arc", "down", "space")
+        await pilot.press("tab", *"arc", "tab", "space")
         await until(pilot, lambda: screen.spec is None or screen.query_one("#suite-arc", Checkbox).value is False)
         await pilot.resize_terminal(20, 5)
-        await pilot.press("up", "right")
+        await pilot.press("shift+tab", "shift+tab", "right")
         await until(pilot, lambda: screen.form.kind == "rows")
 
 

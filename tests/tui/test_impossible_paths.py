@@ -25,7 +25,7 @@ def test_such_a_model_is_refused_with_the_begin_of_what_was_typed(typed: str) ->
     assert len(refused.value.message) < 200
 
 
-@pytest.mark.parametrize("typed", [*IMPOSSIBLE.values(), "~no-such-person/"], ids=[*IMPOSSIBLE, "homeless"])
+@pytest.mark.parametrize("typed", [*IMPOSSIBLE.values(), "~no-such-person/a"], ids=[*IMPOSSIBLE, "homeless"])
 def test_no_file_of_a_recipe_is_called_so(typed: str, tmp_path: Path) -> None:
     for spec in (
         JobSpec(data=DataSpec(train=typed)),

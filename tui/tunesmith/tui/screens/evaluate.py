@@ -71,8 +71,6 @@ class EvaluateScreen(ModalScreen[JobView | None]):
         Binding("escape", "leave", "keys.back"),
         Binding("ctrl+b", "browse", "keys.browse"),
         Binding("ctrl+y", "copy", "evaluate.copy"),
-        Binding("down", "app.focus_next", show=False),
-        Binding("up", "app.focus_previous", show=False),
         HELP,
     ]
 
