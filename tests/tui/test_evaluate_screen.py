@@ -104,7 +104,7 @@ def type_in(screen: EvaluateScreen, key: str, text: str) -> None:
     ],
     ids=["usual", "roomy-zh", "tiny-rows", "wrong-zh"],
 )
-def test_the_window_looks_right(
+def test_a_run_s_evaluation_looks_right(
     snap_compare: Snap, client: FakeClient, size: tuple[int, int], language: str, keys: tuple[str, ...]
 ) -> None:
     async def look(pilot: Pilot[None]) -> None:
