@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from tunesmith.daemon.api import events as e
+from tunesmith.daemon.api.view import JobView, StageView
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.recipes.intervals import Interval
 from tunesmith.recipes.spec import BenchmarkSpec, JobSpec, complete, to_yaml
@@ -23,6 +24,7 @@ from tunesmith.tui.messages import JobStarted, OpenResult, OpenRun
 from tunesmith.tui.screens.evaluate import EvaluateScreen
 from tunesmith.tui.screens.pick import PickScreen
 from tunesmith.tui.screens.result import ResultStep
+from tunesmith.tui.screens.run import can_finish
 from tunesmith.tui.widgets.artifact_list import ArtifactList
 from tunesmith.tui.widgets.choice_row import ChoiceRow
 from tunesmith.tui.widgets.job_link import JobLink
@@ -337,3 +339,8 @@ async def test_the_daemon_s_error_is_told_in_the_person_s_language(
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "The data file x is empty" in shown(screen, "#evaluate-trouble"))
         assert "原文" in shown(screen, "#evaluate-trouble") or "数据" in shown(screen, "#evaluate-trouble")
+
+
+def test_a_job_that_trains_nothing_has_no_training_to_finish() -> None:
+    stages = tuple(StageView(name) for name in ("fetch", "evaluate"))
+    assert not can_finish(JobView(3, "benchmark", state="running", task="benchmark", stages=stages))
