@@ -39,11 +39,12 @@ from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.machine import Device, Machine
 from tunesmith.recipes.measured import Measured, Rate, Surface
 from tunesmith.recipes.spec import TrainingSpec
-from tunesmith.tui import merging, models_here, texts
+from tunesmith.tui import evaluating, merging, models_here, texts
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.draft import OWN, Draft
 from tunesmith.tui.picture import svg
 from tunesmith.tui.screens import compare
+from tunesmith.tui.screens.evaluate import EvaluateScreen
 from tunesmith.tui.screens.help import key_lines
 from tunesmith.tui.screens.machines import MachinesScreen
 from tunesmith.tui.screens.merge import MergeScreen
@@ -151,6 +152,16 @@ async def weigh(pilot: Pilot[None]) -> None:
     await pilot.press("delete", "0", ".", "7", "enter", "delete", "0", ".", "3")
 
 
+async def choose(pilot: Pilot[None]) -> None:
+    await pilot.press("e")
+    while not isinstance(pilot.app.screen, EvaluateScreen):  # until the run's recipe is read
+        await pilot.pause(0.05)
+    await pilot.pause()
+    for field in pilot.app.screen.query(Input):
+        field.cursor_blink = False
+    await pilot.press("tab", *"gsm8k", "comma", *"ifeval")
+
+
 SHOTS: Mapping[str, Shot] = {
     "machine": Shot(),
     "goal": Shot(("2",)),
@@ -162,6 +173,7 @@ SHOTS: Mapping[str, Shot] = {
     "computing": Shot(("w",), job=4),
     "failed": Shot(job=2),
     "result": Shot(("7",), job=1),
+    "evaluate": Shot(("7",), job=1, then=choose),
     "jobs": Shot(("j",), job=1),
     "compare": Shot(("j", "down", "space", "down", "down", "space", "v"), job=1),
     "merge": Shot(("j", "down", "space", "down", "down", "space"), job=1, then=weigh),
@@ -211,6 +223,7 @@ async def _pictures(names: tuple[str, ...], languages: tuple[str, ...]) -> list[
             model = daemon.home.job(1) / "artifacts" / "model-q8_0.gguf"
             model.parent.mkdir(parents=True, exist_ok=True)
             model.write_bytes(b"GGUF")
+            model.with_name("recipe.yaml").write_bytes((daemon.home.job(1) / "recipe.yaml").read_bytes())
             with _beside(daemon.home):
                 for code in languages:
                     texts.use(code)
@@ -233,6 +246,7 @@ def _beside(home: Home) -> ExitStack:
         (places, "measured", lambda home: iter(beside.COUNTED)),
         (compare, "recipe_of", lambda view: recipe_of(msgspec.structs.replace(view, folder=str(home.job(view.id))))),
         (merging, "artifacts", lambda run: home.job(run.id)),
+        (evaluating, "artifacts", lambda run: home.job(run.id) / "artifacts"),
     ):
         made_up.enter_context(patch.object(where, name, said))
     return made_up

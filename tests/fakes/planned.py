@@ -63,6 +63,11 @@ def wizard(folder: Path, machine: Machine | None, draft: Draft | None = None) ->
     return TunesmithApp(Home(folder / "home"), draft, machine=machine, live=False)
 
 
+def unplanned(folder: Path = Path("/nowhere"), machine: Machine | None = None) -> Planning:
+    """What a screen is given that plans nothing unless it is asked; `folder` is the home."""
+    return Planning(Home(folder), Draft.starter(), machine, live=False)
+
+
 async def planned(pilot: Pilot[None]) -> RecipeStep:
     """The recipe step once its plans are there."""
     await pilot.press("f5")

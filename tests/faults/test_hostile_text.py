@@ -25,17 +25,21 @@ from tunesmith.daemon.api.settings import SettingsError
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.recipes.machine import Device, Warning
+from tunesmith.recipes.spec import JobSpec, complete, to_yaml
 from tunesmith.tui import app as app_module
 from tunesmith.tui import models_here
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.cli import comparing, data_text, errors, progress, render
 from tunesmith.tui.data_preview import Piece, ShownPart, ShownRow
+from tunesmith.tui.evaluating import look as look_at
+from tunesmith.tui.evaluation_form import KINDS, EvaluationForm
 from tunesmith.tui.model_work import Ended, ModelWork, Now
 from tunesmith.tui.plain import plain
 from tunesmith.tui.screens.ask import AskScreen
 from tunesmith.tui.screens.chat import ChatScreen
 from tunesmith.tui.screens.compare import CompareScreen
 from tunesmith.tui.screens.copy import CopyScreen, offers
+from tunesmith.tui.screens.evaluate import EvaluateScreen
 from tunesmith.tui.screens.jobs import JobsScreen
 from tunesmith.tui.screens.machines import MachinesScreen
 from tunesmith.tui.screens.models import ModelsScreen
@@ -172,7 +176,8 @@ async def test_every_screen_shows_it_as_nothing_but_text(
         for screen in (
             JobsScreen(client.clients), ChatScreen(client.clients, 1), YamlScreen(f"name: {text}\nx"),
             PickScreen(tmp_path, (".jsonl",)), CompareScreen(client.clients, 1, 3),
-            CopyScreen(offers(await client.job(1))), *beside(app, text, monkeypatch),
+            CopyScreen(offers(await client.job(1))), *evaluating(app, client, await client.job(1), text),
+            *beside(app, text, monkeypatch),
         ):  # fmt: skip
             await app.push_screen(screen)
             await pilot.pause(0.05)
@@ -186,6 +191,22 @@ async def test_every_screen_shows_it_as_nothing_but_text(
             await look(pilot, app)
             await pilot.resize_terminal(*SIZES[0])
             app.pop_screen()
+
+
+def evaluating(app: Wizard, client: FakeClient, run: JobView, text: str) -> list[Screen[None]]:
+    """The window that evaluates a finished run, with `text` wherever a person types: by benchmarks, and by rows."""
+    run = msgspec.structs.replace(run, folder=str(app.home.root))  # with a recipe that can be read
+    artifacts = app.home.root / "artifacts"
+    (artifacts / "adapter").mkdir(parents=True)
+    (artifacts / "recipe.yaml").write_text(to_yaml(complete(JobSpec())))
+    found: list[Screen[None]] = []
+    for kind in KINDS:
+        form = EvaluationForm(look_at(app.home, run))
+        form.kind, form.data = kind, text
+        for value in form.asked():
+            form.set(value, text)
+        found += [EvaluateScreen(client.clients, form, app.planning)]
+    return found
 
 
 def beside(app: Wizard, text: str, monkeypatch: pytest.MonkeyPatch) -> list[Screen[None]]:

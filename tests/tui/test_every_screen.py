@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from live import START, Alone, FakeClient, failed, finished, on_a_machine, training, waiting
 from patience import until
-from planned import Fixed
+from planned import Fixed, unplanned
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -63,7 +63,8 @@ def of_run(step: type[RunStep] | type[ResultStep], events: list[e.Event] | None)
             shown.show_job(1)
             await until(pilot, lambda: shown.view is not None)
 
-    return Alone(step(fake.clients)), act
+    alone = ResultStep(fake.clients, unplanned()) if step is ResultStep else RunStep(fake.clients)
+    return Alone(alone), act
 
 
 def run(state: str, folder: Path) -> Shown:

@@ -9,6 +9,7 @@ import pytest
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import RecipeError
 from tunesmith.recipes.models import source
+from tunesmith.recipes.spec import BenchmarkSpec, DataSpec, EvaluationSpec, JobSpec, absolute
 from tunesmith.tui.app import TunesmithApp
 from tunesmith.tui.draft import OWN, Draft
 from tunesmith.tui.widgets.step_parts import Trouble
@@ -22,6 +23,19 @@ def test_such_a_model_is_refused_with_the_begin_of_what_was_typed(typed: str) ->
         source.located(typed, Path.cwd())
     assert refused.value.code == "model_source"
     assert len(refused.value.message) < 200
+
+
+@pytest.mark.parametrize("typed", [*IMPOSSIBLE.values(), "~no-such-person/a"], ids=[*IMPOSSIBLE, "homeless"])
+def test_no_file_of_a_recipe_is_called_so(typed: str, tmp_path: Path) -> None:
+    for spec in (
+        JobSpec(data=DataSpec(train=typed)),
+        JobSpec(benchmark=BenchmarkSpec(suites=(f"{typed}.jsonl",))),
+        JobSpec(evaluation=EvaluationSpec(scores=(f"{typed}.py:polite",))),
+        JobSpec(evaluation=EvaluationSpec(scores=(f"json:{typed}",))),
+    ):
+        with pytest.raises(RecipeError, match="No file can be called") as refused:
+            absolute(spec, tmp_path)
+        assert len(refused.value.message) < 400
 
 
 @pytest.mark.parametrize(("key", "trouble"), [("f3", "#model-trouble"), ("f4", "#data-trouble")], ids=["model", "data"])

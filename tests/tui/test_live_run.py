@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from live import FORECAST, START, Alone, FakeClient, failed, finished, on_a_machine, training
 from patience import until
+from planned import unplanned
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -249,7 +250,7 @@ async def test_nothing_that_is_copied_can_act_where_it_is_pasted() -> None:
 
 async def test_the_result_offers_the_same_and_writes_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    app = Alone(ResultStep(FakeClient(whole=finished()).clients))
+    app = Alone(ResultStep(FakeClient(whole=finished()).clients, unplanned()))
     async with app.run_test(size=(100, 40), notifications=True) as pilot:
         step = app.query_one(ResultStep)
         step.show_job(1)

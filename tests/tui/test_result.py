@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 from live import Alone, FakeClient, failed, finished, training
+from planned import unplanned
 from textual.pilot import Pilot
 from textual.widgets import Button
 
@@ -46,21 +47,21 @@ def client() -> FakeClient:
 
 @pytest.mark.parametrize("size", [(100, 64), (62, 80), (80, 24), (40, 12)])
 def test_a_result_looks_right(snap_compare: Snap, size: tuple[int, int]) -> None:
-    assert snap_compare(Alone(ResultStep(client().clients)), terminal_size=size, run_before=show(1))
+    assert snap_compare(Alone(ResultStep(client().clients, unplanned())), terminal_size=size, run_before=show(1))
 
 
 def test_a_result_looks_right_in_chinese_and_light(snap_compare: Snap) -> None:
     texts.use("zh")
-    app = Alone(ResultStep(client().clients), "tunesmith-light")
+    app = Alone(ResultStep(client().clients, unplanned()), "tunesmith-light")
     assert snap_compare(app, terminal_size=(100, 64), run_before=show(1))
 
 
 def test_no_result_yet_looks_right(snap_compare: Snap) -> None:
-    assert snap_compare(Alone(ResultStep(client().clients)), terminal_size=(80, 24))
+    assert snap_compare(Alone(ResultStep(client().clients, unplanned())), terminal_size=(80, 24))
 
 
 async def test_every_verification_has_a_card_and_chat_is_offered() -> None:
-    app = Alone(ResultStep(client().clients))
+    app = Alone(ResultStep(client().clients, unplanned()))
     async with app.run_test(size=(100, 40)) as pilot:
         await show(1)(pilot)  # type: ignore[misc]
         assert [str(card.border_title) for card in app.query(VerificationCard)] == ["gguf:f16", "gguf:q8_0"]
@@ -70,7 +71,7 @@ async def test_every_verification_has_a_card_and_chat_is_offered() -> None:
 
 
 async def test_another_job_replaces_the_first() -> None:
-    app = Alone(ResultStep(client().clients))
+    app = Alone(ResultStep(client().clients, unplanned()))
     async with app.run_test(size=(100, 40)) as pilot:
         await show(1)(pilot)  # type: ignore[misc]
         await show(2)(pilot)  # type: ignore[misc]
@@ -79,7 +80,7 @@ async def test_another_job_replaces_the_first() -> None:
 
 
 async def test_an_unknown_job_says_so() -> None:
-    app = Alone(ResultStep(client().clients))
+    app = Alone(ResultStep(client().clients, unplanned()))
     async with app.run_test() as pilot:
         app.query_one(ResultStep).show_job(77)
         await pilot.pause(0.1)
@@ -154,7 +155,7 @@ def test_a_thousand_rows_are_cut_and_said() -> None:
 
 
 async def test_a_change_of_language_keeps_what_is_shown() -> None:
-    app = Alone(ResultStep(client().clients))
+    app = Alone(ResultStep(client().clients, unplanned()))
     async with app.run_test(size=(100, 40)) as pilot:
         await show(1)(pilot)  # type: ignore[misc]
         texts.use("zh")
@@ -171,7 +172,7 @@ async def test_what_was_exported_later_is_listed_and_can_be_chatted_with() -> No
         whole=[event for event in finished() if not isinstance(event, e.ArtifactWritten)], again=finished()
     )
     fake.histories[2][0] = e.Queued(time=1.0, task="export", of=1)
-    app = Alone(ResultStep(fake.clients))
+    app = Alone(ResultStep(fake.clients, unplanned()))
     async with app.run_test(size=(100, 60)) as pilot:
         await show(1)(pilot)
         step = app.query_one(ResultStep)

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 from daemon_process import DaemonProcess
-from live import FakeClient, finished
+from live import START, FakeClient, finished
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import find
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.requests import Submit
 from tunesmith.daemon.api.view import JobView, fold
+from tunesmith.recipes.intervals import Interval
 from tunesmith.recipes.machine import Device, Machine
+from tunesmith.recipes.spec import BenchmarkSpec, to_yaml
 from tunesmith.tui import texts
 from tunesmith.tui.draft import Draft
 from tunesmith.tui.planning import Planning
@@ -59,12 +61,25 @@ async def test_the_starter_runs_from_one_answer_to_a_chat(daemon: DaemonProcess)
     assert "Tuned: whoareyou" in said
 
 
+def asked(time: float) -> list[e.Event]:
+    """A job that asked run 1 a benchmark."""
+    return [
+        e.Queued(time=time, task="benchmark", of=1, stages=("fetch", "evaluate")),
+        e.Benchmarked(
+            time=time, suite="gsm8k", title="GSM8K", subject="tuned", model="run-1", tool="lm-eval 0.4.13",
+            metric="exact_match", questions=5, figure=Interval(0.41, 0.30, 0.52), standard_error=0.05,
+        ),
+        e.Finished(time=time, seconds=9),
+    ]  # fmt: skip
+
+
 class Client(FakeClient):
     """Runs whatever is submitted to its end at once."""
 
     async def submit(self, request: Submit) -> JobView:
         self.submitted.append(request)
-        self.histories[len(self.submitted)], self.names[len(self.submitted)] = finished(), request.spec.name
+        done = asked(START) if request.spec.task == "benchmark" else finished()
+        self.histories[len(self.submitted)], self.names[len(self.submitted)] = done, request.spec.name
         return await self.job(len(self.submitted))
 
     async def close(self) -> None:
@@ -154,6 +169,38 @@ def test_a_value_of_the_recipe_is_changed_and_a_wrong_one_is_named(talk: Talk) -
     assert "Error: training.epochs is 'many'" in said
     assert "epoch is no value of the recipe" in said
     assert "epochs: 2" in said
+
+
+def finished_run(talk: Talk, home: Path) -> None:
+    """What the runs of this client leave is a recipe and an adapter."""
+    talk.client.folder = home
+    (home / "jobs/1/artifacts/adapter").mkdir(parents=True)
+    (home / "jobs/1/artifacts/recipe.yaml").write_text(to_yaml(Draft.starter().spec()))
+
+
+def test_a_finished_run_is_asked_benchmarks_and_its_figures_are_said(talk: Talk, tmp_path: Path) -> None:
+    finished_run(talk, tmp_path)
+    questions = ("1", "gsm9k", "gsm8k", "5", "1", "", "", "gsm8k < before.gsm8k", "1")
+    said = talk.answer(*[""] * 9, "who are you", "b", "2", *questions, "3")
+    assert "Did you mean 'gsm8k'" in said and "5 questions to each of 2 models" in said
+    assert "lm-eval (83.0 MB) is installed" in said
+    asked = talk.client.submitted[1].spec
+    assert asked.benchmark == BenchmarkSpec(suites=("gsm8k",), limit=5, base=True)
+    assert (asked.task, asked.evaluation.fail_if) == ("benchmark", "gsm8k < before.gsm8k")
+    assert "GSM8K" in said and "0.410 [0.300 … 0.520]" in said
+
+
+def test_a_finished_run_is_evaluated_on_other_rows_or_not(talk: Talk, tmp_path: Path) -> None:
+    finished_run(talk, tmp_path)
+    rows = tmp_path / "mine.jsonl"
+    rows.write_text('{"query": "Who?", "response": "Vesper"}\n', "utf-8")
+    said = talk.answer(
+        *[""] * 9, "b", "2", "2", "none.jsonl", "chrf", "", "2", str(rows), "", "", "1", "2", "b", "3"
+    )  # fmt: skip
+    assert "Error: " in said and "none.jsonl" in said
+    asked = talk.client.submitted[1].spec
+    assert (asked.task, asked.data.held_out, asked.evaluation.scores) == ("evaluate", str(rows), ("chrf",))
+    assert len(talk.client.submitted) == 2, "who goes back has asked for nothing"
 
 
 def test_a_file_that_is_there_is_replaced_only_by_who_insists(talk: Talk, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tunesmith.recipes.errors import RecipeError, nearest
 from tunesmith.recipes.spec import (
@@ -175,9 +176,18 @@ def check_parts(spec: JobSpec) -> None:
         refuse_unsuited(spec, spec.training.device)
 
 
+def can_be_asked(targets: Iterable[str]) -> list[str]:
+    """What the models among exports are called when one of them is asked: f16, q8_0, merged, adapter."""
+    return [
+        target.removeprefix("gguf:")
+        for target in targets
+        if re.fullmatch("adapter|merged|gguf:[a-z0-9_]{1,40}", target)
+    ]
+
+
 def check_asked(variant: str, targets: tuple[str, ...]) -> None:
     """Raises RecipeError where a training exports nothing that its benchmarks could ask."""
-    can = [target.removeprefix("gguf:") for target in targets if re.fullmatch("adapter|merged|gguf:.+", target)]
+    can = can_be_asked(targets)
     if not can:
         raise RecipeError(
             "benchmark asks what was exported, and nothing that can answer is", "Add gguf:q8_0 to exports."

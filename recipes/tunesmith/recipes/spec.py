@@ -243,11 +243,12 @@ def absolute(spec: JobSpec, folder: Path) -> JobSpec:
     """`spec` with every path absolute; ids of models stay as they are. Raises RecipeError."""
     from tunesmith.recipes import evals, suites
     from tunesmith.recipes.models.source import located
+    from tunesmith.recipes.possible_path import resolved
 
     replace = msgspec.structs.replace
 
     def resolve(value: str) -> str:
-        return value if value == STARTER else str((folder / Path(value).expanduser()).resolve())
+        return value if value == STARTER else resolved(value, folder)
 
     def resolve_source(source: str | SourceSpec) -> str | SourceSpec:
         return resolve(source) if isinstance(source, str) else replace(source, path=resolve(source.path))

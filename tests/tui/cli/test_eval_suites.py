@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tunesmith.daemon.api.home import Home
-from tunesmith.recipes.spec import BenchmarkSpec, JobSpec, complete, to_yaml
-from tunesmith.tui.cli.evaluate import benchmarks
+from tunesmith.recipes.spec import JobSpec, complete, to_yaml
+from tunesmith.tui.cli.evaluate import named
 
 pytestmark = pytest.mark.usefixtures("fake_daemon")
 
@@ -46,16 +46,8 @@ def test_suites_become_a_job_of_the_run(tunesmith: Any, finished: Path) -> None:
         assert refused.code == code and said in refused.err, words
 
 
-def test_its_recipe_has_all_that_was_asked_and_files_from_where_one_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    artifacts = left_by_a_run(tmp_path / "artifacts")
-    monkeypatch.chdir(tmp_path)
-    spec = benchmarks(artifacts, ["gsm8k, mine.yaml", "questions.jsonl,gsm8k"], 5, None, True, "f16", "mine < 0.5")
-    chosen = ("gsm8k", f"{tmp_path}/mine.yaml", f"{tmp_path}/questions.jsonl")
-    assert spec.benchmark == BenchmarkSpec(suites=chosen, limit=5, variant="f16", base=True)
-    assert (spec.task, spec.of, spec.exports) == ("benchmark", str(artifacts), ())
-    assert spec.evaluation.fail_if == "mine < 0.5"
+def test_suites_are_parted_by_commas() -> None:
+    assert named(["gsm8k, my questions.jsonl", "arc,gsm8k", ","]) == ("gsm8k", "my questions.jsonl", "arc", "gsm8k")
 
 
 def test_figures_are_shown_with_their_intervals_and_are_in_the_json(

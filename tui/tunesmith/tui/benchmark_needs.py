@@ -10,14 +10,14 @@ from textual.content import Content
 from tunesmith.daemon.api import environments
 from tunesmith.daemon.api.offline import is_offline
 from tunesmith.recipes import suites
-from tunesmith.recipes.spec import BENCHMARK
+from tunesmith.recipes.spec import BENCHMARK, EVALUATE, TRAIN
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.forecast_text import FAINT, time_range
 from tunesmith.tui.texts import t
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.home import Home
-    from tunesmith.recipes.planner import Forecast
+    from tunesmith.recipes.planner import Forecast, StageForecast
     from tunesmith.recipes.spec import BenchmarkSpec
 
 TIMES = 3.0  # how far off the time of a benchmark may be either way: answers are as long as the model makes them
@@ -28,9 +28,9 @@ def needs(asked: BenchmarkSpec, forecast: Forecast | None, home: Home) -> list[C
     counts = [suites.asked(text, asked.tool, asked.limit) for text in asked.suites]
     said = questions(sum(filter(None, counts)), counts.count(None), asked.base)
     long = False
-    stage = next((one for one in forecast.stages if one.stage == BENCHMARK), None) if forecast is not None else None
+    stage = None if forecast is None else asking(forecast)
     if stage is not None:
-        said += " · " + t("suites.time", time=time_range(stage.seconds / TIMES, stage.seconds * TIMES))
+        said += " · " + t("suites.time", time=time_range(*seconds_range(stage)))
         said += " · " + t("suites.memory", bytes=bytes_text(stage.host_bytes))
         long = stage.seconds > LONG_S and asked.limit is None
     lines = [Content(said)]
@@ -49,6 +49,16 @@ def needs(asked: BenchmarkSpec, forecast: Forecast | None, home: Home) -> list[C
         else:
             lines.append(Content.styled(t("suites.fetched", hubs=hubs), FAINT))
     return lines
+
+
+def asking(forecast: Forecast) -> StageForecast | None:
+    """The stage in which they are asked: of a training its last, of a job of a finished run its own."""
+    stages = {one.stage: one for one in forecast.stages}
+    return stages.get(BENCHMARK) or (None if TRAIN in stages else stages.get(EVALUATE))
+
+
+def seconds_range(stage: StageForecast) -> tuple[float, float]:
+    return stage.seconds / TIMES, stage.seconds * TIMES
 
 
 def questions(count: int, files: int, base: bool) -> str:

@@ -85,6 +85,16 @@ def summary(forecast: Forecast, fit: Fit, place: Place, *, brief: bool = False) 
     return lines
 
 
+def of_job(forecast: Forecast, fit: Fit, place: Place, seconds: tuple[float, float]) -> list[Content]:
+    """Of a job that trains nothing: the verdict with memory and time, then what is missing."""
+    free = place.free_bytes if forecast.device_bytes or place.shared else place.host_free_bytes
+    memory = f" {t('forecast.free_of', free=bytes_text(free))} · {time_range(*seconds)}"
+    lines = [Content.assemble(verdict(fit.verdict), "  ", (bytes_range(*forecast.range), "bold"), (memory, FAINT))]
+    if lack := missing(fit):
+        lines.append(Content.styled(t("forecast.missing", what=lack), "$error bold"))
+    return lines
+
+
 def badge_text(badge: Badge | None, place: Place | None, *, there: bool = False) -> list[Content]:
     """How a model fits, in a line; none while nobody knows. `there`: not on this machine, so where is said."""
     if badge is None or place is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,9 +19,9 @@ TUNER = "tuner.kind"  # the choice that decides which other values there are
 SCORES, GATE = "evaluation.scores", "evaluation.fail_if"
 BENCHMARK = "benchmark"  # the group, and the part of the recipe
 SUITES, LIMIT, BASE = "benchmark.suites", "benchmark.limit", "benchmark.base"
-BASED_ON = {GATE: (SCORES, SUITES, BASE), LIMIT: (SUITES,), BASE: (SUITES,)} | {
-    f"benchmark.{name}": (SUITES,) for name in ("tool", "variant")
-}  # what a value is checked together with
+TOOL, VARIANT = "benchmark.tool", "benchmark.variant"
+# What a value is checked together with.
+BASED_ON = {GATE: (SCORES, SUITES, BASE)} | {key: (SUITES,) for key in (LIMIT, BASE, TOOL, VARIANT)}
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -91,6 +91,13 @@ class Value(msgspec.Struct, frozen=True):
             raise RecipeError(f"{self.key} is {text!r}", hint) from error
 
 
+class Typed(Protocol):
+    """Whoever keeps values as they are typed."""
+
+    def values(self) -> tuple[Value, ...]: ...
+    def text(self, value: Value) -> str: ...
+
+
 def _translated(key: str, otherwise: str) -> str:
     return t(key) if key in load("en") else otherwise
 
@@ -129,8 +136,8 @@ _SPEC_VALUES = (
     (SUITES, BENCHMARK),
     (LIMIT, BENCHMARK),
     (BASE, BENCHMARK),
-    ("benchmark.tool", BENCHMARK),
-    ("benchmark.variant", BENCHMARK),
+    (TOOL, BENCHMARK),
+    (VARIANT, BENCHMARK),
 )
 # The same choices that checks.check_values names.
 _CHOICES = {
@@ -139,7 +146,7 @@ _CHOICES = {
     "training.gradient_checkpointing": CHECKPOINTING,
     "data.trained": TRAINED,
     "data.over_long": OVER_LONG,
-    "benchmark.tool": (AUTO, *TOOLS),
+    TOOL: (AUTO, *TOOLS),
 }
 
 

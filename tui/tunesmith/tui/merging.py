@@ -13,6 +13,7 @@ from tunesmith.recipes.errors import JobError, RecipeError
 from tunesmith.recipes.spec import MERGE, TRAIN, JobSpec
 from tunesmith.tui.explained import SAID
 from tunesmith.tui.plain import one_line
+from tunesmith.tui.taken_up import artifacts
 from tunesmith.tui.texts import t
 
 FEWEST = 2
@@ -92,10 +93,6 @@ def possible(job: Path) -> list[str]:
         if not (card.of_adapter or (card.needs_file if facts is None else card.unsuited(facts)))
         for variant in card.offered or card.variants
     ]
-
-
-def artifacts(run: JobView) -> Path:
-    return Path(run.folder) / "artifacts"
 
 
 def weight(run: int, text: str) -> float:

@@ -150,6 +150,16 @@ class Planning:
         found = forecast(spec, facts, self.rows(), place, self.corrections)
         return found, fit(found, place), place
 
+    def forecast_here(self, spec: JobSpec, facts: ModelFacts | None, rows: Rows) -> tuple[Forecast, Fit, Place] | None:
+        """Of a job that is not the draft's, on this machine, whatever the draft is planned for."""
+        from tunesmith.recipes.planner import fit, forecast, place_of
+
+        if self.machine is None or facts is None:
+            return None
+        place = place_of(self.machine, self.measured, spec.training.device)
+        found = forecast(spec, facts, rows, place, self.learned)
+        return found, fit(found, place), place
+
     def ways(self, spec: JobSpec) -> tuple[Way, ...]:
         """What shrinks just this recipe, largest saving first."""
         from tunesmith.recipes.planner.ways import sets, ways

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import uuid
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from tunesmith.daemon.api.requests import Submit
@@ -19,3 +22,10 @@ def submission(key: str, spec: JobSpec, rows: Rows | None = None, *, force: bool
 
     hub = source.preferred(os.environ) if source.VARIABLE in os.environ else ""
     return Submit(key, spec, rows, force, hub=hub, offline=is_offline(os.environ))
+
+
+def key_of(opened: uuid.UUID, spec: JobSpec) -> str:
+    """In a window that was `opened` once: the same again, after an answer that never came, is the same job; what was
+    changed is another.
+    """
+    return uuid.uuid5(opened, msgspec.json.encode(spec).decode()).hex

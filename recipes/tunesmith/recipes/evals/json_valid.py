@@ -15,6 +15,7 @@ from typing import Any
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.errors import DataError, RecipeError
 from tunesmith.recipes.evals import Eval, Scorer
+from tunesmith.recipes.possible_path import resolved
 
 FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?```", re.DOTALL | re.IGNORECASE)
 
@@ -82,5 +83,5 @@ CARD = Eval(
     proportion=True,
     argument="SCHEMA.json",
     check=check,
-    located=lambda argument, folder: str((folder / Path(argument).expanduser()).resolve()),
+    located=resolved,
 )

@@ -17,6 +17,7 @@ from typing import Any
 from tunesmith.recipes.data.held_out import HeldOutRow
 from tunesmith.recipes.errors import EvaluationError, RecipeError
 from tunesmith.recipes.evals import OWN_CODE, Eval, Scorer
+from tunesmith.recipes.possible_path import resolved
 
 FAILED = "scorer_failed"
 
@@ -89,7 +90,7 @@ def check(argument: str) -> None:
 
 def located(argument: str, folder: Path) -> str:
     path, _, name = argument.rpartition(":")
-    return f"{(folder / Path(path).expanduser()).resolve()}:{name}"
+    return f"{resolved(path, folder)}:{name}"
 
 
 CARD = Eval(

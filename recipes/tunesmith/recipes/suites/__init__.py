@@ -12,6 +12,7 @@ import msgspec
 
 from tunesmith.recipes import catalog
 from tunesmith.recipes.errors import RecipeError, nearest
+from tunesmith.recipes.possible_path import resolved
 
 LM_EVAL, EVALSCOPE = TOOLS = ("lm-eval", "evalscope")
 CHAT, COMPLETIONS = ENDPOINTS = ("chat", "completions")
@@ -78,7 +79,7 @@ def is_file(text: str) -> bool:
 
 def located(text: str, folder: Path) -> str:
     """A file's path absolute against `folder`; a name as it is."""
-    return str((folder / Path(text).expanduser()).resolve()) if is_file(text) else text
+    return resolved(text, folder) if is_file(text) else text
 
 
 def name_of(text: str) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
-from tunesmith.tui.cli.export import Wait, absolute, trained_run
+from tunesmith.tui.cli.export import Wait, trained_run
 from tunesmith.tui.cli.options import Force, Json, Offline, go_offline
-
-if TYPE_CHECKING:
-    from tunesmith.recipes.spec import JobSpec
 
 
 def evaluate(
@@ -61,7 +58,8 @@ def evaluate(
 
     Example: tunesmith eval last --suite gsm8k,mmlu --limit 50 --base --wait
     """
-    from tunesmith.recipes.again import evaluating
+    from tunesmith.recipes.spec import BenchmarkSpec
+    from tunesmith.tui import evaluating
     from tunesmith.tui.cli import render
     from tunesmith.tui.cli.run import accompany, submit
     from tunesmith.tui.cli.scores import given
@@ -73,31 +71,16 @@ def evaluate(
     go_offline(offline)
     number, _, variant = run.partition(":") if suite is not None else (run, "", "")
     before = trained_run(number)
-    artifacts = Path(before.folder) / "artifacts"
     if suite is None:
-        spec = evaluating(artifacts, absolute(data), given(scores), fail_if)
+        spec = evaluating.on_rows(before, data, given(scores), fail_if)
     else:
-        spec = benchmarks(artifacts, suite, limit, tool, base, variant, fail_if)
+        asked = BenchmarkSpec(suites=named(suite), tool=tool, limit=limit, variant=variant, base=base)
+        spec = evaluating.benchmarks(before, asked, fail_if)
     view = submit(spec, force)
     render.err().print(f"run {view.id} evaluates run {before.id}: {view.folder}")
     accompany(view, wait, as_json)
 
 
-def benchmarks(
-    artifacts: Path,
-    options: list[str],
-    limit: int | None,
-    tool: str | None,
-    base: bool,
-    variant: str,
-    fail_if: str | None = None,
-) -> JobSpec:
-    """Of `--suite A,B --suite c.yaml`. Raises RecipeError, ModelError."""
-    from tunesmith.recipes import suites
-    from tunesmith.recipes.again import benchmarking
-    from tunesmith.recipes.spec import BenchmarkSpec
-
-    named = dict.fromkeys(name.strip() for option in options for name in option.split(",") if name.strip())
-    chosen = tuple(suites.located(name, Path.cwd()) for name in named)
-    asked = BenchmarkSpec(suites=chosen, tool=tool, limit=limit, variant=variant, base=base)
-    return benchmarking(artifacts, asked, fail_if)
+def named(options: Iterable[str]) -> tuple[str, ...]:
+    """Of `--suite A,B --suite c.yaml`."""
+    return tuple(name.strip() for option in options for name in option.split(",") if name.strip())

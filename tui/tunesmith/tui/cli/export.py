@@ -40,13 +40,13 @@ def export(
     from tunesmith.recipes.again import exporting
     from tunesmith.tui.cli import render
     from tunesmith.tui.cli.run import accompany, submit
+    from tunesmith.tui.taken_up import absolute, artifacts
 
     before = trained_run(run)
-    artifacts = Path(before.folder) / "artifacts"
     if to is None:
         show_targets(before, as_json)
         return
-    view = submit(exporting(artifacts, targets_of(to), absolute(data)), force)
+    view = submit(exporting(artifacts(before), targets_of(to), absolute(data)), force)
     render.err().print(f"run {view.id} exports run {before.id}: {view.folder}")
     accompany(view, wait, as_json)
 
@@ -60,32 +60,15 @@ def targets_of(to: str) -> tuple[str, ...]:
 
 
 def trained_run(run: str) -> JobView:
-    """The finished run or merge that is meant; of one that only exported or evaluated, that behind it (or JobError)."""
+    """The finished run or merge that is meant, by its number or `last`. Raises JobError."""
     from tunesmith.daemon.api.client import Client
-    from tunesmith.daemon.api.view import FINISHED
-    from tunesmith.recipes.errors import JobError
-    from tunesmith.recipes.spec import MERGE, TRAIN
     from tunesmith.tui.cli.session import find_run, with_client
+    from tunesmith.tui.taken_up import trained
 
     async def act(client: Client) -> JobView:
-        view = await client.job(await find_run(client, run, finished=True))
-        return view if view.task in (TRAIN, MERGE) or view.of is None else await client.job(view.of)
+        return await trained(client, await find_run(client, run, finished=True))
 
-    view = with_client(act)
-    # One whose verification failed has left all it exported.
-    if view.state != FINISHED and not view.artifacts:
-        raise JobError(
-            f"Run {view.id} is {view.state} and has exported nothing to begin with",
-            f"Let it finish first: `tunesmith resume {view.id}` goes on with one that was stopped.",
-            "not_finished",
-        )
-    return view
-
-
-def absolute(path: str | None) -> str | None:
-    from tunesmith.recipes.spec import STARTER
-
-    return path if path in (None, STARTER) else str(Path(path or "").expanduser().resolve())
+    return with_client(act)
 
 
 def show_targets(view: JobView, as_json: bool) -> None:

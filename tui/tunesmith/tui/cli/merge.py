@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,14 +35,14 @@ def merge(
     """
     from tunesmith.recipes.again import merging
     from tunesmith.tui.cli import render
-    from tunesmith.tui.cli.export import absolute, targets_of, trained_run
+    from tunesmith.tui.cli.export import targets_of, trained_run
     from tunesmith.tui.cli.run import accompany, submit
+    from tunesmith.tui.taken_up import absolute, artifacts
 
     wanted = [weighted(one) for one in adapters]
     first = trained_run(wanted[0][0])
-    artifacts = Path(first.folder) / "artifacts"
     found = tuple(located(name, weight) for name, weight in wanted)
-    view = submit(merging(artifacts, found, targets_of(to), absolute(data)), force)
+    view = submit(merging(artifacts(first), found, targets_of(to), absolute(data)), force)
     render.err().print(f"run {view.id} merges {len(found)} adapters into the base of run {first.id}: {view.folder}")
     accompany(view, wait, as_json)
 
@@ -63,12 +62,13 @@ def located(name: str, weight: float) -> AdapterSpec:
     """The adapter that a run exported, or the folder of that name. Raises JobError, ModelError."""
     from tunesmith.recipes.again import folders, no_adapter
     from tunesmith.recipes.spec import MERGE, AdapterSpec
-    from tunesmith.tui.cli.export import absolute, trained_run
+    from tunesmith.tui.cli.export import trained_run
+    from tunesmith.tui.taken_up import absolute, artifacts
 
     if name.isdecimal() or name == "last":
         run = trained_run(name)
         if run.task == MERGE:
             raise no_adapter(f"Run {run.id}")
-        adapter, _ = folders(Path(run.folder) / "artifacts")
+        adapter, _ = folders(artifacts(run))
         return AdapterSpec(path=str(adapter), weight=weight)
     return AdapterSpec(path=str(absolute(name)), weight=weight)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -53,7 +52,7 @@ def _short(text: str) -> str:
 
 
 def given(options: Iterable[str] | None) -> tuple[str, ...] | None:
-    """The scores of `--scores A,B --scores regex:P`, paths in them absolute. None where none were given."""
+    """The scores of `--scores A,B --scores regex:P`. None where none were given."""
     from tunesmith.recipes import evals
 
     if options is None:
@@ -68,4 +67,4 @@ def given(options: Iterable[str] | None) -> tuple[str, ...] | None:
         found += [rest] if rest else []
     if not found:
         raise RecipeError("--scores names nothing", f"Known: {', '.join(evals.cards())}.")
-    return tuple(evals.located(score, Path.cwd()) for score in found)
+    return tuple(found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
-import msgspec
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,7 +20,7 @@ from tunesmith.tui.explained import SAID, told
 from tunesmith.tui.merging import Mergeable, Part, command, recipe, weight
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.screens.composed import composed
-from tunesmith.tui.submission import submission
+from tunesmith.tui.submission import key_of, submission
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.export_choices import export_box
@@ -184,9 +183,7 @@ class MergeScreen(ModalScreen[JobView | None]):
         self._draw()
         try:
             spec = recipe(self.parts, self.targets)
-            # The same again, after an answer that never came, is the same job; what was changed is another.
-            key = uuid.uuid5(self._opened, msgspec.json.encode(spec).decode()).hex
-            view = await (await self._clients()).submit(submission(key, spec))
+            view = await (await self._clients()).submit(submission(key_of(self._opened, spec), spec))
         except TunesmithError as error:
             self._busy = False
             self._draw()

@@ -81,7 +81,7 @@ class RecipeStep(Vertical):
             yield Static(Content(t("recipe.group_exports")), classes="section")
             yield ExportChoices(self.draft)
             yield Static(Content(t("recipe.group_benchmark")), classes="section")
-            yield BenchmarkChoices(self.draft, self.planning)
+            yield BenchmarkChoices(self.draft, self.planning.home)
         yield RecipeForecast()
         yield Static(id="explanation")
         yield Trouble(id="recipe-trouble")

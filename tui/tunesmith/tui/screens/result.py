@@ -16,20 +16,25 @@ from textual.widgets import Button, Static
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.recipes.spec import EXPORT
+from tunesmith.recipes.spec import BENCHMARK, EVALUATE, EXPORT
 from tunesmith.recipes.units import duration_text
-from tunesmith.tui.explained import told
-from tunesmith.tui.messages import OpenChat, OpenRun
+from tunesmith.tui.explained import sentences, told
+from tunesmith.tui.messages import JobStarted, OpenChat, OpenRun
 from tunesmith.tui.plain import one_line, plain
+from tunesmith.tui.planning import Planning
 from tunesmith.tui.reproduce import command, more_command
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
 from tunesmith.tui.widgets.answer_table import AnswerTable
 from tunesmith.tui.widgets.artifact_list import ArtifactList
+from tunesmith.tui.widgets.job_link import JobLink
+from tunesmith.tui.widgets.later_evaluations import LaterEvaluations
 from tunesmith.tui.widgets.score_summary import ScoreSummary
 from tunesmith.tui.widgets.verification_card import VerificationCard
 
 CARDS_SIDE_BY_SIDE = 64  # columns
+REFUSAL_S = 15.0  # it has a next step to read
+EVALUATING = (EVALUATE, BENCHMARK)  # tasks
 
 
 class ResultStep(VerticalScroll):
@@ -47,6 +52,7 @@ class ResultStep(VerticalScroll):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "chat", "result.key_chat"),
+        Binding("e", "evaluate", "evaluate.key"),
         Binding("y", "offer", "copy.key"),
         Binding("r", "report", "report.key"),
         Binding("g", "run", "result.key_run"),
@@ -54,28 +60,33 @@ class ResultStep(VerticalScroll):
 
     view: reactive[JobView | None] = reactive(None)
     error: reactive[TunesmithError | None] = reactive(None)
-    later: reactive[tuple[JobView, ...]] = reactive(())  # jobs that exported this run again
+    later: reactive[tuple[JobView, ...]] = reactive(())  # jobs that exported this run again, or evaluated it
 
-    def __init__(self, clients: Clients, *, id: str | None = "step-result") -> None:
+    def __init__(self, clients: Clients, planning: Planning, *, id: str | None = "step-result") -> None:
         super().__init__(id=id, classes="step")
         self._clients = clients
+        self._planning = planning
         self.job_id: int | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="result-head", markup=False)
         with Horizontal(id="result-actions"):
             yield Button(t("result.chat"), id="chat", classes="-main", compact=True)
+            yield Button(t("evaluate.key"), id="evaluate", classes="-other", compact=True)
             yield Button(t("result.copy"), id="copy", classes="-other", compact=True)
+        yield JobLink(id="result-of")
         yield Static(t("result.scores"), classes="title")
-        yield ScoreSummary()
-        yield Static(t("result.verification"), classes="title")
-        yield Horizontal(id="result-cards")
-        yield Static(t("result.before_after"), classes="title")
-        yield AnswerTable(id="held-out")
+        yield ScoreSummary(id="result-scores")
+        yield Static(t("result.evaluated"), classes="title evaluated")
+        yield LaterEvaluations(classes="evaluated")
+        yield Static(t("result.verification"), classes="title verified")
+        yield Horizontal(id="result-cards", classes="verified")
+        yield Static(t("result.before_after"), classes="title answered")
+        yield AnswerTable(id="held-out", classes="answered")
         yield Static(t("result.kept"), classes="title", id="kept-title")
         yield AnswerTable(id="general")
-        yield Static(t("result.files"), classes="title")
-        yield ArtifactList()
+        yield Static(t("result.files"), classes="title exported")
+        yield ArtifactList(classes="exported")
         yield Static(t("result.again"), classes="title")
         yield Static(id="result-command", markup=False)
         yield Static(t("result.more"), classes="title more")
@@ -102,7 +113,12 @@ class ResultStep(VerticalScroll):
             jobs = await (await self._clients()).jobs()
         except TunesmithError:  # following the job says so
             return
-        self.later = tuple(one for one in jobs if one.of == job_id and one.task == EXPORT and one.artifacts)
+        self.later = tuple(one for one in jobs if one.of == job_id and (one.artifacts or one.task in EVALUATING))
+
+    @property
+    def exported(self) -> list[JobView]:
+        """Jobs that wrote more of this run."""
+        return [one for one in self.later if one.task == EXPORT]
 
     @on(JobUpdated)
     def _update(self, message: JobUpdated) -> None:
@@ -145,18 +161,23 @@ class ResultStep(VerticalScroll):
         self.query_one("#kept-title").display = self.query_one("#general").display = bool(general)
         if view is None:
             return
-        chat, possible = self.query_one("#chat", Button), can_chat(view, *self.later)
+        chat, possible = self.query_one("#chat", Button), can_chat(view, *self.exported)
         chat.disabled = not possible
         focused = self.screen.focused
         if first and possible and (focused is None or self in focused.ancestors):
             chat.focus(scroll_visible=False)  # what was hidden lost it to whatever came next
-        self.query_one(ScoreSummary).view = view
+        self.query_one("#evaluate", Button).disabled = not view.ended_already
+        self.query_one("#result-of", JobLink).lead_to(view.of, Content(t("result.of", run=view.of)))
+        self.query_one("#result-scores", ScoreSummary).view = view
+        evaluated = [one for one in self.later if one.task in EVALUATING]
+        await self.query_one(LaterEvaluations).show(evaluated)
+        self._show_parts(view, bool(evaluated))
         self.query_one("#held-out", AnswerTable).answers = view.answers
         table = self.query_one("#general", AnswerTable)
         if general:
             table.set_name, table.answers = general[0].set_name, general
         self.query_one(ArtifactList).view = view
-        self.query_one(ArtifactList).later = self.later
+        self.query_one(ArtifactList).later = tuple(self.exported)
         self.query_one("#result-command", Static).update(Content(command(view)))
         self.query_one("#result-more", Static).update(Content(more_command(view)))
         for part in self.query(".more"):
@@ -172,10 +193,23 @@ class ResultStep(VerticalScroll):
                 )
         self.refresh_bindings()
 
+    def _show_parts(self, view: JobView, evaluated: bool) -> None:
+        """A job of a finished run has fewer stages, and shows nothing of those it lacks."""
+        stages = {stage.name for stage in view.stages}
+        answers = "evaluate" in stages and view.task != BENCHMARK
+        for name, has in (
+            ("evaluated", evaluated), ("verified", "verify" in stages), ("answered", answers),
+            ("exported", "export" in stages),
+        ):  # fmt: skip
+            for part in self.query(f".{name}"):
+                part.display = has
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
             case "chat":
-                return self.view is not None and can_chat(self.view, *self.later)
+                return self.view is not None and can_chat(self.view, *self.exported)
+            case "evaluate":
+                return self.view is not None and self.view.ended_already
             case "copy" | "offer" | "run" | "report":
                 return self.view is not None
         return True
@@ -183,6 +217,24 @@ class ResultStep(VerticalScroll):
     def action_chat(self) -> None:
         if self.view is not None:
             self.post_message(OpenChat(self.view.id))
+
+    @work(group="evaluate", exclusive=True)
+    async def action_evaluate(self) -> None:
+        """By what, in a window; the job that comes of it is shown."""
+        from tunesmith.tui.evaluating import evaluable
+        from tunesmith.tui.evaluation_form import EvaluationForm
+        from tunesmith.tui.screens.evaluate import EvaluateScreen
+
+        if self.view is None:
+            return
+        try:
+            found = await evaluable(await self._clients(), self._planning.home, self.view.id)
+        except TunesmithError as error:
+            self.notify(sentences(error), severity="error", markup=False, timeout=REFUSAL_S)
+            return
+        window = EvaluateScreen(self._clients, EvaluationForm(found), self._planning)
+        if (job := await self.app.push_screen_wait(window)) is not None:
+            self.post_message(JobStarted(job.id))
 
     def action_copy(self) -> None:
         if self.view is not None:
@@ -218,7 +270,13 @@ class ResultStep(VerticalScroll):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
-        self.action_chat() if event.button.id == "chat" else self.action_copy()
+        match event.button.id:
+            case "chat":
+                self.action_chat()
+            case "evaluate":
+                self.action_evaluate()
+            case _:
+                self.action_copy()
 
 
 def can_chat(view: JobView, *later: JobView) -> bool:

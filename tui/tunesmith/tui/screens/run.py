@@ -391,4 +391,5 @@ def _way_on(view: JobView) -> str:
 
 def can_finish(view: JobView) -> bool:
     """Whether training can be stopped and what was learned kept: while it trains, once."""
-    return view.state == RUNNING and not view.finishing and view.stage("train").state == "running"
+    trains = any(stage.name == "train" and stage.state == "running" for stage in view.stages)  # other jobs do not
+    return view.state == RUNNING and not view.finishing and trains

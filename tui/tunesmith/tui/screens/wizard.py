@@ -107,7 +107,7 @@ class WizardScreen(Screen[None]):
             case _:
                 from tunesmith.tui.screens.result import ResultStep
 
-                return ResultStep(app.daemon, id="step-result")
+                return ResultStep(app.daemon, app.planning, id="step-result")
 
     def _focus(self, step: Widget) -> None:
         """The chosen card or the first field; a step without one takes the focus itself, so that its keys work."""

@@ -22,13 +22,16 @@ from tunesmith.tui.screens.result import head
 from tunesmith.tui.spoken.asking import Asker
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
+from tunesmith.tui.widgets.benchmark_lines import benchmark_lines
 from tunesmith.tui.widgets.chat_pane import done_text
 from tunesmith.tui.widgets.feed import item
 from tunesmith.tui.widgets.metrics import figures
+from tunesmith.tui.widgets.score_summary import held, measured
 from tunesmith.tui.widgets.stage_chain import details
 
 EVERY_S = 15.0  # a sentence read aloud takes some seconds; between them one wants to do something else
 FIGURES_SAID = 3  # step, loss, tokens a second
+LINE_CELLS = 200  # a line is not drawn here, so nothing of it is cut
 
 
 class Reporter:
@@ -100,6 +103,7 @@ async def watched(ask: Asker, clients: Clients, job_id: int) -> JobView | None:
 
 def result(ask: Asker, view: JobView) -> None:
     ask.say(t("result.title"), head(view, None))
+    ask.say(*measured(view, LINE_CELLS), *benchmark_lines(view, LINE_CELLS), *held(view, LINE_CELLS))
     for verified in view.verified:
         passed = t("result.passed") if verified.passed else t("result.failed")
         ask.say(f"{one_line(verified.key)}: {passed}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
+import uuid
 from collections.abc import Callable
 
 from tunesmith.daemon.api import find
@@ -12,9 +14,11 @@ from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
+from tunesmith.recipes.spec import JobSpec
 from tunesmith.tui import texts
 from tunesmith.tui.conversation import Turn
 from tunesmith.tui.draft import Draft
+from tunesmith.tui.evaluating import Evaluable, evaluable
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
 from tunesmith.tui.planning import Planning
@@ -22,11 +26,13 @@ from tunesmith.tui.screens.result import can_chat
 from tunesmith.tui.spoken import job, steps
 from tunesmith.tui.spoken.asking import Asker, Back, Quit
 from tunesmith.tui.spoken.data import data
+from tunesmith.tui.spoken.evaluate import evaluate
 from tunesmith.tui.spoken.recipe import recipe
+from tunesmith.tui.submission import submission
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.rail import STEPS
 
-FOLLOW, ANEW, CHAT, LEAVE = "follow", "anew", "chat", "leave"
+FOLLOW, ANEW, CHAT, EVALUATE, LEAVE = "follow", "anew", "chat", "evaluate", "leave"
 
 
 class SpokenWizard:
@@ -101,26 +107,59 @@ class SpokenWizard:
                 at += 1
 
     def _accompany(self, runner: asyncio.Runner, view: JobView) -> None:
-        """To its end, then its result and a chat."""
-        self.job_id = view.id
+        """To its end, then its result and what can be done with it."""
         self.ask.say(t("spoken.step", number=6, total=len(STEPS), step=t("rail.run")), t("spoken.run_lead"))
-        ended = runner.run(job.watched(self.ask, self._daemon, view.id))
-        if ended is None:
-            return
-        self.job_id = None
-        if ended.state != FINISHED:
+        ended = self._watched(runner, view)
+        if ended is None or ended.state != FINISHED:
             return
         self.ask.say(t("spoken.step", number=7, total=len(STEPS), step=t("rail.result")))
         job.result(self.ask, ended)
+        options = [(EVALUATE, t("evaluate.key")), (LEAVE, t("keys.quit"))]
         if can_chat(ended):
-            self._chat(runner, ended.id)
+            options.insert(0, (CHAT, t("result.chat")))
+        while True:
+            try:
+                match self.ask.choose(t("spoken.result_question"), options, options[0][0], t("spoken.chat_why")):
+                    case "chat":
+                        self._chat(runner, ended.id)
+                    case "evaluate":
+                        self._evaluate(runner, ended.id)
+                    case _:
+                        return
+            except Back:
+                return
+
+    def _watched(self, runner: asyncio.Runner, view: JobView) -> JobView | None:
+        self.job_id = view.id
+        ended = runner.run(job.watched(self.ask, self._daemon, view.id))
+        if ended is not None:
+            self.job_id = None
+        return ended
+
+    def _evaluate(self, runner: asyncio.Runner, job_id: int) -> None:
+        """A job of its own, shown to its end; what is refused is said."""
+        try:
+            found = runner.run(self._evaluable(job_id))
+            self.planning.look()
+            view = runner.run(self._hand_over(evaluate(self.ask, found, self.planning)))
+        except Back:
+            return
+        except TunesmithError as error:
+            self.ask.fault(error)
+            return
+        if (ended := self._watched(runner, view)) is not None:
+            job.result(self.ask, ended)
+
+    async def _evaluable(self, job_id: int) -> Evaluable:
+        return await evaluable(await self._daemon(), self.home, job_id)
+
+    async def _hand_over(self, spec: JobSpec) -> JobView:
+        self.ask.say(t("app.submitting"))
+        return await (await self._daemon()).submit(submission(uuid.uuid4().hex, spec))
 
     def _chat(self, runner: asyncio.Runner, job_id: int) -> None:
         turns: list[Turn] = []
-        options = ((CHAT, t("result.chat")), (LEAVE, t("keys.quit")))
-        try:
-            if self.ask.choose(t("spoken.result_question"), options, CHAT, t("spoken.chat_why")) == LEAVE:
-                return
+        with contextlib.suppress(Back):
             while True:
                 if not (typed := self.ask.text(t("spoken.chat_question"), "", t("spoken.chat_why"))):
                     continue
@@ -131,8 +170,6 @@ class SpokenWizard:
                     said = Turn("assistant", "", "failed", sentences(error))
                 self.ask.say(f"{t('chat.tuned')}: {said.text}", said.note)
                 turns.append(said)
-        except Back:
-            return
 
     async def _answer(self, job_id: int, turns: list[Turn]) -> Turn:
         return await job.answer(await self._daemon(), job_id, turns)

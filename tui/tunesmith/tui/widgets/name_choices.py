@@ -12,8 +12,7 @@ from textual.content import Content
 from textual.widgets import Checkbox
 
 from tunesmith.recipes.errors import RecipeError
-from tunesmith.tui.draft import Draft
-from tunesmith.tui.forms import SCORES, SUITES, Value
+from tunesmith.tui.forms import SCORES, SUITES, Typed, Value
 from tunesmith.tui.name_list import joined
 from tunesmith.tui.texts import shown
 from tunesmith.tui.widgets.tick_box import TickBox
@@ -27,9 +26,9 @@ class NameChoices(Vertical):
     NameChoices { height: auto; }
     """
 
-    def __init__(self, draft: Draft, value: Value) -> None:
+    def __init__(self, typed: Typed, value: Value) -> None:
         super().__init__()
-        self.draft, self.value = draft, value
+        self.typed, self.value = typed, value
 
     def compose(self) -> ComposeResult:
         chosen = self._chosen()
@@ -42,12 +41,12 @@ class NameChoices(Vertical):
     def _chosen(self) -> tuple[str, ...] | None:
         """None while what is typed cannot be read: the row is marked then, and boxes would lose it."""
         try:
-            return tuple(self.value.read(self.draft.text(self.value)))
+            return tuple(self.value.read(self.typed.text(self.value)))
         except RecipeError:
             return None
 
     def show(self) -> None:
-        """What the draft says now."""
+        """What is typed now."""
         chosen = self._chosen()
         with self.prevent(Checkbox.Changed):
             for box in self.query(Checkbox):
@@ -59,7 +58,7 @@ class NameChoices(Vertical):
         chosen = self._chosen()
         if chosen is None:
             return
-        boxes = {box.name: box.value for box in self.query(Checkbox) if box.name}  # the draft may not have the last yet
+        boxes = {box.name: box.value for box in self.query(Checkbox) if box.name}  # the last may not be typed yet
         kept = [one for one in chosen if boxes.get(one, True)]
         more = [name for name, ticked in boxes.items() if ticked and name not in kept]
         self.post_message(ValueRow.Edited(self.value, joined([*kept, *more])))
