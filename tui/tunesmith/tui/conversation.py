@@ -71,7 +71,7 @@ def messages(turns: Sequence[Turn], system: str) -> tuple[ChatMessage, ...]:
     sent = [ChatMessage("system", system)] if system.strip() else []
     for exchange in exchanges(turns):
         if _goes_on(exchange):
-            sent += map(_message, exchange)
+            sent += map(message, exchange)
     return tuple(sent)
 
 
@@ -101,7 +101,8 @@ def question(turns: Sequence[Turn]) -> Turn | None:
     return next((turn for turn in reversed(turns) if turn.role == "user"), None)
 
 
-def _message(turn: Turn) -> ChatMessage:
+def message(turn: Turn) -> ChatMessage:
+    """As it is sent."""
     urls = tuple(image.url for image in turn.images)
     if turn.role == "tool":
         return ChatMessage("tool", turn.text, tool_call_id=turn.calls[0].id if turn.calls else "")
