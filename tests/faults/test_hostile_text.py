@@ -12,9 +12,11 @@ import msgspec
 import pytest
 from beside import here, incomplete, snapshot
 from live import FakeClient, failed, finished, training
+from patience import until
 from planned import on_cpu
 from textual.pilot import Pilot
 from textual.screen import Screen
+from tools import call
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.compare import compare
@@ -22,6 +24,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import DaemonStatus
 from tunesmith.daemon.api.settings import SettingsError
+from tunesmith.daemon.api.tools import Function, Tool
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.recipes.machine import Device, Warning
@@ -183,8 +186,14 @@ async def test_every_screen_shows_it_as_nothing_but_text(
             await pilot.pause(0.05)
             if isinstance(screen, ChatScreen):
                 screen.attached = image = (Attached(text, 1, 1, "data:"),)
+                screen.tools = (Tool(Function(text, text, {"properties": {text: {}}})),)
+                client.calls = {False: (call(text, text), call(text, json.dumps({text: text})))}
                 for pane in screen.panes:
-                    pane.ask(text or "?", text, image)
+                    pane.ask(text or "?", text, image, screen.tools)
+                await until(pilot, lambda screen=screen: screen.line.wanted is not None)
+                await look(pilot, app)
+                screen.line.value = text or "?"
+                screen.panes[0].give(text or "?")
                 await pilot.pause(0.1)
             await look(pilot, app)
             await pilot.resize_terminal(*SIZES[1])

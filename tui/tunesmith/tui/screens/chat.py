@@ -54,7 +54,6 @@ class ChatScreen(Screen[None]):
         Binding("f3", "split", "chat.key_split"),
         Binding("f4", "system", "chat.key_system"),
         Binding("f6", "image", "chat.key_image"),
-        Binding("f10", "tools", "chat.key_tools"),
         Binding("f7", "take_back", "chat.key_take_back", show=False),
         Binding("b", "base", "chat.key_base", show=False),
         Binding("s", "split", "chat.key_split", show=False),
@@ -70,6 +69,7 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+n,0", "vote('tie')", "vote.key_tie", show=False),
         Binding("ctrl+z,u", "take_back_vote", "vote.key_take_back", show=False),
         Binding("escape", "close_screen", "chat.key_leave", priority=True),
+        Binding("f10", "tools", "chat.key_tools"),
         Binding("ctrl+o", "saved", "chat.key_saved"),
     ]
 
