@@ -290,16 +290,23 @@ async def test_a_saved_chat_goes_on_with_its_tools_where_a_result_was_asked_for(
         assert sent(client)[-1] == ("tool", "sunny") and client.chats[-1].tools == client.chats[0].tools
 
 
-async def test_a_change_of_language_keeps_the_tools_and_the_result_asked_for(tmp_path: Path) -> None:
+async def change_language(pilot: Pilot[None], language: str) -> None:
+    texts.use(language)
+    await pilot.app.screen.recompose()
+    await settle(pilot)
+
+
+async def test_a_change_of_language_keeps_the_tools_the_result_asked_for_and_what_is_typed(tmp_path: Path) -> None:
     async with Alone(Static()).run_test() as pilot:
         screen = await open_chat(pilot, fake((PARIS,)))
         await say(pilot, f"/tools {tools_file(tmp_path, WEATHER)}")
+        await press(pilot, "n", "e", "w")
+        await change_language(pilot, "zh")
+        assert "1 个工具" in shown(screen) and line(pilot).value == "new"
         await say(pilot, "How is Paris?")
-        texts.use("zh")
-        await screen.recompose()
-        await settle(pilot)
-        assert "1 个工具" in shown(screen)
-        assert line(pilot).border_title == "微调模型调用的 weather 返回了什么"
+        await press(pilot, "s", "u", "n")
+        await change_language(pilot, "en")
+        assert line(pilot).border_title == "weather of Tuned returned" and line(pilot).value == "sun"
 
 
 async def test_a_result_of_many_lines_is_pasted_whole() -> None:

@@ -89,6 +89,7 @@ class ChatScreen(Screen[None]):
         self._clients, self.job_id, self.job_name = clients, job_id, name
         self.files = ChatFiles(self, clients, job_id)
         self._said: dict[bool, tuple[Turn, ...]] = {False: (), True: ()}
+        self._typed: dict[results.Wanted | None, str] = {}
         self.set_reactive(ChatScreen.mode, "base" if base else "tuned")
 
     def compose(self) -> ComposeResult:
@@ -102,7 +103,7 @@ class ChatScreen(Screen[None]):
         yield VoteBar(self._stand)
         yield ToolsLine(self.tools)
         yield AttachedImages(self.attached)
-        yield QuestionLine(id="question")
+        yield QuestionLine(self._typed, id="question")
         yield KeyBar()
         self.call_after_refresh(self._composed)  # also after a change of language, which mounts nothing anew
 
@@ -171,7 +172,7 @@ class ChatScreen(Screen[None]):
             sides = {base: self._on_from_better[base] for base in self._bases}
             wanted = results.wanted(sides, line.wanted)
             if wanted is not None and wanted != line.wanted:
-                line.draft(wanted, results.given_before(sides, wanted))
+                line.offer(wanted, results.given_before(sides, wanted))
             line.wanted = wanted
 
     @property
@@ -256,7 +257,7 @@ class ChatScreen(Screen[None]):
         """The one whose calls wait for results: it can be asked again, as it was or otherwise."""
         self._go_on_from_better()
         for asked in filter(None, [pane.take_back() for pane in self.panes]):
-            self.line.draft(None, asked.text)
+            self.line.offer(None, asked.text)
             self.attached = self.attached or asked.images
 
     def _may_send(self) -> bool:

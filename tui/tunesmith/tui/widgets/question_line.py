@@ -13,7 +13,7 @@ from tunesmith.tui.texts import t
 
 
 class QuestionLine(Input):
-    """`wanted` is the call whose result is asked for; what was typed for another purpose comes back with it."""
+    """`wanted` is the call whose result is asked for; `typed` keeps what stands there for each purpose."""
 
     DEFAULT_CSS = """
     QuestionLine { border: round $primary 60%; height: 3; border-title-style: bold; border-title-color: $secondary; }
@@ -24,18 +24,20 @@ class QuestionLine(Input):
 
     wanted: reactive[Wanted | None] = reactive(None)
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(placeholder=t("chat.placeholder"), id=id)
-        self._drafts: dict[Wanted | None, str] = {}
+    def __init__(self, typed: dict[Wanted | None, str], *, id: str) -> None:
+        super().__init__(typed.get(None, ""), placeholder=t("chat.placeholder"), id=id)
+        self._typed = typed
 
-    def draft(self, purpose: Wanted | None, text: str) -> None:
+    def offer(self, purpose: Wanted | None, text: str) -> None:
         """What stands there once the line is for `purpose`, unless something was typed for that before."""
-        self._drafts[purpose] = self._drafts.get(purpose) or text
+        self._typed[purpose] = self._typed.get(purpose) or text
+
+    def watch_value(self, value: str) -> None:
+        self._typed[self.wanted] = value
 
     def watch_wanted(self, old: Wanted | None, new: Wanted | None) -> None:
         if old != new:
-            self._drafts[old] = self.value
-            self.value = self._drafts.pop(new, "")
+            self.value = self._typed.get(new, "")
         self.set_class(new is not None, "-result")
         self.border_title = None if new is None else Content(title(new))
         self.placeholder = t("chat.placeholder") if new is None else t("chat.result_placeholder")
