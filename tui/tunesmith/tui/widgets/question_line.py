@@ -25,8 +25,9 @@ class QuestionLine(Input):
     wanted: reactive[Wanted | None] = reactive(None)
 
     def __init__(self, typed: dict[Wanted | None, str], *, id: str) -> None:
-        super().__init__(typed.get(None, ""), placeholder=t("chat.placeholder"), id=id)
+        super().__init__(placeholder=t("chat.placeholder"), id=id)
         self._typed = typed
+        self.value = typed.get(None, "")
 
     def offer(self, purpose: Wanted | None, text: str) -> None:
         """What stands there once the line is for `purpose`, unless something was typed for that before."""
