@@ -37,7 +37,7 @@ from tunesmith.tui.data_preview import Piece, ShownPart, ShownRow
 from tunesmith.tui.evaluating import look as look_at
 from tunesmith.tui.evaluation_form import KINDS, EvaluationForm
 from tunesmith.tui.model_work import Ended, ModelWork, Now
-from tunesmith.tui.plain import plain
+from tunesmith.tui.plain import plain, well_formed
 from tunesmith.tui.screens.ask import AskScreen
 from tunesmith.tui.screens.chat import ChatScreen
 from tunesmith.tui.screens.compare import CompareScreen
@@ -186,7 +186,8 @@ async def test_every_screen_shows_it_as_nothing_but_text(
             await pilot.pause(0.05)
             if isinstance(screen, ChatScreen):
                 screen.attached = image = (Attached(text, 1, 1, "data:"),)
-                screen.tools = (Tool(Function(text, text, {"properties": {text: {}}})),)
+                whole = well_formed(text)  # a file of tools with half a character is refused
+                screen.tools = (Tool(Function(whole, whole, {"properties": {whole: {}}})),)
                 client.calls = {False: (call(text, text), call(text, json.dumps({text: text})))}
                 for pane in screen.panes:
                     pane.ask(text or "?", text, image, screen.tools)

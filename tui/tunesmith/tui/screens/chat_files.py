@@ -17,8 +17,8 @@ from tunesmith.tui.explained import Coded, sentences
 from tunesmith.tui.watch import Clients
 
 REFUSED_FOR_S = 10  # a sentence and a way out take longer to read than a notice
-IMAGES = (*images.SUFFIXES, *(suffix.upper() for suffix in images.SUFFIXES))  # cameras write .JPG
-TOOLS = (".json", ".JSON")
+IMAGE_SUFFIXES = (*images.SUFFIXES, *(suffix.upper() for suffix in images.SUFFIXES))  # cameras write .JPG
+TOOL_SUFFIXES = (".json", ".JSON")
 
 
 class ChatFiles:
@@ -32,7 +32,7 @@ class ChatFiles:
         """For the models with those images already, by whether it is the base; refused before one is picked."""
         try:
             await attaching.refuse_blind(await self._clients(), self._job_id, chats)
-            found = path or await self._picked(IMAGES)
+            found = path or await self._picked(IMAGE_SUFFIXES)
             return None if found is None else await attaching.read(found, chats.values())
         except TunesmithError as error:
             refused(self._screen, error)
@@ -40,7 +40,7 @@ class ChatFiles:
 
     async def tools(self, path: Path | None) -> tuple[Tool, ...] | None:
         try:
-            found = path or await self._picked(TOOLS)
+            found = path or await self._picked(TOOL_SUFFIXES)
             return None if found is None else await asyncio.to_thread(tools.read, found)
         except TunesmithError as error:
             refused(self._screen, error)

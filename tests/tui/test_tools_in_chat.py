@@ -226,9 +226,12 @@ async def test_a_file_that_is_no_good_is_refused_with_what_to_do_and_the_chat_go
         screen = await open_chat(pilot, client)
         await say(pilot, f"/tools {bad}")
         await say(pilot, f"/tools {bad.with_name('gone.json')}")
-        first, second = notices(pilot)
+        bad.write_text('[{"name": "half", "description": "\\ud83d"}]', "utf-8")
+        await say(pilot, f"/tools {bad}")
+        first, second, third = notices(pilot)
         assert "Tool 1 in" in first and "or the function alone" in first
         assert "cannot be read" in second and "Look at its path." in second
+        assert "is no JSON list of tools" in third
         assert screen.tools == () and shown(screen) == ""
         await say(pilot, "Hello")
         assert len(screen.panes[0].turns) == 2
