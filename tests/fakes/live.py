@@ -16,7 +16,17 @@ from textual.widget import Widget
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import wording
 from tunesmith.daemon.api.listing import Lines, line_of
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatEvent, ChatModel, LogText, Submit
+from tunesmith.daemon.api.requests import (
+    Chat,
+    ChatCalled,
+    ChatDelta,
+    ChatDone,
+    ChatEvent,
+    ChatModel,
+    LogText,
+    Submit,
+)
+from tunesmith.daemon.api.tools import ToolCall
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DaemonError, JobError
 from tunesmith.recipes.planner import Change, Forecast, Part, StageForecast
@@ -252,6 +262,7 @@ class FakeClient:
         self.forced: list[int] = []
         self.chats: list[Chat] = []
         self.answer = ["I am ", "Vesper", ", made by ", "Juniper Labs."]
+        self.calls: dict[bool, tuple[ToolCall, ...]] = {}  # of a question, by whether the base is asked
         self.sees = True
         self.finish_reason, self.prompt_tokens = "stop", 300
         self.hold_answer = asyncio.Event()
@@ -356,12 +367,17 @@ class FakeClient:
     async def chat(self, job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:
         self._check()
         self.chats.append(request)
-        words = ["I am a helpful assistant."] if request.base else self.answer
+        calls = self.calls.get(request.base, ()) if request.messages[-1].role == "user" and request.tools else ()
+        words = [] if calls else ["I am a helpful assistant."] if request.base else self.answer
         for word in words:
             yield ChatDelta(word)
+        for call in calls:
+            yield ChatCalled(call)
         await self.hold_answer.wait()
         model = "base-q8_0.gguf" if request.base else "model-q8_0.gguf"
-        yield ChatDone(len(words), 41.5, self.finish_reason, model, self.prompt_tokens, 4096)
+        yield ChatDone(
+            len(words) or 9, 41.5, "tool_calls" if calls else self.finish_reason, model, self.prompt_tokens, 4096
+        )
 
 
 class Alone(App[None]):

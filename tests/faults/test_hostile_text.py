@@ -12,9 +12,11 @@ import msgspec
 import pytest
 from beside import here, incomplete, snapshot
 from live import FakeClient, failed, finished, training
+from patience import until
 from planned import on_cpu
 from textual.pilot import Pilot
 from textual.screen import Screen
+from tools import call
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.compare import compare
@@ -22,6 +24,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import DaemonStatus
 from tunesmith.daemon.api.settings import SettingsError
+from tunesmith.daemon.api.tools import Function, Tool
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.recipes.machine import Device, Warning
@@ -34,7 +37,7 @@ from tunesmith.tui.data_preview import Piece, ShownPart, ShownRow
 from tunesmith.tui.evaluating import look as look_at
 from tunesmith.tui.evaluation_form import KINDS, EvaluationForm
 from tunesmith.tui.model_work import Ended, ModelWork, Now
-from tunesmith.tui.plain import plain
+from tunesmith.tui.plain import plain, well_formed
 from tunesmith.tui.screens.ask import AskScreen
 from tunesmith.tui.screens.chat import ChatScreen
 from tunesmith.tui.screens.compare import CompareScreen
@@ -183,8 +186,15 @@ async def test_every_screen_shows_it_as_nothing_but_text(
             await pilot.pause(0.05)
             if isinstance(screen, ChatScreen):
                 screen.attached = image = (Attached(text, 1, 1, "data:"),)
+                whole = well_formed(text)  # a file of tools with half a character is refused
+                screen.tools = (Tool(Function(whole, whole, {"properties": {whole: {}}})),)
+                client.calls = {False: (call(text, text), call(text, json.dumps({text: text})))}
                 for pane in screen.panes:
-                    pane.ask(text or "?", text, image)
+                    pane.ask(text or "?", text, image, screen.tools)
+                await until(pilot, lambda screen=screen: screen.line.wanted is not None)
+                await look(pilot, app)
+                screen.line.value = text or "?"
+                screen.panes[0].give(text or "?")
                 await pilot.pause(0.1)
             await look(pilot, app)
             await pilot.resize_terminal(*SIZES[1])

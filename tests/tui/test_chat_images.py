@@ -93,7 +93,7 @@ async def test_the_conversation_is_the_same_after_a_change_of_language(cat: Path
 async def test_one_is_picked_by_the_key_among_the_images_alone(cat: Path) -> None:
     async with Alone(Static()).run_test() as pilot:
         screen = await open_chat(pilot, FakeClient(identity=finished()))
-        screen._folder = cat.parent
+        screen.files.folder = cat.parent
         await pilot.press("f6")
         await pilot.pause(0.1)
         picker = pilot.app.screen

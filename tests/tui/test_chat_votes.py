@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from live import Alone, FakeClient, finished
 from opened_chat import open_chat
-from patience import notices
+from patience import notices, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
+from tools import WEATHER, call, tools_file
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
@@ -231,3 +232,95 @@ def test_a_stopped_answer_is_no_answer_to_vote_on(tmp_path: Path) -> None:
     ballot = Ballot(Home(tmp_path), 1)
     assert ballot.stand((question, whole), (question, Turn("assistant", "I am", "stopped"))) is None
     assert ballot.stand((question, whole), (question, Turn("assistant", BASE))) == Asking()
+
+
+async def test_a_call_is_voted_on_like_an_answer_and_its_row_has_the_tools_that_the_data_check_takes(
+    tmp_path: Path,
+) -> None:
+    fake = FakeClient(identity=finished())
+    async with Alone(Static()).run_test() as pilot:
+        screen = await open_split(pilot, fake)
+        await ask(pilot, "Hello")
+        await press(pilot, "f8")
+        await ask(pilot, f"/tools {tools_file(tmp_path, WEATHER)}")
+        await until(pilot, lambda: screen.tools)
+        fake.calls = {False: (call("weather", '{"city": "Paris"}'),)}
+        await ask(pilot, "How is Paris?")
+        await press(pilot, "f8")
+        await ask(pilot, "sunny")
+        assert fake.chats[-1].messages[-1].content == "sunny" and not fake.chats[-1].base
+        await press(pilot, "enter")
+        assert fake.chats[-1].base, "the base goes on from the call too, and was given the same result"
+        assert len(fake.chats[-1].messages) == 5
+        await press(pilot, "f9")
+        path = Home.find().preferences / "run-1.jsonl"
+    *_, report = check(Options(files=(str(path),), processes=1))
+    assert (report.shape, report.rows_read, report.rows_kept, report.rows_rejected) == ("preference", 3, 3, 0)
+    plain, called, after = rows()
+    weather = {"type": "function", "function": {"name": "weather", "arguments": {"city": "Paris"}}, "id": "call_1"}
+    assert "tools" not in plain and set(plain["chosen"][0]) == {"role", "content"}
+    assert called["tools"] == [{"function": WEATHER, "type": "function"}]
+    assert called["chosen"] == [{"role": "assistant", "content": "", "tool_calls": [weather]}]
+    assert called["rejected"] == [{"role": "assistant", "content": BASE}]
+    assert after["prompt"][-2:] == [*called["chosen"], {"role": "tool", "content": "sunny", "tool_call_id": "call_1"}]
+    assert after["tools"] == called["tools"] and after["chosen"][0]["content"] == BASE
+
+
+async def test_the_answer_without_the_call_is_better_and_no_result_is_asked_for_any_more(tmp_path: Path) -> None:
+    fake = FakeClient(identity=finished())
+    fake.calls = {False: (call("weather", "{}"),)}
+    async with Alone(Static()).run_test() as pilot:
+        screen = await open_split(pilot, fake)
+        await ask(pilot, f"/tools {tools_file(tmp_path, WEATHER)}")
+        await until(pilot, lambda: screen.tools)
+        await ask(pilot, "How is Paris?")
+        assert screen.line.wanted is not None
+        await press(pilot, "f9")
+        assert screen.line.wanted is None
+        await press(pilot, "ctrl+z")
+        assert screen.line.wanted is not None and rows() == []
+        await press(pilot, "f9")
+        fake.calls = {}
+        await ask(pilot, "Thanks")
+        assert [message.content for message in fake.chats[-1].messages] == ["How is Paris?", BASE, "Thanks"]
+        assert fake.chats[-1].messages == fake.chats[-2].messages
+
+
+async def test_the_same_call_with_another_id_is_the_same_and_the_answers_behind_it_can_be_compared(
+    tmp_path: Path,
+) -> None:
+    fake = FakeClient(identity=finished())
+    fake.calls = {False: (call("weather", "{}", id="call_a"),), True: (call("weather", "{}", id="call_b"),)}
+    async with Alone(Static()).run_test() as pilot:
+        screen = await open_split(pilot, fake)
+        await ask(pilot, f"/tools {tools_file(tmp_path, WEATHER)}")
+        await until(pilot, lambda: screen.tools)
+        await ask(pilot, "How is Paris?")
+        assert shown(screen) == texts.t("vote.same")
+        await ask(pilot, "sunny")
+        await press(pilot, "enter")
+        await press(pilot, "f8")
+        (row,) = rows()
+        assert row["prompt"][1]["tool_calls"][0]["id"] == row["prompt"][2]["tool_call_id"] == "call_a"
+
+
+async def test_answers_behind_different_calls_cannot_be_compared_and_it_is_said_when_they_could(
+    tmp_path: Path,
+) -> None:
+    fake = FakeClient(identity=finished())
+    fake.calls = {False: (call("weather", "{}"),)}
+    async with Alone(Static()).run_test() as pilot:
+        screen = await open_split(pilot, fake)
+        await ask(pilot, f"/tools {tools_file(tmp_path, WEATHER)}")
+        await until(pilot, lambda: screen.tools)
+        await ask(pilot, "How is Paris?")
+        await ask(pilot, "sunny")
+        assert shown(screen) == texts.t("vote.results")
+        await press(pilot, "f8")
+        assert rows() == []
+
+
+def test_a_call_that_no_row_can_hold_is_said(tmp_path: Path) -> None:
+    question = Turn("user", "How is Paris?")
+    calls, words = Turn("assistant", "", calls=(call("weather", "Paris, please"),)), Turn("assistant", "Fine.")
+    assert Ballot(Home(tmp_path), 1).stand((question, calls), (question, words)) == Impossible(texts.t("vote.bad_call"))

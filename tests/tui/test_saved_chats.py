@@ -19,6 +19,7 @@ from textual.widgets import Input, Static
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
+from tunesmith.daemon.api.tools import CalledFunction, Function, Tool, ToolCall
 from tunesmith.recipes.errors import DataError
 from tunesmith.tui import saved_chats
 from tunesmith.tui.conversation import Turn
@@ -230,6 +231,23 @@ def test_images_come_back_with_their_question() -> None:
     turn = Turn("user", "What is this?", images=(image,), system="Be brief")
     path = put("20260101-000000-aaaa", SavedChat(1, 0.0, tuned=(turn,)))
     assert saved_chats.read(path).tuned == (turn,)
+
+
+def test_tools_calls_and_results_come_back_and_files_from_before_them_still_open() -> None:
+    call = ToolCall("call_1", CalledFunction("weather", '{"city": "Paris"}'))
+    tool = Tool(Function("weather", "Of a city", {"type": "object", "properties": {"city": {"type": "string"}}}))
+    turns = (
+        Turn("user", "How is Paris?", tools=(tool,)), Turn("assistant", "", calls=(call,)),
+        Turn("tool", "sunny", calls=(call,)), Turn("assistant", SAID),
+    )  # fmt: skip
+    path = put("20260101-000000-aaaa", SavedChat(1, 0.0, tuned=turns))
+    assert saved_chats.read(path).tuned == turns and saved_chats.read(path).questions == 1
+    path.write_text(
+        '{"job":1,"began":0.0,"mode":"split","system":"","tuned":[{"role":"user","text":"one"}],"base":[],'
+        '"format":"tunesmith-chat","version":1}',
+        "utf-8",
+    )
+    assert saved_chats.read(path).tuned == (Turn("user", "one"),)
 
 
 async def test_a_disk_that_refuses_is_said_once_and_the_chat_goes_on() -> None:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from tunesmith.daemon.api import private_files
 from tunesmith.daemon.api.home import Home
-from tunesmith.tui.conversation import Turn, messages
+from tunesmith.daemon.api.requests import ChatMessage
+from tunesmith.daemon.api.tools import Tool
+from tunesmith.recipes.data.parsing import tool_calls
+from tunesmith.recipes.data.reasons import BadRow
+from tunesmith.tui.conversation import ENDED, Turn, message, messages, question
 from tunesmith.tui.plain import one_line
 from tunesmith.tui.texts import t
 
@@ -22,18 +26,23 @@ Side = Literal["tuned", "base"]
 Better = Literal["tuned", "base", "tie"]
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`tool_calls` with their arguments as objects, as chat templates take them."""
+
     role: str
     content: str
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    tool_call_id: str = ""
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """As data check reads it (`preference`); `better` is whose answer was chosen, for a person who counts."""
 
     prompt: tuple[Message, ...]
     chosen: tuple[Message, ...]
     rejected: tuple[Message, ...]
     better: Side
+    tools: tuple[Tool, ...] = ()
 
 
 class Cast(msgspec.Struct, frozen=True):
@@ -70,27 +79,72 @@ def file(home: Home, job_id: int) -> Path:
 
 def answered(turns: Sequence[Turn]) -> bool:
     """Whether it ends with an answer that came to an end."""
-    return len(turns) >= 2 and turns[-1].role == "assistant" and turns[-1].state in ("said", "cut")
+    return len(turns) >= 2 and turns[-1].role == "assistant" and turns[-1].state in ENDED
 
 
 def obstacle(tuned: Sequence[Turn], base: Sequence[Turn]) -> str:
-    """Why the last two answers cannot be compared, in words; "" where they can. Both are `answered`."""
-    sent, other = (messages(turns[:-1], turns[-2].system) for turns in (tuned, base))
+    """Why the last two answers cannot be compared, in words; "" where they can. Both are `answered`.
+
+    A call of a tool is an answer too; behind a result only answers to the very same one can be compared.
+    """
+    sides = (tuned, base)
+    sent, other = (heard(turns[:-1]) for turns in sides)
     if sent != other:
-        return t("vote.different")
-    if any(message.images for message in sent):
+        asked, other = (heard(to_question(turns)) for turns in sides)
+        return t("vote.results") if asked == other else t("vote.different")
+    if any(told.images for told in sent.messages):
         return t("vote.images")
-    if not all(turns[-1].text.strip() for turns in (tuned, base)):
+    if not all(turns[-1].text.strip() or turns[-1].calls for turns in sides):
         return t("vote.empty")
-    if tuned[-1].text == base[-1].text:
+    if without_ids(message(tuned[-1])) == without_ids(message(base[-1])):
         return t("vote.same")
+    try:
+        row("tuned", tuned, base)
+    except BadRow:
+        return t("vote.bad_call")
     return ""
 
 
+class Heard(NamedTuple):
+    """What a model was told before its answer."""
+
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[Tool, ...]
+
+
+def heard(before: Sequence[Turn]) -> Heard:
+    """In `before`, without the ids of calls: they are made up anew for each and say nothing."""
+    asked = question(before)
+    if asked is None:
+        return Heard((), ())
+    return Heard(tuple(map(without_ids, messages(before, asked.system))), asked.tools)
+
+
+def without_ids(told: ChatMessage) -> ChatMessage:
+    calls = tuple(msgspec.structs.replace(call, id="") for call in told.tool_calls)
+    return msgspec.structs.replace(told, tool_calls=calls, tool_call_id="")
+
+
+def to_question(turns: Sequence[Turn]) -> Sequence[Turn]:
+    """Up to the last question."""
+    return turns[: max((place + 1 for place, turn in enumerate(turns) if turn.role == "user"), default=0)]
+
+
 def row(better: Side, tuned: Sequence[Turn], base: Sequence[Turn]) -> Row:
-    prompt = tuple(Message(sent.role, sent.content) for sent in messages(tuned[:-1], tuned[-2].system))
-    answers = {"tuned": (Message("assistant", tuned[-1].text),), "base": (Message("assistant", base[-1].text),)}
-    return Row(prompt, answers[better], answers["base" if better == "tuned" else "tuned"], better)
+    """Raises BadRow for a call with arguments that are no JSON object, which no row can hold."""
+    asked = question(tuned)
+    system, tools = (asked.system, asked.tools) if asked is not None else ("", ())
+    prompt = tuple(in_row(told, place) for place, told in enumerate(messages(tuned[:-1], system), 1))
+    answers = {
+        side: (in_row(message(turns[-1]), len(prompt) + 1),) for side, turns in (("tuned", tuned), ("base", base))
+    }
+    return Row(prompt, answers[better], answers["base" if better == "tuned" else "tuned"], better, tools)
+
+
+def in_row(told: ChatMessage, place: int) -> Message:
+    """Raises BadRow."""
+    calls = tool_calls.calls(msgspec.to_builtins(list(told.tool_calls)), place) if told.tool_calls else ()
+    return Message(told.role, told.content, tuple(calls), told.tool_call_id)
 
 
 def rows_text(rows: int) -> str:

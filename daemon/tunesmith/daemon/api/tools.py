@@ -40,7 +40,7 @@ class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: Literal["function"] = "function"
 
 
-class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`parameters` is a JSON schema; `strict` holds for all that must be called anyway."""
 
     name: Annotated[str, Meta(pattern="^[a-zA-Z0-9_.-]{1,64}$")]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,22 +17,25 @@ from textual.widgets import Input, Static
 from tunesmith.daemon.api import images
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
+from tunesmith.daemon.api.tools import Tool
 from tunesmith.recipes.errors import DataError, TunesmithError
-from tunesmith.tui import attaching, votes
-from tunesmith.tui.conversation import Turn
-from tunesmith.tui.explained import Coded, sentences
+from tunesmith.tui import results, votes
+from tunesmith.tui.conversation import Turn, question
 from tunesmith.tui.plain import one_line, well_formed
 from tunesmith.tui.saved_chats import Keeper, Mode
+from tunesmith.tui.screens.chat_files import REFUSED_FOR_S, ChatFiles, refused
+from tunesmith.tui.screens.chat_saving import Saving
+from tunesmith.tui.screens.chat_typed import obey
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.attached_images import AttachedImages
 from tunesmith.tui.widgets.chat_pane import ChatPane
 from tunesmith.tui.widgets.key_bar import KeyBar
+from tunesmith.tui.widgets.question_line import QuestionLine
+from tunesmith.tui.widgets.tools_line import ToolsLine
 from tunesmith.tui.widgets.vote_bar import VoteBar
 
-REFUSED_FOR_S = 10  # a sentence and a way out take longer to read than a notice
-SUFFIXES = (*images.SUFFIXES, *(suffix.upper() for suffix in images.SUFFIXES))  # cameras write .JPG
-SHOWN = {"tuned": (True, False), "base": (False, True), "split": (True, True)}
+SHOWN: dict[Mode, tuple[bool, ...]] = {"tuned": (False,), "base": (True,), "split": (False, True)}
 
 
 class ChatScreen(Screen[None]):
@@ -45,8 +46,6 @@ class ChatScreen(Screen[None]):
     ChatScreen #panes { height: 1fr; }
     ChatScreen #system { display: none; border: round $secondary; height: 3; }
     ChatScreen #system.-open { display: block; }
-    ChatScreen #question { border: round $primary 60%; height: 3; }
-    ChatScreen #question:focus { border: round $primary; }
     """
     AUTO_FOCUS = "#question"
     # Letters belong to the question; so each key has a function key beside it that works while typing.
@@ -60,6 +59,7 @@ class ChatScreen(Screen[None]):
         Binding("s", "split", "chat.key_split", show=False),
         Binding("p", "system", "chat.key_system", show=False),
         Binding("i", "image", "chat.key_image", show=False),
+        Binding("t", "tools", "chat.key_tools", show=False),
         Binding("ctrl+c", "stop", "chat.key_stop", show=False, priority=True),
         Binding("f5", "clear", "chat.key_clear"),
         Binding("o", "saved", "chat.key_saved", show=False),
@@ -69,12 +69,14 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+n,0", "vote('tie')", "vote.key_tie", show=False),
         Binding("ctrl+z,u", "take_back_vote", "vote.key_take_back", show=False),
         Binding("escape", "close_screen", "chat.key_leave", priority=True),
+        Binding("f10", "tools", "chat.key_tools"),
         Binding("ctrl+o", "saved", "chat.key_saved"),
     ]
 
     mode: reactive[Mode] = reactive("tuned")
     system: reactive[str] = reactive("")
     attached: reactive[tuple[Attached, ...]] = reactive(())
+    tools: reactive[tuple[Tool, ...]] = reactive(())
 
     def __init__(
         self, clients: Clients, job_id: int, *, name: str = "", base: bool = False, home: Home | None = None
@@ -82,11 +84,12 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self.home = home or Home.find()
         self._keeper = Keeper(self.home, job_id)
-        self._unwritable = ""
+        self._saving = Saving(self, self._keeper)
         self._ballot = votes.Ballot(self.home, job_id)
         self._clients, self.job_id, self.job_name = clients, job_id, name
-        self._folder = Path.home()
+        self.files = ChatFiles(self, clients, job_id)
         self._said: dict[bool, tuple[Turn, ...]] = {False: (), True: ()}
+        self._typed: dict[results.Wanted | None, str] = {}
         self.set_reactive(ChatScreen.mode, "base" if base else "tuned")
 
     def compose(self) -> ComposeResult:
@@ -98,49 +101,48 @@ class ChatScreen(Screen[None]):
         system.border_title = t("chat.system")
         yield system
         yield VoteBar(self._stand)
+        yield ToolsLine(self.tools)
         yield AttachedImages(self.attached)
-        yield Input(placeholder=t("chat.placeholder"), id="question")
+        yield QuestionLine(self._typed, id="question")
         yield KeyBar()
         self.call_after_refresh(self._composed)  # also after a change of language, which mounts nothing anew
 
     def _composed(self) -> None:
         self._draw()
-        self.query_one("#question", Input).focus()
+        self.line.focus()
+
+    @property
+    def line(self) -> QuestionLine:
+        return self.query_one(QuestionLine)
 
     @on(ChatPane.Said)
     def _keep(self, message: ChatPane.Said) -> None:
         if any(pane.base == message.base and pane.turns is not message.turns for pane in self.query(ChatPane)):
             return  # by now it is another one, of which word comes too
         self._said[message.base] = message.turns
-        self._draw_votes()
+        self._draw_foot()
         if not message.turns or message.turns[-1].state != "streaming" or not message.turns[-1].text:
             self._save()
 
     def _save(self) -> None:
         if self._keeper.keep(self.mode, self.system, self._said[False], self._said[True]):
-            self.run_worker(self._write(), group="save")
-
-    async def _write(self) -> None:
-        try:
-            await asyncio.to_thread(self._keeper.write)
-            self._unwritable = ""
-        except TunesmithError as error:
-            if error.message != self._unwritable:  # once, not with every answer
-                self._unwritable = error.message
-                self._refused(error)
+            self._saving.begin()
 
     def on_unmount(self) -> None:
-        """What the workers, which end now, did not come to."""
-        try:
-            self._keeper.write()
-        except TunesmithError as error:
-            self._refused(error)
+        self._saving.end()
+
+    @property
+    def _bases(self) -> tuple[bool, ...]:
+        """Of the models shown, whether it is the base."""
+        return SHOWN[self.mode]
 
     @property
     def panes(self) -> list[ChatPane]:
         """Those shown."""
-        both = (self.query_one("#tuned", ChatPane), self.query_one("#base", ChatPane))
-        return [pane for pane, shown in zip(both, SHOWN[self.mode], strict=True) if shown]
+        return [self._pane(base) for base in self._bases]
+
+    def _pane(self, base: bool) -> ChatPane:
+        return self.query_one("#base" if base else "#tuned", ChatPane)
 
     @property
     def busy(self) -> bool:
@@ -162,9 +164,23 @@ class ChatScreen(Screen[None]):
         """Of the votes, where both models are shown."""
         return self._ballot.stand(self._said[False], self._said[True]) if self.mode == "split" else None
 
-    def _draw_votes(self) -> None:
+    def _draw_foot(self) -> None:
+        """The votes, and what is to be typed: the result of a call that a model waits for, or a question."""
         for bar in self.query(VoteBar):  # none while it is composed in another language
             bar.shows = self._stand
+        for line in self.query(QuestionLine):
+            sides = {base: self._on_from_better[base] for base in self._bases}
+            wanted = results.wanted(sides, line.wanted)
+            if wanted is not None and wanted != line.wanted:
+                line.offer(wanted, results.given_before(sides, wanted))
+            line.wanted = wanted
+
+    @property
+    def _on_from_better(self) -> dict[bool, tuple[Turn, ...]]:
+        """Both conversations; after a vote from the better answer, so that the next ones can be compared too."""
+        if isinstance(vote := self._stand, votes.Cast):
+            return {side == "base": turns for side, turns in votes.go_on(vote).items()}
+        return self._said
 
     @on(VoteBar.Chosen)
     def _chosen(self, message: VoteBar.Chosen) -> None:
@@ -172,7 +188,7 @@ class ChatScreen(Screen[None]):
             self.action_take_back_vote()
         else:
             self.action_vote(message.better)
-        self.query_one("#question", Input).focus()
+        self.line.focus()
 
     def action_vote(self, better: votes.Better) -> None:
         """Write down which answer is better."""
@@ -181,25 +197,24 @@ class ChatScreen(Screen[None]):
         except votes.Refused as error:
             self.notify(str(error), severity="warning", markup=False, timeout=REFUSED_FOR_S)
         except TunesmithError as error:
-            self._refused(error)
-        self._draw_votes()
+            refused(self, error)
+        self._draw_foot()
 
     def action_take_back_vote(self) -> None:
         """The last one, also after the next question was asked."""
         try:
             self.notify(self._ballot.take_back(), markup=False)
         except TunesmithError as error:
-            self._refused(error)
-        self._draw_votes()
+            refused(self, error)
+        self._draw_foot()
 
     def _go_on_from_better(self) -> None:
-        """Both conversations, so that the answers to the next question can be compared too."""
-        if isinstance(vote := self._stand, votes.Cast):
-            for name, turns in votes.go_on(vote).items():
-                self.query_one(f"#{name}", ChatPane).turns = turns
+        if isinstance(self._stand, votes.Cast):
+            for base, turns in self._on_from_better.items():
+                self._pane(base).turns = turns
 
     def _draw(self) -> None:
-        self._draw_votes()
+        self._draw_foot()
         for pane in self.query(ChatPane):
             pane.display = pane in self.panes
         parts: list[Content | str | tuple[str, str]] = [
@@ -213,62 +228,65 @@ class ChatScreen(Screen[None]):
     @on(Input.Submitted, "#question")
     def _submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
-        if any(pane.busy for pane in self.panes):
+        if self.line.wanted is not None:
+            self._give(self.line.wanted, text)
+        elif any(pane.busy for pane in self.panes):
             return
-        if text.startswith("/"):
+        elif text.startswith("/"):
             event.input.clear()
-            self._command(text)
+            obey(self, text)
         elif text and self._may_send():
             event.input.clear()
             self._go_on_from_better()
             for pane in self.panes:
-                pane.ask(text, self.system, self.attached)
+                pane.ask(text, self.system, self.attached, self.tools)
             self.attached = ()
         elif self.attached and not text:
             self.notify(t("chat.image_needs_text"), severity="warning", markup=False)
 
+    def _give(self, wanted: results.Wanted, text: str) -> None:
+        """The result of that call to the model that waits for it."""
+        if not text:
+            self.notify(t("chat.result_needed"), severity="warning", markup=False)
+            return
+        self.line.clear()
+        self._go_on_from_better()
+        self._pane(wanted.base).give(text)
+
+    def _take_back_question(self) -> None:
+        """The one whose calls wait for results: it can be asked again, as it was or otherwise."""
+        self._go_on_from_better()
+        for asked in filter(None, [pane.take_back() for pane in self.panes]):
+            self.line.offer(None, asked.text)
+            self.attached = self.attached or asked.images
+
     def _may_send(self) -> bool:
         """Each model has its own conversation, with images of its own."""
         try:
-            for pane in self.panes:
-                images.refuse_too_many([*pane.urls, *self._attached_urls])
+            for urls in self._urls.values():
+                images.refuse_too_many(urls)
         except DataError as error:
-            self._refused(error)
+            refused(self, error)
             return False
         return True
 
     @property
-    def _attached_urls(self) -> list[str]:
-        return [image.url for image in self.attached]
+    def _urls(self) -> dict[bool, list[str]]:
+        """Of the images that each model shown gets with the next question."""
+        attached = [image.url for image in self.attached]
+        return {pane.base: [*pane.urls, *attached] for pane in self.panes}
 
     def watch_attached(self, attached: tuple[Attached, ...]) -> None:
         if self.is_mounted:
             self.query_one(AttachedImages).images = attached
             self.refresh_bindings()
 
-    def _refused(self, error: Coded) -> None:
-        self.notify(sentences(error), severity="error", markup=False, timeout=REFUSED_FOR_S)
+    def watch_tools(self, tools: tuple[Tool, ...]) -> None:
+        for line in self.query(ToolsLine):
+            line.tools = tools
 
-    def _command(self, text: str) -> None:
-        command, _, rest = text[1:].partition(" ")
-        match command:
-            case "clear":
-                self.action_clear()
-            case "base":
-                self.action_base()
-            case "split":
-                self.action_split()
-            case "system":
-                self.system = rest.strip()
-                self.query_one("#system", Input).value = self.system
-            case "image" if rest.strip():
-                self._attach_file(attaching.typed_path(rest))
-            case "image":
-                self.action_image()
-            case "quit" | "exit":
-                self.dismiss(None)
-            case _:
-                self.notify(t("chat.commands"), markup=False)
+    def set_system(self, text: str) -> None:
+        self.system = self.query_one("#system", Input).value = text
 
     @on(Input.Changed, "#system")
     def _system_changed(self, event: Input.Changed) -> None:
@@ -288,7 +306,7 @@ class ChatScreen(Screen[None]):
         """Open the line of the system prompt, or close it; what it says stays."""
         line = self.query_one("#system", Input)
         line.toggle_class("-open")
-        (line if line.has_class("-open") else self.query_one("#question", Input)).focus()
+        (line if line.has_class("-open") else self.line).focus()
 
     def action_clear(self) -> None:
         """Begin a new chat; this one is among the saved ones."""
@@ -296,7 +314,7 @@ class ChatScreen(Screen[None]):
         self._said = {False: (), True: ()}
         for pane in self.query(ChatPane):
             pane.clear()
-        self._draw_votes()
+        self._draw_foot()
 
     @work(exclusive=True, group="saved")
     async def action_saved(self) -> None:
@@ -308,48 +326,41 @@ class ChatScreen(Screen[None]):
         self.action_stop()
         self._keeper.begin(found)
         self._said = {False: found.chat.tuned, True: found.chat.base}
-        self.mode, self.system = found.chat.mode, found.chat.system
-        self.query_one("#system", Input).value = self.system
+        self.mode = found.chat.mode
+        self.set_system(found.chat.system)
+        asked = next(filter(None, (question(self._said[base]) for base in self._bases)), None)
+        self.tools = () if asked is None else asked.tools
         for pane in self.query(ChatPane):
             pane.turns = self._said[pane.base]
         self._draw()
 
-    @work(exclusive=True, group="image")
-    async def action_image(self) -> None:
+    def action_image(self) -> None:
         """Pick one; said before that where the model takes none."""
-        from tunesmith.tui.screens.pick import PickScreen
-
-        if not await self._tried(self._refuse_blind):
-            return
-        if (path := await self.app.push_screen_wait(PickScreen(self._folder, SUFFIXES))) is not None:
-            self._folder = path.parent
-            await self._tried(lambda: self._read(path))
+        self.attach()
 
     @work(exclusive=True, group="image")
-    async def _attach_file(self, path: Path) -> None:
-        if await self._tried(self._refuse_blind):
-            await self._tried(lambda: self._read(path))
+    async def attach(self, path: Path | None = None) -> None:
+        if (found := await self.files.image(path, self._urls)) is not None:
+            self.attached = (*self.attached, found)
 
-    async def _tried(self, act: Callable[[], Awaitable[None]]) -> bool:
-        """Whether it went well; else the person is told why."""
-        try:
-            await act()
-        except TunesmithError as error:
-            self._refused(error)
-            return False
-        return True
+    @on(ToolsLine.TakenAway)
+    def action_tools(self) -> None:
+        """Pick a file of them; take away those that are in force."""
+        if self.tools:
+            self.tools = ()
+            self.line.focus()
+        else:
+            self.use_tools()
 
-    async def _refuse_blind(self) -> None:
-        await attaching.refuse_blind(await self._clients(), self.job_id, [pane.base for pane in self.panes])
-
-    async def _read(self, path: Path) -> None:
-        found = await attaching.read(path, [[*pane.urls, *self._attached_urls] for pane in self.panes])
-        self.attached = (*self.attached, found)
+    @work(exclusive=True, group="tools")
+    async def use_tools(self, path: Path | None = None) -> None:
+        if (found := await self.files.tools(path)) is not None:
+            self.tools = found
 
     @on(AttachedImages.TakenBack)
     def _taken_back(self, message: AttachedImages.TakenBack) -> None:
         self.attached = tuple(image for image in self.attached if image is not message.image)
-        self.query_one("#question", Input).focus()
+        self.line.focus()
 
     def action_take_back(self) -> None:
         """The one that was attached last."""
@@ -373,10 +384,12 @@ class ChatScreen(Screen[None]):
             pane.stop()
 
     def action_close_screen(self) -> None:
-        """Stop the answer; with none under way, close the system prompt or the screen."""
+        """Stop the answer; with none under way, close the system prompt, take the question back, or leave."""
         if self.busy:
             self.action_stop()
         elif self.query_one("#system").has_class("-open"):
             self.action_system()
+        elif self.line.wanted is not None:
+            self._take_back_question()
         else:
             self.dismiss(None)

@@ -15,12 +15,14 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from tunesmith.daemon.api.images import Attached
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed, ChatMessage
+from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatDone, ChatFailed, ChatMessage
+from tunesmith.daemon.api.tools import Tool, ToolCall
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.tui.conversation import Fill, State, Turn, fill, messages
+from tunesmith.tui.conversation import Fill, State, Turn, fill, messages, pending, question
 from tunesmith.tui.explained import sentences
-from tunesmith.tui.plain import plain
+from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
+from tunesmith.tui.tool_text import called_in_lines
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.attached_images import image_text
 from tunesmith.tui.widgets.following import Following
@@ -65,14 +67,38 @@ class ChatPane(Vertical):
             if not self.turns:
                 yield Static(_empty(self.base), classes="turn", markup=False)
 
-    def ask(self, text: str, system: str, images: tuple[Attached, ...] = ()) -> None:
-        """Add `text` with its images to the conversation and stream the answer; nothing while one is under way."""
-        if self.busy:
+    def ask(self, text: str, system: str, images: tuple[Attached, ...] = (), tools: tuple[Tool, ...] = ()) -> None:
+        """Add `text` with its images to the conversation and stream the answer; nothing while one is under way.
+
+        For it the model may call `tools`.
+        """
+        if not self.busy:
+            self._go_on((*self.turns, Turn("user", text, images=images, system=system, tools=tools)))
+
+    def give(self, text: str) -> None:
+        """What the tool gave back for the first call that waits; once none does, the model goes on."""
+        if self.busy or not (waiting := pending(self.turns)):
             return
-        question = Turn("user", text, images=images, system=system)
-        self.turns = (*self.turns, question, Turn("assistant", "", "streaming"))
+        turns = (*self.turns, Turn("tool", text, calls=waiting[:1]))
+        if pending(turns):
+            self.turns = turns
+        else:
+            self._go_on(turns)
+
+    def take_back(self) -> Turn | None:
+        """The question whose calls wait for results: it stays in sight, and is not sent again."""
+        if self.busy or not pending(self.turns):
+            return None
+        self.turns = (*self.turns, Turn("assistant", "", "stopped", t("chat.taken_back")))
+        return question(self.turns)
+
+    def _go_on(self, turns: tuple[Turn, ...]) -> None:
+        """Stream the answer to what was said last, as the question was asked."""
+        asked = question(turns)
+        system, tools = (asked.system, asked.tools) if asked is not None else ("", ())
+        self.turns = (*turns, Turn("assistant", "", "streaming"))
         self.busy = True
-        self._worker = self.run_worker(self._stream(messages(self.turns[:-1], system)), exit_on_error=True)
+        self._worker = self.run_worker(self._stream(messages(turns, system), tools), exit_on_error=True)
 
     @property
     def urls(self) -> list[str]:
@@ -87,19 +113,22 @@ class ChatPane(Vertical):
         self.stop()
         self.turns = ()
 
-    async def _stream(self, sent: tuple[ChatMessage, ...]) -> None:
+    async def _stream(self, sent: tuple[ChatMessage, ...], tools: tuple[Tool, ...]) -> None:
         loop = asyncio.get_running_loop()
-        text, ended = "", Turn("assistant", "", "stopped")
+        text, calls, ended = "", tuple[ToolCall, ...](), Turn("assistant", "", "stopped")
         drawn_at = loop.time()
         try:
             client = await self._clients()
-            async for event in client.chat(self._job_id, Chat(sent, base=self.base)):
+            async for event in client.chat(self._job_id, Chat(sent, base=self.base, tools=tools)):
                 match event:
                     case ChatDelta():
                         text += event.text
                         if loop.time() - drawn_at >= DRAW_INTERVAL_S:
                             drawn_at = loop.time()
-                            self._last(Turn("assistant", text, "streaming"))
+                            self._last(Turn("assistant", text, "streaming", calls=calls))
+                    case ChatCalled():
+                        calls = (*calls, event.call)
+                        self._last(Turn("assistant", text, "streaming", calls=calls))
                     case ChatDone():
                         ended = done(event)
                     case ChatFailed():
@@ -108,7 +137,7 @@ class ChatPane(Vertical):
             ended = Turn("assistant", "", "failed", sentences(error))
         finally:
             self.busy = False
-            self._last(msgspec.structs.replace(ended, text=text))
+            self._last(msgspec.structs.replace(ended, text=text, calls=calls))
 
     def _last(self, turn: Turn) -> None:
         if self.turns and self.turns[-1].state == "streaming":  # else another conversation is shown by now
@@ -182,18 +211,27 @@ def draw(turn: Turn, base: bool) -> Content:
     if turn.role == "user":
         seen = [(f"{image_text(image)}\n", "$secondary") for image in turn.images]
         return Content.assemble((f"{t('chat.you')}\n", "bold $secondary"), *seen, plain(turn.text))
+    if turn.role == "tool":
+        name = one_line(turn.calls[0].function.name) if turn.calls else ""
+        return Content.assemble((f"{t('chat.returned', tool=name)}\n", "bold $secondary"), plain(turn.text))
     who = t("chat.base") if base else t("chat.tuned")
-    parts: list[Content | str | tuple[str, str]] = [(f"{who}\n", "bold $primary"), plain(turn.text)]
+    said = [*([Content(plain(turn.text))] if turn.text else []), *map(_call_text, turn.calls)]
+    parts: list[Content | str | tuple[str, str]] = [(f"{who}\n", "bold $primary"), Content("\n").join(said)]
+    below = "\n" if said else ""
     match turn.state:
         case "streaming":
             parts.append(("▌", "$primary"))
         case "stopped":
-            parts.append((f"\n■ {t('chat.stopped')}", "$warning"))
+            parts.append((f"{below}■ {turn.note or t('chat.stopped')}", "$warning"))
         case "failed":
-            parts.append((f"{chr(10) if turn.text else ''}✗ {plain(turn.note)}", "$error"))
+            parts.append((f"{below}✗ {plain(turn.note)}", "$error"))
         case "said" | "cut":
-            parts.append((f"\n{turn.note}", "$foreground 60%"))
+            parts.append((f"{below}{turn.note}", "$foreground 60%"))
     return Content.assemble(*parts)
+
+
+def _call_text(call: ToolCall) -> Content:
+    return Content.assemble(("ƒ ", "$secondary bold"), called_in_lines(call))
 
 
 def _empty(base: bool) -> Content:

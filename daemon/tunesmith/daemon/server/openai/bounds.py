@@ -71,10 +71,7 @@ def tools_of(tools: Sequence[Tool]) -> tuple[dict[str, Any], ...]:
     """As chat templates take them, without what nobody gave. Raises WrongField for a schema that is too large."""
     for place, tool in enumerate(tools):
         refuse_large_schema(tool.function.parameters or {}, f"tools[{place}].function.parameters")
-    found = tuple(msgspec.to_builtins(tool) for tool in tools)
-    for one in found:
-        one["function"] = {key: value for key, value in one["function"].items() if value is not None}
-    return found
+    return tuple(msgspec.to_builtins(tool) for tool in tools)
 
 
 def refuse_unknown_tool(choice: str, tools: Sequence[Tool] | None) -> None:
