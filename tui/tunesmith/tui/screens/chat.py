@@ -85,7 +85,7 @@ class ChatScreen(Screen[None]):
         self.home = home or Home.find()
         self._keeper = Keeper(self.home, job_id)
         self._saving = Saving(self, self._keeper)
-        self._ballot = votes.Ballot(self.home, job_id)
+        self._ballot = votes.Ballot(self.home, job_id, "f5")
         self._clients, self.job_id, self.job_name = clients, job_id, name
         self.files = ChatFiles(self, clients, job_id)
         self._said: dict[bool, tuple[Turn, ...]] = {False: (), True: ()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -18,7 +17,8 @@ from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatDone, ChatFailed, ChatMessage
 from tunesmith.daemon.api.tools import Tool, ToolCall
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.tui.conversation import Fill, State, Turn, fill, messages, pending, question
+from tunesmith.tui.answering import done_text, fill_text
+from tunesmith.tui.conversation import State, Turn, fill, messages, pending, question
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
@@ -28,7 +28,6 @@ from tunesmith.tui.widgets.attached_images import image_text
 from tunesmith.tui.widgets.following import Following
 
 DRAW_INTERVAL_S = 0.05
-GAUGE_CELLS = 8
 
 
 class ChatPane(Vertical):
@@ -157,9 +156,7 @@ class ChatPane(Vertical):
         if self.busy or filled is None:
             self.border_subtitle = t("chat.answering") if self.busy else ""
         else:
-            room = self.size.width - 2
-            said = fill_texts(filled)
-            self.border_subtitle = next((text for text in said if cell_len(text) <= room), said[-1])
+            self.border_subtitle = fill_text(filled, "f5", self.size.width - 2)
 
     async def watch_turns(self, old: tuple[Turn, ...], new: tuple[Turn, ...]) -> None:
         """Redraw what changed: usually the last turn alone."""
@@ -182,29 +179,11 @@ class ChatPane(Vertical):
             scroll.follow_end()
 
 
-def done_text(done: ChatDone) -> str:
-    speed = t("chat.speed", tokens=done.tokens, speed=f"{done.tokens_per_second:.1f}")
-    return f"{speed} · {t('chat.cut')}" if done.finish_reason == "length" else speed
-
-
 def done(event: ChatDone) -> Turn:
     """The end of an answer, without its text."""
     state: State = "cut" if event.finish_reason == "length" else "said"
     used = event.prompt_tokens + event.tokens
     return Turn("assistant", "", state, done_text(event), used=used, context=event.context_tokens)
-
-
-def fill_texts(filled: Fill) -> tuple[str, ...]:
-    """From the longest to the shortest; nearly full is said in each."""
-    percent = t("chat.context_short", percent=f"{100 * filled.share:.0f}")
-    if filled.nearly_full:
-        percent = f"⚠ {percent}"
-    full = round(GAUGE_CELLS * min(1.0, filled.share))
-    bar = "━" * full + "─" * (GAUGE_CELLS - full)
-    figures = t("chat.context", used=f"{filled.used:,}", context=f"{filled.context:,}")
-    hints = (t("chat.context_full"),) if filled.nearly_full else ()
-    said = ((f"{bar} {percent}", figures, *hints), (f"{bar} {percent}", *hints), (percent, *hints), (percent,))
-    return tuple(" · ".join(parts) for parts in said)
 
 
 def draw(turn: Turn, base: bool) -> Content:
