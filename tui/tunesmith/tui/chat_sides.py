@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from tunesmith.daemon.api import images
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
+from tunesmith.daemon.api.tools import Tool
 from tunesmith.tui import attaching, votes
-from tunesmith.tui.conversation import Turn
+from tunesmith.tui.conversation import Turn, question
 from tunesmith.tui.saved_chats import Found, Keeper, Mode, at_rest
 
 SHOWN: dict[Mode, tuple[bool, ...]] = {"tuned": (False,), "base": (True,), "split": (False, True)}
@@ -24,6 +25,7 @@ class Sides:
         self.home, self.job_id, self.anew = home, job_id, anew
         self.mode: Mode = mode
         self.system = ""
+        self.tools: tuple[Tool, ...] = ()  # that the models may call
         self.said: dict[bool, tuple[Turn, ...]] = {False: (), True: ()}
         self.ballot = votes.Ballot(home, job_id, anew)
         self.keeper = Keeper(home, job_id)
@@ -71,6 +73,8 @@ class Sides:
         if found is not None:
             self.said = {False: found.chat.tuned, True: found.chat.base}
             self.mode, self.system = found.chat.mode, found.chat.system
+            asked = next(filter(None, (question(self.said[base]) for base in self.shown)), None)
+            self.tools = () if asked is None else asked.tools
 
     def keep(self) -> bool:
         """Whether there is something for the keeper to write."""

@@ -67,7 +67,7 @@ def chat(
     if base and both:
         raise typer.BadParameter("give --base or --both, not the two")
     known = () if tools is None else tools_file.read(tools.expanduser())
-    settings = Chat((), max_tokens=max_tokens, temperature=temperature, seed=seed, tools=known)
+    settings = Chat((), max_tokens=max_tokens, temperature=temperature, seed=seed)
     with Talk(run, settings, one=message is not None) as talk:
         if go_on:
             talk.say(talk.kept.open_newest())
@@ -75,6 +75,8 @@ def chat(
             talk.sides.mode = "base" if base else "split"
         if system is not None:
             talk.sides.system = system
+        if known:
+            talk.sides.tools = known
         for path in image or ():
             talk.attach(path)
         if message is None:

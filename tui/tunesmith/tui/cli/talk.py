@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -15,8 +15,8 @@ from tunesmith.daemon.api.find import ensure_daemon
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatDone, ChatFailed
-from tunesmith.daemon.api.tools import Tool, ToolCall
-from tunesmith.recipes.errors import DaemonError, TunesmithError
+from tunesmith.daemon.api.tools import ToolCall
+from tunesmith.recipes.errors import DaemonError, DataError, TunesmithError
 from tunesmith.tui import attaching, chat_commands, votes
 from tunesmith.tui.answering import Answer, fill_texts
 from tunesmith.tui.chat_sides import Sides
@@ -24,7 +24,7 @@ from tunesmith.tui.cli import render, talk_commands
 from tunesmith.tui.cli.session import find_run
 from tunesmith.tui.cli.talk_kept import Kept
 from tunesmith.tui.cli.tool_text import call_text, result_prompt, tools_text
-from tunesmith.tui.conversation import Fill, Turn, messages
+from tunesmith.tui.conversation import Fill, Turn, messages, pending, question
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.texts import t
 
@@ -40,7 +40,7 @@ class Talk:
     def __init__(self, run: str, settings: Chat, *, one: bool = False) -> None:
         self.run, self.settings = run, settings
         self.attached: list[Attached] = []  # to the next message
-        self._at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        self._at_terminal = at_terminal()
         self._keeps = self._at_terminal and not one
         self._runner = asyncio.Runner()
 
@@ -61,10 +61,6 @@ class Talk:
     ) -> None:
         self._runner.run(self._client.close())
         self._runner.close()
-
-    @property
-    def tools(self) -> tuple[Tool, ...]:
-        return self.settings.tools
 
     def attach(self, text: str) -> None:
         """The image at a path as it is typed, to the next message. Raises TunesmithError."""
@@ -95,7 +91,7 @@ class Talk:
 
     def _figures(self, answer: Answer) -> dict[str, Any]:
         said: dict[str, Any] = {"answer": answer.text}
-        if self.tools:
+        if self.sides.tools:
             said["tool_calls"] = answer.calls
         return said | dict(msgspec.to_builtins(answer.done, builtin_types=()))
 
@@ -107,19 +103,26 @@ class Talk:
             self.say(t("talk.begun", id=self.job_id, mode=t(f"chat.mode_{self.sides.mode}")))
             if self.attached:
                 self.say(attaching.attached_text(self.attached))
-            if self.tools:
-                self.say(tools_text(self.tools))
+            if self.sides.tools:
+                self.say(tools_text(self.sides.tools))
+        self._go_on()
         while (line := self._read("> ")) is not None:
-            try:
-                if not line.startswith("/"):
-                    if line:
-                        self._ask(line)
-                elif chat_commands.parsed(line).name == talk_commands.QUIT:
-                    return
-                else:
-                    self.say(talk_commands.run(self, line))
-            except TunesmithError as error:
-                self._fail(error)
+            if not line.startswith("/"):
+                if line:
+                    self._ask(line)
+            elif chat_commands.parsed(line).name == talk_commands.QUIT:
+                return
+            else:
+                self._command(line)
+                self._go_on()
+
+    def _command(self, line: str) -> None:
+        try:
+            self.say(talk_commands.run(self, line))
+        except TunesmithError as error:
+            if not self._at_terminal:
+                raise
+            self._say_error(error)
 
     def say(self, text: str, style: str = "dim") -> None:
         """Beside the answers."""
@@ -138,31 +141,45 @@ class Talk:
         """Into the conversation of each model that is shown. Raises DataError for more images than one takes."""
         self.sides.refuse_too_many(self.attached)
         self.sides.go_on_from_better()
-        asked = Turn("user", question, images=tuple(self.attached), system=self.sides.system, tools=self.tools)
+        asked = Turn("user", question, images=tuple(self.attached), system=self.sides.system, tools=self.sides.tools)
         for base in self.sides.shown:
             self.sides.said[base] += (asked, Turn("assistant", "", "streaming"))
 
     def _ask(self, question: str) -> None:
         """With calls of tools and their results between; the images of what nobody answered go with the next."""
-        before = dict(self.sides.said)
-        self._put(question)
-        self.kept.save()
         try:
+            self._put(question)
+        except DataError as error:
+            self._fail(error)
+            return
+        self.kept.save()
+        with self._stoppable():
             for base in self.sides.shown:
                 self._heading(base)
-                if not self._answered(base):
-                    self.sides.said = before
-                    self.say(t("talk.taken_back"))
-                    return
+                self._reply(base)
+                self._give_results(base)
+        if any(self.sides.said[base][-1].text for base in self.sides.shown):
+            self.attached.clear()
+        self._ask_for_vote()
+
+    def _go_on(self) -> None:
+        """In a chat that was left where a tool's result was asked for."""
+        if waiting := [base for base in self.sides.shown if pending(self.sides.said[base])]:
+            with self._stoppable():
+                for base in waiting:
+                    self._give_results(base)
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """Ctrl-c stops all answers; what there is of them is kept."""
+        try:
+            yield
         except KeyboardInterrupt:
             print()
             self.say(t("talk.stopped"))
         finally:
             self.sides.rest()
             self.kept.save()
-        if any(self.sides.said[base][-1].text for base in self.sides.shown):
-            self.attached.clear()
-        self._ask_for_vote()
 
     def _heading(self, base: bool, *, show: bool = True) -> None:
         """Whose answer follows, where both are asked."""
@@ -176,30 +193,30 @@ class Talk:
             case votes.Impossible(why=why):
                 self.say(why)
 
-    def _answered(self, base: bool) -> bool:
-        """Also where that went wrong, which is said; False where a tool's result was not given."""
-        while calls := self._reply(base):
-            if not (results := self._results(calls)):
-                return False
-            self.sides.said[base] += (*results, Turn("assistant", "", "streaming"))
-        return True
-
-    def _reply(self, base: bool) -> Sequence[ToolCall]:
-        """The calls in the model's answer; how long it is, how fast it came, and how full the context is, are said."""
+    def _reply(self, base: bool) -> None:
+        """How long the answer is, how fast it came, and how full the context is, are said; also what went wrong."""
         try:
-            answer = self._runner.run(self._stream(base, show=True))
+            turn = self._runner.run(self._stream(base, show=True)).turn
         except TunesmithError as error:
             self._fail(error)
-            return ()
+            return
         print()
-        turn, style = answer.turn, "dim"
-        said = [turn.note]
+        said, style = [turn.note], "dim"
         if turn.context:
             filled = Fill(turn.used, turn.context)
             said.append(fill_texts(filled, ANEW)[0])
             style = "yellow" if filled.nearly_full else style
         self.say(" · ".join(said), style)
-        return answer.calls
+
+    def _give_results(self, base: bool) -> None:
+        """Of the tools that the model called, until it calls none; without one its question is taken back."""
+        while calls := pending(self.sides.said[base]):
+            if not (results := self._results(calls)):
+                self.sides.said[base] += (Turn("assistant", "", "stopped"),)
+                self.say(t("talk.taken_back"))
+                return
+            self.sides.said[base] += (*results, Turn("assistant", "", "streaming"))
+            self._reply(base)
 
     def _results(self, calls: Sequence[ToolCall]) -> list[Turn]:
         """What a person says that the tools gave back; empty where one gave nothing."""
@@ -213,16 +230,19 @@ class Talk:
 
     def _fail(self, error: TunesmithError) -> None:
         """The talk goes on where a person can do something about it; else raises it."""
-        if isinstance(error, DaemonError) or not sys.stdin.isatty():
+        if isinstance(error, DaemonError) or not self._at_terminal:
             raise error
+        self._say_error(error)
+
+    def _say_error(self, error: TunesmithError) -> None:
         self.say(sentences(error), "red")
 
     async def _stream(self, base: bool, *, show: bool) -> Answer:
         """Print the answer as it comes, and put it in place of the one under way. Raises TunesmithError."""
         turns, answer = self.sides.said[base], Answer()
-        request = msgspec.structs.replace(
-            self.settings, messages=messages(turns[:-1], self.sides.system), base=base
-        )  # fmt: skip
+        asked = question(turns) or turns[0]
+        sent = messages(turns[:-1], asked.system)
+        request = msgspec.structs.replace(self.settings, messages=sent, base=base, tools=asked.tools)
         console = render.err()
         waiting = console.status(t("talk.thinking"))
         if console.is_terminal:
@@ -251,3 +271,8 @@ class Talk:
         finally:
             waiting.stop()
             self.sides.said[base] = (*turns[:-1], answer.turn)
+
+
+def at_terminal() -> bool:
+    """Whether a person types and reads."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

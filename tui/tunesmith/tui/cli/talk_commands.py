@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from tunesmith.daemon.api.images import Attached
-from tunesmith.daemon.api.tools import Tool
 from tunesmith.recipes.errors import nearest
 from tunesmith.tui import attaching, chat_commands, votes
 from tunesmith.tui.chat_sides import Sides
@@ -26,8 +25,6 @@ class Talking(Protocol):
     kept: Kept
     attached: list[Attached]
 
-    @property
-    def tools(self) -> Sequence[Tool]: ...
     def attach(self, text: str) -> None: ...
 
 
@@ -97,7 +94,7 @@ def _image(talk: Talking, rest: str) -> str:
 
 
 def _tools(talk: Talking, rest: str) -> str:
-    return tools_text(talk.tools)
+    return tools_text(talk.sides.tools)
 
 
 COMMANDS: dict[str, Callable[[Talking, str], str]] = {

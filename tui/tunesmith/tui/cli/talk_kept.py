@@ -43,9 +43,7 @@ class Kept:
     def listing(self) -> str:
         """Newest first, the one that goes on marked in words, damaged ones by name."""
         found = self._listed = self._read()
-        lines = [
-            f"{number:>3}  {self._line(one)}" for number, one in enumerate(found.chats, 1)
-        ]  # fmt: skip
+        lines = [f"{number:>3}  {self._line(one)}" for number, one in enumerate(found.chats, 1)]
         if not lines:
             lines = [t("saved_chats.none")]
         else:
