@@ -16,6 +16,9 @@ import psutil
 import pytest
 from PIL import Image
 
+from tunesmith.daemon.api.home import Home
+from tunesmith.tui.saved_chats import listed
+
 pytestmark = pytest.mark.usefixtures("fake_daemon")
 
 
@@ -117,6 +120,9 @@ def test_ctrl_c_stops_the_answer_and_then_leaves() -> None:
         until_it_sleeps(process.pid)
         os.write(master, b"\x03")
         assert process.wait(20) == 0
+        ((_, kept),) = listed(Home.find(), 1).chats
+        assert [turn.state for turn in kept.tuned] == ["said", "stopped", "said", "said"]
+        assert kept.tuned[1].text.startswith("tuned heard 1: slowly and so on")
     finally:
         process.kill()
         os.close(master)

@@ -37,7 +37,7 @@ def run(talk: Talking, line: str) -> str:
 
 
 def _help(talk: Talking, rest: str) -> str:
-    return f"{t('talk.help')}\n{talk.kept.where()}"
+    return f"{t('talk.help')}{talk.kept.where()}"
 
 
 def _reset(talk: Talking, rest: str) -> str:

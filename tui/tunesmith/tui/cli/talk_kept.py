@@ -8,6 +8,7 @@ from tunesmith.recipes.errors import TunesmithError
 from tunesmith.tui import saved_chats
 from tunesmith.tui.chat_sides import Sides
 from tunesmith.tui.cli import render
+from tunesmith.tui.cli.tool_text import call_text, result_prompt
 from tunesmith.tui.conversation import Turn
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import one_line, plain
@@ -98,15 +99,14 @@ class Kept:
                 continue
             if f"> {plain(turns[at].text)}" not in lines:
                 lines.append(f"> {plain(turns[at].text)}")
-            lines += [f"{self.heading(base)}{_said(turn)}" for turn in turns[at + 1 :]]
+            who = f"{t('chat.base' if base else 'chat.tuned')}: " if len(self._sides.shown) > 1 else ""
+            lines += [f"{who}{line}" for turn in turns[at + 1 :] for line in _said(turn)]
         return lines
 
-    def heading(self, base: bool) -> str:
-        """Whose answer follows, where both are shown."""
-        return f"{t('chat.base' if base else 'chat.tuned')}: " if len(self._sides.shown) > 1 else ""
 
-
-def _said(turn: Turn) -> str:
-    if turn.state == "failed":
-        return plain(f"{turn.text} ({turn.note})")
-    return plain(turn.text) if turn.state != "stopped" else f"{plain(turn.text)} ({t('chat.stopped')})"
+def _said(turn: Turn) -> list[str]:
+    """What was said in words, its calls, and whether it came to its end."""
+    if turn.role == "tool":
+        return [f"{result_prompt(turn.calls, 0)}{plain(turn.text)}"] if turn.calls else []
+    ended = {"stopped": t("chat.stopped"), "failed": plain(turn.note)}.get(turn.state, "")
+    return list(filter(None, [plain(turn.text), *map(call_text, turn.calls), f"({ended})" if ended else ""]))
