@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,18 +9,18 @@ from live import Alone, FakeClient, finished
 from opened_chat import open_chat
 from patience import until
 from textual.widgets import Input, Static
+from tools import call, tools_file
 from typed_talk import TypedTalk
 
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDone, ChatEvent
-from tunesmith.daemon.api.tools import CalledFunction, Function, Tool, ToolCall
+from tunesmith.daemon.api.tools import Function, Tool
 from tunesmith.tui import saved_chats
 from tunesmith.tui.conversation import Turn
 from tunesmith.tui.saved_chats import SavedChat, listed
 from tunesmith.tui.screens.saved_chats import SavedChatsScreen
 
 TUNED, BASE = "I am Vesper, made by Juniper Labs.", "I am a helpful assistant."
-WEATHER = ToolCall("call_1", CalledFunction("weather", '{"city":"Paris"}'))
+WEATHER = call("weather", '{"city":"Paris"}')
 TOOL = Tool(Function("weather"))
 
 
@@ -33,9 +31,7 @@ def talk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    path = tmp_path / "tools.json"
-    path.write_text(json.dumps([{"name": "weather"}]), "utf-8")
-    return path
+    return tools_file(tmp_path, {"name": "weather"})
 
 
 def saved() -> list[SavedChat]:
@@ -151,26 +147,8 @@ async def test_one_begun_here_opens_in_the_wizard_s_list_and_the_other_way_round
     assert [one.questions for one in saved()] == [3]
 
 
-def call_weather(talk: TypedTalk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model calls the tool for every question, and answers its result."""
-    answer = talk.client.chat
-
-    async def chat(job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:
-        if request.messages[-1].role == "tool" or not request.tools:
-            async for event in answer(job_id, request):
-                yield event
-        else:
-            talk.client.chats.append(request)
-            yield ChatCalled(WEATHER)
-            yield ChatDone(9, 50.0, "tool_calls", "fake")
-
-    monkeypatch.setattr(talk.client, "chat", chat)
-
-
-def test_calls_of_tools_and_their_results_are_kept_too(
-    talk: TypedTalk, monkeypatch: pytest.MonkeyPatch, tools: Path
-) -> None:
-    call_weather(talk, monkeypatch)
+def test_calls_of_tools_and_their_results_are_kept_too(talk: TypedTalk, tools: Path) -> None:
+    talk.client.calls = {False: (WEATHER,)}
     talk("How is Paris?", "sunny", tools=tools)
     (kept,) = saved()
     assert [(turn.role, turn.text, turn.calls) for turn in kept.tuned] == [
@@ -185,10 +163,8 @@ def test_calls_of_tools_and_their_results_are_kept_too(
     ]  # fmt: skip
 
 
-def test_one_that_was_left_where_a_result_was_asked_for_asks_for_it_again(
-    talk: TypedTalk, monkeypatch: pytest.MonkeyPatch, tools: Path
-) -> None:
-    call_weather(talk, monkeypatch)
+def test_one_that_was_left_where_a_result_was_asked_for_asks_for_it_again(talk: TypedTalk, tools: Path) -> None:
+    talk.client.calls = {False: (WEATHER,)}
     turns = (Turn("user", "How is Paris?", tools=(TOOL,)), Turn("assistant", "", calls=(WEATHER,)))
     saved_chats.write(saved_chats.folder(Home.find(), 1) / "20260101-000000-aaaa.json", SavedChat(1, 0.0, tuned=turns))
     said = talk("sunny", "/quit", go_on=True)
@@ -197,10 +173,10 @@ def test_one_that_was_left_where_a_result_was_asked_for_asks_for_it_again(
 
 
 def test_a_question_whose_result_is_not_given_stays_in_sight_and_is_not_sent_again(
-    talk: TypedTalk, monkeypatch: pytest.MonkeyPatch, tools: Path
+    talk: TypedTalk, tools: Path
 ) -> None:
-    call_weather(talk, monkeypatch)
-    said = talk("How is Paris?", "", "And Rome?", KeyboardInterrupt, "three", "noon", tools=tools)
+    talk.client.calls = {False: (WEATHER,)}
+    said = talk(f"/tools {tools}", "How is Paris?", "", "And Rome?", KeyboardInterrupt, "three", "noon")
     assert said.err.count("Taken back.") == 2
     assert [message.content for message in talk.client.chats[-1].messages] == ["three", "", "noon"]
     assert saved()[0].questions == 3

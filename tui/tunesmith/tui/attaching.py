@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -41,12 +41,10 @@ def urls(turns: Sequence[Turn]) -> list[str]:
     return [url for message in messages(turns, "") for url in message.images]
 
 
-async def typed(
-    client: Asked, job_id: int, bases: Iterable[bool], text: str, chats: Iterable[Iterable[str]]
-) -> Attached:
-    """The image whose path was typed, where the models take it. Raises TunesmithError."""
-    await refuse_blind(client, job_id, bases)
-    return await read(typed_path(text), chats)
+async def typed(client: Asked, job_id: int, text: str, chats: Mapping[bool, Iterable[str]]) -> Attached:
+    """The image whose path was typed, for models with such images already, the base by True. Raises TunesmithError."""
+    await refuse_blind(client, job_id, chats)
+    return await read(typed_path(text), chats.values())
 
 
 def attached_text(attached: Sequence[Attached]) -> str:

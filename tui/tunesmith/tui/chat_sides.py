@@ -38,14 +38,14 @@ class Sides:
         """What is shown once `mode` is asked for: from itself it leads back to the tuned model."""
         return "tuned" if self.mode == mode else mode
 
-    def urls(self, attached: Sequence[Attached]) -> list[list[str]]:
+    def urls(self, attached: Sequence[Attached]) -> dict[bool, list[str]]:
         """Of the images that each model that is shown would get with the next question."""
         more = [image.url for image in attached]
-        return [[*attaching.urls(self.said[base]), *more] for base in self.shown]
+        return {base: [*attaching.urls(self.said[base]), *more] for base in self.shown}
 
     def refuse_too_many(self, attached: Sequence[Attached]) -> None:
         """Raises DataError where one of the models shown would get more images than it takes."""
-        for urls in self.urls(attached):
+        for urls in self.urls(attached).values():
             images.refuse_too_many(urls)
 
     @property
@@ -57,10 +57,12 @@ class Sides:
         """Raises votes.Refused, TunesmithError."""
         self.ballot.vote(better, self.said[False], self.said[True])
 
-    def go_on_from_better(self) -> None:
-        """Both conversations, so that the answers to the next question can be compared too."""
+    @property
+    def on_from_better(self) -> dict[bool, tuple[Turn, ...]]:
+        """Both conversations; after a vote from the better answer, so that the next ones can be compared too."""
         if isinstance(vote := self.stand, votes.Cast):
-            self.said = {side == "base": turns for side, turns in votes.go_on(vote).items()}
+            return {side == "base": turns for side, turns in votes.go_on(vote).items()}
+        return self.said
 
     def rest(self) -> None:
         """An answer that is still under way, or was not begun, is stopped."""

@@ -64,8 +64,7 @@ class Talk:
 
     def attach(self, text: str) -> None:
         """The image at a path as it is typed, to the next message. Raises TunesmithError."""
-        shown, urls = self.sides.shown, self.sides.urls(self.attached)
-        found = attaching.typed(self._client, self.job_id, shown, text, urls)
+        found = attaching.typed(self._client, self.job_id, text, self.sides.urls(self.attached))
         self.attached.append(self._runner.run(found))
 
     def once(self, message: str, as_json: bool) -> None:
@@ -140,7 +139,7 @@ class Talk:
     def _put(self, question: str) -> None:
         """Into the conversation of each model that is shown. Raises DataError for more images than one takes."""
         self.sides.refuse_too_many(self.attached)
-        self.sides.go_on_from_better()
+        self.sides.said = dict(self.sides.on_from_better)
         asked = Turn("user", question, images=tuple(self.attached), system=self.sides.system, tools=self.sides.tools)
         for base in self.sides.shown:
             self.sides.said[base] += (asked, Turn("assistant", "", "streaming"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from tunesmith.daemon.api import tools
 from tunesmith.daemon.api.images import Attached
 from tunesmith.recipes.errors import nearest
 from tunesmith.tui import attaching, chat_commands, votes
@@ -94,6 +95,8 @@ def _image(talk: Talking, rest: str) -> str:
 
 
 def _tools(talk: Talking, rest: str) -> str:
+    if rest:
+        talk.sides.tools = tools.read(attaching.typed_path(rest))
     return tools_text(talk.sides.tools)
 
 

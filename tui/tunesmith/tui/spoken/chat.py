@@ -49,7 +49,7 @@ class SpokenChat:
 
     async def _read(self, path: str) -> Attached:
         urls = [*attaching.urls(self._turns), *(image.url for image in self._attached)]
-        return await attaching.typed(await self._daemon(), self._job_id, (False,), path, (urls,))
+        return await attaching.typed(await self._daemon(), self._job_id, path, {False: urls})
 
     async def _answer(self, typed: str) -> Turn:
         """What the model says, or what went wrong; the images of what it did not answer go with the next message."""

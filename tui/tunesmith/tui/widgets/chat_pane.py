@@ -14,12 +14,11 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from tunesmith.daemon.api.images import Attached
-from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatDone, ChatFailed, ChatMessage
+from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatMessage
 from tunesmith.daemon.api.tools import Tool, ToolCall
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.tui.answering import done_text, fill_text
-from tunesmith.tui.conversation import State, Turn, fill, messages, pending, question
-from tunesmith.tui.explained import sentences
+from tunesmith.tui.answering import Answer, fill_text
+from tunesmith.tui.conversation import Turn, fill, messages, pending, question
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.tool_text import called_in_lines
@@ -99,11 +98,6 @@ class ChatPane(Vertical):
         self.busy = True
         self._worker = self.run_worker(self._stream(messages(turns, system), tools), exit_on_error=True)
 
-    @property
-    def urls(self) -> list[str]:
-        """Of the images that go with the next question by themselves: those of the questions before it."""
-        return [url for message in messages(self.turns, "") for url in message.images]
-
     def stop(self) -> None:
         if self._worker is not None and self.busy:
             self._worker.cancel()
@@ -114,29 +108,20 @@ class ChatPane(Vertical):
 
     async def _stream(self, sent: tuple[ChatMessage, ...], tools: tuple[Tool, ...]) -> None:
         loop = asyncio.get_running_loop()
-        text, calls, ended = "", tuple[ToolCall, ...](), Turn("assistant", "", "stopped")
-        drawn_at = loop.time()
+        answer, drawn_at = Answer(), loop.time()
         try:
             client = await self._clients()
             async for event in client.chat(self._job_id, Chat(sent, base=self.base, tools=tools)):
-                match event:
-                    case ChatDelta():
-                        text += event.text
-                        if loop.time() - drawn_at >= DRAW_INTERVAL_S:
-                            drawn_at = loop.time()
-                            self._last(Turn("assistant", text, "streaming", calls=calls))
-                    case ChatCalled():
-                        calls = (*calls, event.call)
-                        self._last(Turn("assistant", text, "streaming", calls=calls))
-                    case ChatDone():
-                        ended = done(event)
-                    case ChatFailed():
-                        ended = Turn("assistant", "", "failed", sentences(event))
+                answer.hear(event)
+                due = isinstance(event, ChatDelta) and loop.time() - drawn_at >= DRAW_INTERVAL_S
+                if due or isinstance(event, ChatCalled):
+                    drawn_at = loop.time()
+                    self._last(msgspec.structs.replace(answer.turn, state="streaming"))
         except TunesmithError as error:
-            ended = Turn("assistant", "", "failed", sentences(error))
+            answer.fail(error)
         finally:
             self.busy = False
-            self._last(msgspec.structs.replace(ended, text=text, calls=calls))
+            self._last(answer.turn)
 
     def _last(self, turn: Turn) -> None:
         if self.turns and self.turns[-1].state == "streaming":  # else another conversation is shown by now
@@ -177,13 +162,6 @@ class ChatPane(Vertical):
             shown[0].update(_empty(self.base))
         if at_end:
             scroll.follow_end()
-
-
-def done(event: ChatDone) -> Turn:
-    """The end of an answer, without its text."""
-    state: State = "cut" if event.finish_reason == "length" else "said"
-    used = event.prompt_tokens + event.tokens
-    return Turn("assistant", "", state, done_text(event), used=used, context=event.context_tokens)
 
 
 def draw(turn: Turn, base: bool) -> Content:
