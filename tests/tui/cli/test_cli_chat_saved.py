@@ -172,9 +172,7 @@ def test_one_that_was_left_where_a_result_was_asked_for_asks_for_it_again(talk: 
     assert saved()[0].tuned[-1].text == TUNED
 
 
-def test_a_question_whose_result_is_not_given_stays_in_sight_and_is_not_sent(
-    talk: TypedTalk, tools: Path
-) -> None:
+def test_a_question_whose_result_is_not_given_stays_in_sight_and_is_not_sent(talk: TypedTalk, tools: Path) -> None:
     talk.client.calls = {False: (WEATHER,)}
     said = talk(f"/tools {tools}", "How is Paris?", "", "And Rome?", KeyboardInterrupt, "three", "noon")
     assert said.err.count("Taken back.") == 2
