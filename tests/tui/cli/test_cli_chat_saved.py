@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tools import call, tools_file
 from typed_talk import TypedTalk
 
 from tunesmith.daemon.api.home import Home
+from tunesmith.daemon.api.requests import Chat, ChatEvent
 from tunesmith.daemon.api.tools import Function, Tool
 from tunesmith.tui import saved_chats
 from tunesmith.tui.conversation import Turn
@@ -53,6 +55,21 @@ def test_it_is_on_disk_with_each_question_and_each_answer(talk: TypedTalk) -> No
     assert after_one.tuned[1].text == TUNED and after_one.base == ()
     assert (now.mode, now.system, len(now.tuned), len(now.base)) == ("split", "Be brief", 4, 2)
     assert now.tuned[2].system == "Be brief" and now.tuned[1].note.endswith("tokens/s")
+
+
+def test_one_answer_is_on_disk_before_the_other_is_asked_for(talk: TypedTalk, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, seen = talk.client.chat, list[SavedChat]()
+
+    async def chat(job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:
+        seen.extend(saved())
+        async for event in answer(job_id, request):
+            yield event
+
+    monkeypatch.setattr(talk.client, "chat", chat)
+    talk("one", both=True)
+    asked, answered = seen
+    assert asked.tuned[1] == Turn("assistant", "", "stopped")
+    assert answered.tuned[1].text == TUNED and answered.base[1] == Turn("assistant", "", "stopped")
 
 
 def test_one_message_and_what_is_piped_in_are_not_kept(talk: TypedTalk) -> None:

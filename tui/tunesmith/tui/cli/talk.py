@@ -199,6 +199,7 @@ class Talk:
         except TunesmithError as error:
             self._fail(error)
             return
+        self.kept.save()  # also where the terminal is closed before the next answer
         print()
         said, style = [turn.note], "dim"
         if turn.context:
