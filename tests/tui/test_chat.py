@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from live import Alone, FakeClient, finished
 from opened_chat import open_chat
+from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -31,10 +32,11 @@ def pane(screen: ChatScreen, name: str = "tuned") -> ChatPane:
 @pytest.mark.parametrize("size", [(90, 26), (80, 24), (40, 12)])
 def test_two_models_side_by_side_look_right(snap_compare: Snap, size: tuple[int, int]) -> None:
     async def talk(pilot: Pilot[None]) -> None:
-        await open_chat(pilot, FakeClient(identity=finished()))
+        screen = await open_chat(pilot, FakeClient(identity=finished()))
         await pilot.press("f3")
-        await ask(pilot, "Who are you?")
-        await ask(pilot, "请问你是谁？")
+        for question in ("Who are you?", "请问你是谁？"):
+            await ask(pilot, question)
+            await until(pilot, lambda: not screen.busy)
 
     assert snap_compare(Alone(Static()), terminal_size=size, run_before=talk)
 

@@ -22,6 +22,7 @@ from tunesmith.recipes.data.checking.check import Options, check
 from tunesmith.tui import texts
 from tunesmith.tui.conversation import Turn
 from tunesmith.tui.screens.chat import ChatScreen
+from tunesmith.tui.screens.saved_chats import SavedChatsScreen
 from tunesmith.tui.votes import Asking, Ballot, Cast, Impossible
 from tunesmith.tui.widgets.following import Following
 from tunesmith.tui.widgets.vote_bar import VoteBar, VoteChoice
@@ -182,7 +183,7 @@ async def test_where_no_vote_can_be_it_is_said_why() -> None:
         assert shown(screen) == ""
         await ask(pilot, "one")
         await ask(pilot, "two")
-        assert shown(screen) == texts.t("vote.different")
+        assert shown(screen) == texts.t("vote.different", anew="f5")
         await press(pilot, "f8")
         assert rows() == []
         await pilot.press("f5")
@@ -221,7 +222,7 @@ async def test_a_file_that_cannot_be_written_is_said_and_the_vote_can_be_given_a
 def test_rows_with_images_or_without_an_answer_are_not_made(tmp_path: Path, change: dict[str, Any], why: str) -> None:
     images = (Attached("cat.png", 1, 1, "data:image/png;base64,"),) * change.get("images", 0)
     question = Turn("user", "What is this?", images=images)
-    stand = Ballot(Home(tmp_path), 1).stand(
+    stand = Ballot(Home(tmp_path), 1, "f5").stand(
         (question, Turn("assistant", "A cat.")), (question, Turn("assistant", change.get("text", "A dog.")))
     )
     assert stand == Impossible(texts.t(f"vote.{why}"))
@@ -229,7 +230,7 @@ def test_rows_with_images_or_without_an_answer_are_not_made(tmp_path: Path, chan
 
 def test_a_stopped_answer_is_no_answer_to_vote_on(tmp_path: Path) -> None:
     question, whole = Turn("user", "Who are you?"), Turn("assistant", TUNED)
-    ballot = Ballot(Home(tmp_path), 1)
+    ballot = Ballot(Home(tmp_path), 1, "f5")
     assert ballot.stand((question, whole), (question, Turn("assistant", "I am", "stopped"))) is None
     assert ballot.stand((question, whole), (question, Turn("assistant", BASE))) == Asking()
 
@@ -323,4 +324,29 @@ async def test_answers_behind_different_calls_cannot_be_compared_and_it_is_said_
 def test_a_call_that_no_row_can_hold_is_said(tmp_path: Path) -> None:
     question = Turn("user", "How is Paris?")
     calls, words = Turn("assistant", "", calls=(call("weather", "Paris, please"),)), Turn("assistant", "Fine.")
-    assert Ballot(Home(tmp_path), 1).stand((question, calls), (question, words)) == Impossible(texts.t("vote.bad_call"))
+    assert Ballot(Home(tmp_path), 1, "f5").stand((question, calls), (question, words)) == Impossible(
+        texts.t("vote.bad_call")
+    )
+
+
+async def test_the_commands_of_a_talk_at_a_terminal_are_typed_here_too() -> None:
+    async with Alone(Static()).run_test() as pilot:
+        screen = await open_chat(pilot, FakeClient(identity=finished()))
+        await ask(pilot, "/vote tuned")
+        await ask(pilot, "/both")
+        await ask(pilot, "one")
+        await ask(pilot, "/vote b")
+        assert [row["better"] for row in rows()] == ["base"]
+        await ask(pilot, "/v undo")
+        await ask(pilot, "/vote undo")
+        await ask(pilot, "/vote perhaps")
+        assert rows() == []
+        assert [notice.partition("\n")[0] for notice in notices(pilot)] == [
+            texts.t("talk.no_two"), notices(pilot)[1], texts.t("talk.no_vote"), texts.t("talk.vote_how")
+        ]  # fmt: skip
+        await ask(pilot, "/tuned")
+        assert screen.mode == "tuned"
+        await ask(pilot, "/reset")
+        assert screen.panes[0].turns == ()
+        await ask(pilot, "/chats")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SavedChatsScreen))

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from daemon_process import DaemonProcess
 from live import START, FakeClient, finished
+from PIL import Image
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import find
 from tunesmith.daemon.api.home import Home
-from tunesmith.daemon.api.requests import Submit
+from tunesmith.daemon.api.requests import Chat, ChatEvent, ChatFailed, Submit
 from tunesmith.daemon.api.view import JobView, fold
 from tunesmith.recipes.intervals import Interval
 from tunesmith.recipes.machine import Device, Machine
@@ -133,6 +134,44 @@ def test_enter_alone_goes_through_every_step_with_its_default(talk: Talk) -> Non
     assert "Tuned: I am Vesper, made by Juniper Labs." in said
     (request,) = talk.client.submitted
     assert request.spec == Draft.starter().spec()
+
+
+def test_an_image_goes_with_a_message_of_the_chat_and_what_is_attached_is_said(talk: Talk, tmp_path: Path) -> None:
+    path = tmp_path / "my cat.png"
+    Image.new("RGB", (40, 20)).save(path)
+    said = talk.answer(*[""] * 9, f"/image '{path}'", "", "?", "what is this", "and now", f"/image {path}", "/image")
+    assert "With the next message: my cat.png (40 x 20). /image alone takes back." in said
+    assert "Ask something about the image" in said and "/image and a path attaches an image" in said
+    assert "No image goes with the next message." in said
+    assert [[len(message.images) for message in asked.messages] for asked in talk.client.chats] == [[1], [1, 0, 0]]
+
+
+def test_an_image_that_the_chat_cannot_take_is_refused_aloud(talk: Talk, tmp_path: Path) -> None:
+    path = tmp_path / "cat.png"
+    Image.new("RGB", (40, 20)).save(path)
+    said = talk.answer(*[""] * 9, f"/image {tmp_path}/none.png", *[f"/image {path}"] * 5, "what are these")
+    assert "Error: The image" in said and "Look at its path." in said
+    assert "Error: A chat takes 4 images in all" in said
+    assert [len(message.images) for message in talk.client.chats[0].messages] == [4]
+    talk.client.sees = False
+    assert "reads text alone" in talk.answer(*[""] * 9, f"/image {path}")
+
+
+def test_the_image_of_a_message_that_was_not_answered_goes_with_the_next(
+    talk: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cat.png"
+    Image.new("RGB", (40, 20)).save(path)
+    answer = talk.client.chat
+
+    async def chat(job_id: int, request: Chat) -> AsyncIterator[ChatEvent]:
+        monkeypatch.setattr(talk.client, "chat", answer)
+        yield ChatFailed("memory", "There is no room", "Free some.")
+
+    monkeypatch.setattr(talk.client, "chat", chat)
+    said = talk.answer(*[""] * 9, f"/image {path}", "one", "two")
+    assert "There is no room" in said
+    assert [len(message.images) for message in talk.client.chats[0].messages] == [1]
 
 
 def test_a_question_is_explained_and_one_can_go_back_and_leave(talk: Talk) -> None:

@@ -16,6 +16,9 @@ import psutil
 import pytest
 from PIL import Image
 
+from tunesmith.daemon.api.home import Home
+from tunesmith.tui.saved_chats import listed
+
 pytestmark = pytest.mark.usefixtures("fake_daemon")
 
 
@@ -73,8 +76,8 @@ def test_in_a_conversation_an_image_is_attached_taken_back_and_sent_again_with_w
     assert talked.out.splitlines() == [
         "tuned heard 1: one, saw 1", "tuned heard 3: two, saw 1", "tuned heard 5: three, saw 2", "tuned heard 1: four"
     ]  # fmt: skip
-    assert "with the next message: my dog.png (40 x 20)" in talked.err
-    assert "no image goes with the next message" in talked.err
+    assert "With the next message: my dog.png (40 x 20)" in talked.err
+    assert "No image goes with the next message" in talked.err
 
 
 def test_an_image_that_cannot_be_sent_is_refused_with_what_to_do(
@@ -108,7 +111,7 @@ def test_ctrl_c_stops_the_answer_and_then_leaves() -> None:
         os.write(master, b"slowly\n")
         read_until(master, "and so on")
         os.write(master, b"\x03")
-        read_until(master, "stopped")
+        read_until(master, "Stopped")
         read_until(master, "> ")
         os.write(master, b"again\n")
         read_until(master, "tuned heard 3")
@@ -117,6 +120,9 @@ def test_ctrl_c_stops_the_answer_and_then_leaves() -> None:
         until_it_sleeps(process.pid)
         os.write(master, b"\x03")
         assert process.wait(20) == 0
+        ((_, kept),) = listed(Home.find(), 1).chats
+        assert [turn.state for turn in kept.tuned] == ["said", "stopped", "said", "said"]
+        assert kept.tuned[1].text.startswith("tuned heard 1: slowly and so on")
     finally:
         process.kill()
         os.close(master)

@@ -61,7 +61,7 @@ def test_the_typed_result_goes_back_and_the_model_goes_on(tunesmith: Any, tools:
         'calls weather({"about":"call again"})',
     ]  # fmt: skip
     assert talked.err.startswith("weather(city, day): The weather of a city\n")
-    assert "type what the tool gave back" in talked.err
+    assert "Type what the tool gave back" in talked.err
 
 
 def test_several_calls_are_answered_in_turn_and_an_empty_line_takes_the_question_back(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from tunesmith.daemon.api import images
 from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.requests import ChatModel
+from tunesmith.tui.conversation import Turn, messages
+from tunesmith.tui.plain import one_line
+from tunesmith.tui.texts import t
 
 
 class Asked(Protocol):
@@ -31,6 +34,27 @@ async def read(path: Path, chats: Iterable[Iterable[str]]) -> Attached:
     for urls in chats:
         images.refuse_too_many([*urls, found.url])
     return found
+
+
+def urls(turns: Sequence[Turn]) -> list[str]:
+    """Of the images that go with the next question by themselves: those of the questions before it."""
+    return [url for message in messages(turns, "") for url in message.images]
+
+
+async def typed(client: Asked, job_id: int, text: str, chats: Mapping[bool, Iterable[str]]) -> Attached:
+    """The image whose path was typed, for models with such images already, the base by True. Raises TunesmithError."""
+    await refuse_blind(client, job_id, chats)
+    return await read(typed_path(text), chats.values())
+
+
+def attached_text(attached: Sequence[Attached]) -> str:
+    """What goes with the next message, in words: no sign that a screen reader would spell."""
+    if not attached:
+        return t("chat.attached_none")
+    names = (
+        t("chat.attached_one", name=one_line(image.name), width=image.width, height=image.height) for image in attached
+    )
+    return t("chat.attached", images=", ".join(names))
 
 
 def typed_path(text: str) -> Path:

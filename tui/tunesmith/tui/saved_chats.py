@@ -1,4 +1,4 @@
-"""Conversations of the chat screen on disk: written as they go, kept within bounds; a damaged file is named.
+"""Conversations of the chat on disk: written as they go, kept within bounds; a damaged file is named.
 
 A file a conversation, a folder a run: `chats/run-7/20261130-173524-9f2c.json`. The oldest make room for new ones.
 """
@@ -21,16 +21,19 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.recipes.units import bytes_text
 from tunesmith.tui.conversation import Turn
+from tunesmith.tui.plain import one_line
+from tunesmith.tui.texts import t
 
 VERSION = 1
 KEPT = 100  # of a run: a list that can still be looked through
 KEPT_BYTES = 64_000_000  # of a run: those without images are some kilobytes, each image up to 3 MB
+DAMAGED_SHOWN = 3  # by name
 FILE_BYTES = 16_000_000  # of one: two conversations with all the images that they take, and the longest text
 Mode = Literal["tuned", "base", "split"]
 
 
 class SavedChat(msgspec.Struct, frozen=True):
-    """Both conversations of the screen, and how it showed them. `began` is seconds since the epoch."""
+    """Both conversations of a chat, and how it showed them. `began` is seconds since the epoch."""
 
     job: int
     began: float
@@ -121,6 +124,22 @@ def listed(home: Home, job_id: int) -> Listed:
     return Listed(tuple(chats), tuple(damaged))
 
 
+def damaged_texts(found: Listed) -> list[str]:
+    """The first ones that cannot be read, and how many more there are."""
+    named = [
+        t("saved_chats.damaged", name=one_line(one.path.name), why=one_line(one.why))
+        for one in found.damaged[:DAMAGED_SHOWN]
+    ]
+    more = len(found.damaged) - DAMAGED_SHOWN
+    return [*named, t("saved_chats.more_damaged", count=more)] if more > 0 else named
+
+
+def kept_text(home: Home, job_id: int) -> str:
+    """Where they lie, and how many are kept."""
+    where = one_line(str(folder(home, job_id)))
+    return t("saved_chats.kept", count=KEPT, size=bytes_text(KEPT_BYTES), where=where)
+
+
 def read(path: Path) -> SavedChat:
     """Raises OSError, DataError."""
     with path.open("rb") as file:
@@ -153,11 +172,11 @@ def _files(chats: Path) -> list[Path]:
 
 
 class Keeper:
-    """The conversation of a screen: `keep` notes how it stands; `write`, for a thread, brings that to the disk."""
+    """The conversation of a chat: `keep` notes how it stands; `write`, for a thread, brings that to the disk."""
 
     def __init__(self, home: Home, job_id: int) -> None:
         self._home, self._job_id = home, job_id
-        self._path: Path | None = None
+        self.path: Path | None = None  # of the one that goes on, once it has a question
         self._began = 0.0
         self._last: tuple[Path, SavedChat] | None = None
         self._due: queue.SimpleQueue[tuple[Path, SavedChat]] = queue.SimpleQueue()
@@ -165,15 +184,15 @@ class Keeper:
 
     def begin(self, found: Found | None = None) -> None:
         """What is kept from now on is `found` as it goes on, or a new one."""
-        self._path, self._began = (None, 0.0) if found is None else (found.path, found.chat.began)
+        self.path, self._began = (None, 0.0) if found is None else (found.path, found.chat.began)
 
     def keep(self, mode: Mode, system: str, tuned: tuple[Turn, ...], base: tuple[Turn, ...]) -> bool:
         """Whether there is something to write."""
         if not tuned and not base:
             return False
-        if self._path is None:
-            self._path, self._began = new_file(self._home, self._job_id), time.time()
-        noted = self._path, SavedChat(self._job_id, self._began, mode, system, at_rest(tuned), at_rest(base))
+        if self.path is None:
+            self.path, self._began = new_file(self._home, self._job_id), time.time()
+        noted = self.path, SavedChat(self._job_id, self._began, mode, system, at_rest(tuned), at_rest(base))
         if noted == self._last:
             return False
         self._last = noted

@@ -82,16 +82,17 @@ def answered(turns: Sequence[Turn]) -> bool:
     return len(turns) >= 2 and turns[-1].role == "assistant" and turns[-1].state in ENDED
 
 
-def obstacle(tuned: Sequence[Turn], base: Sequence[Turn]) -> str:
+def obstacle(tuned: Sequence[Turn], base: Sequence[Turn], anew: str) -> str:
     """Why the last two answers cannot be compared, in words; "" where they can. Both are `answered`.
 
-    A call of a tool is an answer too; behind a result only answers to the very same one can be compared.
+    A call of a tool is an answer too; behind a result only answers to the very same one can be compared. `anew` is
+    what a person presses or types for a new chat.
     """
     sides = (tuned, base)
     sent, other = (heard(turns[:-1]) for turns in sides)
     if sent != other:
         asked, other = (heard(to_question(turns)) for turns in sides)
-        return t("vote.results") if asked == other else t("vote.different")
+        return t("vote.results") if asked == other else t("vote.different", anew=anew)
     if any(told.images for told in sent.messages):
         return t("vote.images")
     if not all(turns[-1].text.strip() or turns[-1].calls for turns in sides):
@@ -151,6 +152,13 @@ def rows_text(rows: int) -> str:
     return t("vote.row") if rows == 1 else t("vote.rows", rows=f"{rows:,}")
 
 
+def cast_text(vote: Cast) -> str:
+    if vote.better == "tie":
+        return t("vote.said_tie")
+    model = t(f"chat.{vote.better}")
+    return t("vote.said", model=model, rows=rows_text(vote.rows), path=one_line(str(vote.path)))
+
+
 def go_on(vote: Cast) -> dict[Side, tuple[Turn, ...]]:
     """Both conversations behind it: the other model's takes the better answer over, of a tie the tuned model's."""
     kept: Side = "base" if vote.better == "base" else "tuned"
@@ -165,8 +173,8 @@ def go_on(vote: Cast) -> dict[Side, tuple[Turn, ...]]:
 class Ballot:
     """The votes of a chat with one run; `last` is the one that can be taken back."""
 
-    def __init__(self, home: Home, job_id: int) -> None:
-        self.path = file(home, job_id)
+    def __init__(self, home: Home, job_id: int, anew: str) -> None:
+        self.path, self._anew = file(home, job_id), anew
         self.last: Cast | None = None
 
     def stand(self, tuned: tuple[Turn, ...], base: tuple[Turn, ...]) -> Stand:
@@ -175,7 +183,7 @@ class Ballot:
             return None
         if self.last is not None and (self.last.tuned, self.last.base) == (tuned, base):
             return self.last
-        why = obstacle(tuned, base)
+        why = obstacle(tuned, base, self._anew)
         return Impossible(why) if why else Asking()
 
     def vote(self, better: Better, tuned: tuple[Turn, ...], base: tuple[Turn, ...]) -> None:

@@ -19,6 +19,12 @@ def chat(
         ),
     ] = "last",
     base: Annotated[bool, typer.Option("--base", help="Talk to the untuned model instead.")] = False,
+    both: Annotated[
+        bool, typer.Option("--both", help="Ask both, one answer below the other; /vote says which is better.")
+    ] = False,
+    go_on: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the newest saved chat of this run.")
+    ] = False,
     system: Annotated[str | None, typer.Option("--system", help="The system prompt.")] = None,
     message: Annotated[str | None, typer.Option("--message", "-m", help="Ask this one thing and end.")] = None,
     image: Annotated[
@@ -40,10 +46,13 @@ def chat(
 ) -> None:
     """Chat with the model that a run made.
 
-    Ctrl-c stops an answer; at the prompt it leaves. Images go to a vision model whose run has a GGUF and gguf-mmproj.
-    Tools are in OpenAI's form, or functions alone; what the model calls is shown, and you type the result.
+    Ctrl-c stops an answer; at the prompt it leaves; /help lists what can be typed there, /both and /vote for example.
+    A talk at a terminal is kept as it goes, in `chats/run-RUN` of Tunesmith's home, where the wizard lists it too.
+    Of --message and of what is piped in nothing is kept.
+    Images go to a vision model whose run has a GGUF and gguf-mmproj. Tools are in OpenAI's form, or functions alone;
+    what the model calls is shown, and you type the result.
 
-    Example: tunesmith chat last --message "Who are you?"
+    Example: tunesmith chat last --both
     """
     import sys
 
@@ -55,10 +64,21 @@ def chat(
         message = "" if sys.stdin.isatty() else sys.stdin.read()
     if message is not None and not message.strip():
         raise typer.BadParameter("there is nothing to answer: give --message TEXT, or pipe a message in")
+    if base and both:
+        raise typer.BadParameter("give --base or --both, not the two")
     known = () if tools is None else tools_file.read(tools.expanduser())
-    settings = Chat((), base=base, max_tokens=max_tokens, temperature=temperature, seed=seed, tools=known)
-    with Talk(run, settings, system) as talk:
-        talk.attach_all(image or ())
+    settings = Chat((), max_tokens=max_tokens, temperature=temperature, seed=seed)
+    with Talk(run, settings, one=message is not None) as talk:
+        if go_on:
+            talk.say(talk.kept.open_newest())
+        if base or both:
+            talk.sides.mode = "base" if base else "split"
+        if system is not None:
+            talk.sides.system = system
+        if known:
+            talk.sides.tools = known
+        for path in image or ():
+            talk.attach(path)
         if message is None:
             talk.loop()
         else:

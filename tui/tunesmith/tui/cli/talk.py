@@ -1,11 +1,11 @@
-"""A conversation with a run's model: history, streaming, results of tools, and a ctrl-c that stops the answer only."""
+"""A talk with a run's model, its base, or both: questions, streaming, tools, and a ctrl-c that stops an answer only."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -14,57 +14,46 @@ import msgspec
 from tunesmith.daemon.api.find import ensure_daemon
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
-from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatDone, ChatFailed, ChatMessage
+from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatDone, ChatFailed
 from tunesmith.daemon.api.tools import ToolCall
-from tunesmith.recipes.errors import DaemonError, TunesmithError
-from tunesmith.tui import attaching
-from tunesmith.tui.cli import render
+from tunesmith.recipes.errors import DaemonError, DataError, TunesmithError
+from tunesmith.tui import attaching, chat_commands, votes
+from tunesmith.tui.answering import Answer, fill_texts
+from tunesmith.tui.chat_sides import Sides
+from tunesmith.tui.cli import render, talk_commands
 from tunesmith.tui.cli.session import find_run
+from tunesmith.tui.cli.talk_kept import Kept
 from tunesmith.tui.cli.tool_text import call_text, result_prompt, tools_text
-from tunesmith.tui.plain import one_line
+from tunesmith.tui.conversation import Fill, Turn, messages, pending, question
+from tunesmith.tui.explained import sentences
+from tunesmith.tui.texts import t
 
-HELP = (
-    "/reset forgets the conversation, /system TEXT sets the system prompt, /base switches the model, "
-    "/image PATH attaches an image, /tools shows what the model may call, /quit leaves"
-)
-RESULT_HELP = "type what the tool gave back, in one line; an empty one takes your question back"
-
-
-class Said:
-    """An answer, as far as it came."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.calls: list[ToolCall] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.parts or self.calls)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.parts)
-
-    def message(self) -> ChatMessage:
-        return ChatMessage("assistant", self.text, tool_calls=tuple(self.calls))
+ANEW = "/reset"
 
 
 class Talk:
-    """`with Talk(run, settings, system) as talk`; holds the event loop, so that ctrl-c ends an answer, not the talk."""
+    """`with Talk(run, settings) as talk`; holds the event loop, so that ctrl-c ends an answer, not the talk.
 
-    def __init__(self, run: str, settings: Chat, system: str | None) -> None:
-        self.run, self.settings, self.system = run, settings, system
-        self.history: list[ChatMessage] = []
+    `one` is for one question, of which nothing is kept, as of what is piped in.
+    """
+
+    def __init__(self, run: str, settings: Chat, *, one: bool = False) -> None:
+        self.run, self.settings = run, settings
         self.attached: list[Attached] = []  # to the next message
-        self._at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        self._at_terminal = at_terminal()
+        self._keeps = self._at_terminal and not one
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Talk:
+        home = Home.find()
         try:
-            self._client = self._runner.run(ensure_daemon(Home.find()))
+            self._client = self._runner.run(ensure_daemon(home))
             self.job_id = self._runner.run(find_run(self._client, self.run, finished=True))
         except BaseException:
             self._runner.close()
             raise
+        self.sides = Sides(home, self.job_id, anew=ANEW)
+        self.kept = Kept(self.sides, keeps=self._keeps)
         return self
 
     def __exit__(
@@ -73,53 +62,70 @@ class Talk:
         self._runner.run(self._client.close())
         self._runner.close()
 
-    def attach_all(self, paths: Iterable[str]) -> None:
-        """To the next message. Raises TunesmithError."""
-        for path in paths:
-            self._runner.run(self._attach(path))
-
-    async def _attach(self, text: str) -> None:
-        await attaching.refuse_blind(self._client, self.job_id, (self.settings.base,))
-        urls = [url for message in self.history for url in message.images] + [image.url for image in self.attached]
-        self.attached.append(await attaching.read(attaching.typed_path(text), (urls,)))
-
-    def _question(self, text: str) -> ChatMessage:
-        return ChatMessage("user", text, tuple(image.url for image in self.attached))
+    def attach(self, text: str) -> None:
+        """The image at a path as it is typed, to the next message. Raises TunesmithError."""
+        found = attaching.typed(self._client, self.job_id, text, self.sides.urls(self.attached))
+        self.attached.append(self._runner.run(found))
 
     def once(self, message: str, as_json: bool) -> None:
-        """One question, one answer."""
-        self.history.append(self._question(message))
-        said = Said()
-        done = self._runner.run(self._answer(said, show=not as_json))
-        if as_json:
-            answer: dict[str, Any] = {"run": self.job_id, "base": self.settings.base, "answer": said.text}
-            if self.attached:
-                answer["images"] = [{"name": i.name, "width": i.width, "height": i.height} for i in self.attached]
-            if self.settings.tools:
-                answer["tool_calls"] = said.calls
-            render.print_json(answer | msgspec.to_builtins(done, builtin_types=()))
+        """One question, and the answer of each model that is shown. Raises TunesmithError."""
+        self._put(message)
+        answers: dict[str, Any] = {}
+        for base in self.sides.shown:
+            self._heading(base, show=not as_json)
+            answer = self._runner.run(self._stream(base, show=not as_json))
+            answers["base" if base else "tuned"] = self._figures(answer)
+            if not as_json:
+                print()
+        if not as_json:
+            return
+        told: dict[str, Any] = {"run": self.job_id}
+        if len(answers) == 1:
+            told |= {"base": self.sides.mode == "base", **next(iter(answers.values()))}
         else:
-            print()
+            told["answers"] = answers
+        if self.attached:
+            told["images"] = [{"name": i.name, "width": i.width, "height": i.height} for i in self.attached]
+        render.print_json(told)
+
+    def _figures(self, answer: Answer) -> dict[str, Any]:
+        said: dict[str, Any] = {"answer": answer.text}
+        if self.sides.tools:
+            said["tool_calls"] = answer.calls
+        return said | dict(msgspec.to_builtins(answer.done, builtin_types=()))
 
     def loop(self) -> None:
         """Read, answer, repeat, until ctrl-d, ctrl-c at the prompt or /quit."""
         if self._at_terminal:
             import readline  # noqa: F401 - gives input() line editing and recall
 
-            which = "the untuned model" if self.settings.base else "the tuned model"
-            render.err().print(f"run {self.job_id}, {which}. {HELP}", style="dim")
+            self.say(t("talk.begun", id=self.job_id, mode=t(f"chat.mode_{self.sides.mode}")))
             if self.attached:
-                render.err().print(self._attached_text(), style="dim")
-            if self.settings.tools:
-                render.err().print(tools_text(self.settings.tools), style="dim")
-        while (line := self._read("> ")) is not None and line != "/quit":
-            if line.startswith("/"):
-                try:
-                    self._command(line)
-                except TunesmithError as error:
-                    self._say(error)
-            elif line:
-                self._turn(line)
+                self.say(attaching.attached_text(self.attached))
+            if self.sides.tools:
+                self.say(tools_text(self.sides.tools))
+        self._go_on()
+        while (line := self._read("> ")) is not None:
+            if not line.startswith("/"):
+                if line:
+                    self._ask(line)
+            elif chat_commands.parsed(line).name == talk_commands.QUIT:
+                return
+            else:
+                self._command(line)
+                self._go_on()
+
+    def _command(self, line: str) -> None:
+        try:
+            self.say(talk_commands.run(self, line))
+        except TunesmithError as error:
+            if not self._at_terminal:
+                raise
+            self._say_error(error)
+
+    def say(self, text: str, style: str = "dim") -> None:
+        """Beside the answers."""
+        render.err().print(text, style=style)
 
     def _read(self, prompt: str) -> str | None:
         """None at ctrl-d and at ctrl-c."""
@@ -130,94 +136,115 @@ class Talk:
                 print()
             return None
 
-    def _command(self, line: str) -> None:
-        name, _, rest = line.partition(" ")
-        if name == "/reset":
-            self.history.clear()
-            said = "forgotten"
-        elif name == "/system":
-            self.system = rest.strip() or None
-            said = f"system prompt: {self.system or '(none)'}"
-        elif name == "/base":
-            self.settings = msgspec.structs.replace(self.settings, base=not self.settings.base)
-            said = "now the untuned model" if self.settings.base else "now the tuned model"
-        elif name == "/image":
-            if rest.strip():
-                self._runner.run(self._attach(rest))
-            else:
-                self.attached.clear()
-            said = self._attached_text()
-        elif name == "/tools":
-            said = tools_text(self.settings.tools)
-        else:
-            said = HELP
-        render.err().print(said, style="dim")
+    def _put(self, question: str) -> None:
+        """Into the conversation of each model that is shown. Raises DataError for more images than one takes."""
+        self.sides.refuse_too_many(self.attached)
+        self.sides.said = dict(self.sides.on_from_better)
+        asked = Turn("user", question, images=tuple(self.attached), system=self.sides.system, tools=self.sides.tools)
+        for base in self.sides.shown:
+            self.sides.said[base] += (asked, Turn("assistant", "", "streaming"))
 
-    def _attached_text(self) -> str:
-        if not self.attached:
-            return "no image goes with the next message"
-        found = ", ".join(f"{one_line(image.name)} ({image.width} x {image.height})" for image in self.attached)
-        return f"with the next message: {found}; /image alone takes back"
-
-    def _turn(self, line: str) -> None:
-        """A question and its answer, with calls of tools and their results between; what was said stays in the history.
-
-        A question that was not answered is taken back, and its images are attached to the next.
-        """
-        begun = len(self.history)
-        self.history.append(self._question(line))
+    def _ask(self, question: str) -> None:
+        """With calls of tools and their results between; the images of what nobody answered go with the next."""
         try:
-            while calls := self._reply():
-                if not (results := self._results(calls)):
-                    render.err().print("taken back", style="dim")
-                    break
-                self.history += results
+            self._put(question)
+        except DataError as error:
+            self._fail(error)
+            return
+        self.kept.save()
+        with self._stoppable():
+            for base in self.sides.shown:
+                self._heading(base)
+                self._reply(base)
+                self._give_results(base)
+        if any(self.sides.said[base][-1].text for base in self.sides.shown):
+            self.attached.clear()
+        self._ask_for_vote()
+
+    def _go_on(self) -> None:
+        """In a chat that was left where a tool's result was asked for."""
+        if waiting := [base for base in self.sides.shown if pending(self.sides.said[base])]:
+            with self._stoppable():
+                for base in waiting:
+                    self._give_results(base)
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """Ctrl-c stops all answers; what there is of them is kept."""
+        try:
+            yield
         except KeyboardInterrupt:
             print()
-            render.err().print("stopped; ctrl-c again leaves", style="dim")
-        except TunesmithError as error:
-            self._say(error)
-        last = self.history[-1]
-        if last.role == "assistant" and not last.tool_calls:
-            self.attached.clear()
-        else:
-            del self.history[begun:]
-
-    def _reply(self) -> list[ToolCall]:
-        """The calls in the model's answer to the history, which it is added to as far as it came."""
-        said = Said()
-        try:
-            done = self._runner.run(self._answer(said, show=True))
+            self.say(t("talk.stopped"))
         finally:
-            if said:
-                self.history.append(said.message())
-        print()
-        cut = ", cut at --max-tokens" if done.finish_reason == "length" else ""
-        render.err().print(f"{done.tokens} tokens, {done.tokens_per_second:.1f} tokens/s{cut}", style="dim")
-        return said.calls
+            self.sides.rest()
+            self.kept.save()
 
-    def _results(self, calls: Sequence[ToolCall]) -> list[ChatMessage]:
+    def _heading(self, base: bool, *, show: bool = True) -> None:
+        """Whose answer follows, where both are asked."""
+        if show and len(self.sides.shown) > 1:
+            render.out().print(f"{t('chat.base') if base else t('chat.tuned')}:", style="bold")
+
+    def _ask_for_vote(self) -> None:
+        match self.sides.stand:
+            case votes.Asking():
+                self.say(t("talk.vote_how"))
+            case votes.Impossible(why=why):
+                self.say(why)
+
+    def _reply(self, base: bool) -> None:
+        """How long the answer is, how fast it came, and how full the context is, are said; also what went wrong."""
+        try:
+            turn = self._runner.run(self._stream(base, show=True)).turn
+        except TunesmithError as error:
+            self._fail(error)
+            return
+        self.kept.save()  # also where the terminal is closed before the next answer
+        print()
+        said, style = [turn.note], "dim"
+        if turn.context:
+            filled = Fill(turn.used, turn.context)
+            said.append(fill_texts(filled, ANEW)[0])
+            style = "yellow" if filled.nearly_full else style
+        self.say(" · ".join(said), style)
+
+    def _give_results(self, base: bool) -> None:
+        """Of the tools that the model called, until it calls none; without one its question is taken back."""
+        while calls := pending(self.sides.said[base]):
+            if not (results := self._results(calls)):
+                self.sides.said[base] += (Turn("assistant", "", "stopped"),)
+                self.say(t("talk.taken_back"))
+                return
+            self.sides.said[base] += (*results, Turn("assistant", "", "streaming"))
+            self._reply(base)
+
+    def _results(self, calls: Sequence[ToolCall]) -> list[Turn]:
         """What a person says that the tools gave back; empty where one gave nothing."""
-        render.err().print(RESULT_HELP, style="dim")
-        results: list[ChatMessage] = []
+        self.say(t("talk.result_how"))
+        results: list[Turn] = []
         for place, call in enumerate(calls):
             if not (text := self._read(result_prompt(calls, place))):
                 return []
-            results.append(ChatMessage("tool", text, tool_call_id=call.id))
+            results.append(Turn("tool", text, calls=(call,)))
         return results
 
-    def _say(self, error: TunesmithError) -> None:
+    def _fail(self, error: TunesmithError) -> None:
         """The talk goes on where a person can do something about it; else raises it."""
-        if isinstance(error, DaemonError) or not sys.stdin.isatty():
+        if isinstance(error, DaemonError) or not self._at_terminal:
             raise error
-        render.err().print(f"{error.message}. {error.hint}", style="red")
+        self._say_error(error)
 
-    async def _answer(self, said: Said, *, show: bool) -> ChatDone:
-        """Add the answer to `said` and print it, as it comes. Raises TunesmithError."""
-        system = (ChatMessage("system", self.system),) if self.system else ()
-        request = msgspec.structs.replace(self.settings, messages=(*system, *self.history))
+    def _say_error(self, error: TunesmithError) -> None:
+        self.say(sentences(error), "red")
+
+    async def _stream(self, base: bool, *, show: bool) -> Answer:
+        """Print the answer as it comes, and put it in place of the one under way. Raises TunesmithError."""
+        turns, answer = self.sides.said[base], Answer()
+        asked = question(turns) or turns[0]
+        sent = messages(turns[:-1], asked.system)
+        request = msgspec.structs.replace(self.settings, messages=sent, base=base, tools=asked.tools)
         console = render.err()
-        waiting = console.status("thinking (the first answer loads the model)")
+        waiting = console.status(t("talk.thinking"))
         if console.is_terminal:
             waiting.start()
         try:
@@ -225,20 +252,27 @@ class Talk:
                 async for event in events:
                     waiting.stop()
                     match event:
-                        case ChatDelta(text=text):
-                            said.parts.append(text)
-                            if show:
-                                render.print_plain(text, end="")
-                        case ChatCalled(call=call):
-                            if show:
-                                render.print_plain(("\n" if said else "") + call_text(call), end="")
-                            said.calls.append(call)
+                        case ChatDelta(text=text) if show:
+                            render.print_plain(text, end="")
+                        case ChatCalled(call=call) if show:
+                            render.print_plain(("\n" if answer.text or answer.calls else "") + call_text(call), end="")
+                    answer.hear(event)
+                    match event:
                         case ChatFailed(code=code, message=message, hint=hint):
                             raise TunesmithError(message, hint, code)
                         case ChatDone():
-                            return event
+                            return answer
+            raise DaemonError(
+                "The answer broke off", "Ask again; `tunesmith daemon status` shows the daemon.", "broken_off"
+            )
+        except TunesmithError as error:
+            answer.fail(error)
+            raise
         finally:
             waiting.stop()
-        raise DaemonError(
-            "The answer broke off", "Ask again; `tunesmith daemon status` shows the daemon.", "broken_off"
-        )
+            self.sides.said[base] = (*turns[:-1], answer.turn)
+
+
+def at_terminal() -> bool:
+    """Whether a person types and reads."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

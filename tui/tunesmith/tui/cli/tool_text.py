@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tunesmith.daemon.api.tools import Tool, ToolCall
 from tunesmith.tui.plain import one_line
+from tunesmith.tui.texts import t
 from tunesmith.tui.tool_text import called, described
 
 
@@ -22,5 +23,5 @@ def result_prompt(calls: Sequence[ToolCall], place: int) -> str:
 def tools_text(tools: Sequence[Tool]) -> str:
     """Name, parameters and description of each, a line each."""
     if not tools:
-        return "no tools; `--tools FILE` gives some when the chat begins"
+        return t("talk.no_tools")
     return "\n".join(map(described, tools))

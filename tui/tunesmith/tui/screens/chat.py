@@ -14,15 +14,14 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from tunesmith.daemon.api import images
 from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.tools import Tool
 from tunesmith.recipes.errors import DataError, TunesmithError
 from tunesmith.tui import results, votes
-from tunesmith.tui.conversation import Turn, question
+from tunesmith.tui.chat_sides import Sides
 from tunesmith.tui.plain import one_line, well_formed
-from tunesmith.tui.saved_chats import Keeper, Mode
+from tunesmith.tui.saved_chats import Mode
 from tunesmith.tui.screens.chat_files import REFUSED_FOR_S, ChatFiles, refused
 from tunesmith.tui.screens.chat_saving import Saving
 from tunesmith.tui.screens.chat_typed import obey
@@ -34,8 +33,6 @@ from tunesmith.tui.widgets.key_bar import KeyBar
 from tunesmith.tui.widgets.question_line import QuestionLine
 from tunesmith.tui.widgets.tools_line import ToolsLine
 from tunesmith.tui.widgets.vote_bar import VoteBar
-
-SHOWN: dict[Mode, tuple[bool, ...]] = {"tuned": (False,), "base": (True,), "split": (False, True)}
 
 
 class ChatScreen(Screen[None]):
@@ -83,24 +80,22 @@ class ChatScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self.home = home or Home.find()
-        self._keeper = Keeper(self.home, job_id)
-        self._saving = Saving(self, self._keeper)
-        self._ballot = votes.Ballot(self.home, job_id)
+        self.sides = Sides(self.home, job_id, "base" if base else "tuned", anew="f5")
+        self._saving = Saving(self, self.sides.keeper)
         self._clients, self.job_id, self.job_name = clients, job_id, name
         self.files = ChatFiles(self, clients, job_id)
-        self._said: dict[bool, tuple[Turn, ...]] = {False: (), True: ()}
         self._typed: dict[results.Wanted | None, str] = {}
-        self.set_reactive(ChatScreen.mode, "base" if base else "tuned")
+        self.set_reactive(ChatScreen.mode, self.sides.mode)
 
     def compose(self) -> ComposeResult:
         yield Static(id="chat-title", markup=False)
         with Horizontal(id="panes"):
             for name, base in (("tuned", False), ("base", True)):
-                yield ChatPane(self._clients, self.job_id, base=base, turns=self._said[base], id=name)
+                yield ChatPane(self._clients, self.job_id, base=base, turns=self.sides.said[base], id=name)
         system = Input(self.system, placeholder=t("chat.system_placeholder"), id="system")
         system.border_title = t("chat.system")
         yield system
-        yield VoteBar(self._stand)
+        yield VoteBar(self.sides.stand)
         yield ToolsLine(self.tools)
         yield AttachedImages(self.attached)
         yield QuestionLine(self._typed, id="question")
@@ -119,27 +114,22 @@ class ChatScreen(Screen[None]):
     def _keep(self, message: ChatPane.Said) -> None:
         if any(pane.base == message.base and pane.turns is not message.turns for pane in self.query(ChatPane)):
             return  # by now it is another one, of which word comes too
-        self._said[message.base] = message.turns
+        self.sides.said[message.base] = message.turns
         self._draw_foot()
         if not message.turns or message.turns[-1].state != "streaming" or not message.turns[-1].text:
             self._save()
 
     def _save(self) -> None:
-        if self._keeper.keep(self.mode, self.system, self._said[False], self._said[True]):
+        if self.sides.keep():
             self._saving.begin()
 
     def on_unmount(self) -> None:
         self._saving.end()
 
     @property
-    def _bases(self) -> tuple[bool, ...]:
-        """Of the models shown, whether it is the base."""
-        return SHOWN[self.mode]
-
-    @property
     def panes(self) -> list[ChatPane]:
         """Those shown."""
-        return [self._pane(base) for base in self._bases]
+        return [self._pane(base) for base in self.sides.shown]
 
     def _pane(self, base: bool) -> ChatPane:
         return self.query_one("#base" if base else "#tuned", ChatPane)
@@ -148,39 +138,29 @@ class ChatScreen(Screen[None]):
     def busy(self) -> bool:
         return any(pane.busy for pane in self.query(ChatPane))
 
-    def watch_mode(self) -> None:
+    def watch_mode(self, mode: Mode) -> None:
+        self.sides.mode = mode
         if self.is_mounted:
             self._draw()
 
     def validate_system(self, system: str) -> str:
         return well_formed(system)
 
-    def watch_system(self) -> None:
+    def watch_system(self, system: str) -> None:
+        self.sides.system = system
         if self.is_mounted:
             self._draw()
-
-    @property
-    def _stand(self) -> votes.Stand:
-        """Of the votes, where both models are shown."""
-        return self._ballot.stand(self._said[False], self._said[True]) if self.mode == "split" else None
 
     def _draw_foot(self) -> None:
         """The votes, and what is to be typed: the result of a call that a model waits for, or a question."""
         for bar in self.query(VoteBar):  # none while it is composed in another language
-            bar.shows = self._stand
+            bar.shows = self.sides.stand
         for line in self.query(QuestionLine):
-            sides = {base: self._on_from_better[base] for base in self._bases}
+            sides = {base: self.sides.on_from_better[base] for base in self.sides.shown}
             wanted = results.wanted(sides, line.wanted)
             if wanted is not None and wanted != line.wanted:
                 line.offer(wanted, results.given_before(sides, wanted))
             line.wanted = wanted
-
-    @property
-    def _on_from_better(self) -> dict[bool, tuple[Turn, ...]]:
-        """Both conversations; after a vote from the better answer, so that the next ones can be compared too."""
-        if isinstance(vote := self._stand, votes.Cast):
-            return {side == "base": turns for side, turns in votes.go_on(vote).items()}
-        return self._said
 
     @on(VoteBar.Chosen)
     def _chosen(self, message: VoteBar.Chosen) -> None:
@@ -193,7 +173,7 @@ class ChatScreen(Screen[None]):
     def action_vote(self, better: votes.Better) -> None:
         """Write down which answer is better."""
         try:
-            self._ballot.vote(better, self._said[False], self._said[True])
+            self.sides.vote(better)
         except votes.Refused as error:
             self.notify(str(error), severity="warning", markup=False, timeout=REFUSED_FOR_S)
         except TunesmithError as error:
@@ -203,14 +183,14 @@ class ChatScreen(Screen[None]):
     def action_take_back_vote(self) -> None:
         """The last one, also after the next question was asked."""
         try:
-            self.notify(self._ballot.take_back(), markup=False)
+            self.notify(self.sides.ballot.take_back() or t("talk.no_vote"), markup=False)
         except TunesmithError as error:
             refused(self, error)
         self._draw_foot()
 
     def _go_on_from_better(self) -> None:
-        if isinstance(self._stand, votes.Cast):
-            for base, turns in self._on_from_better.items():
+        if isinstance(self.sides.stand, votes.Cast):
+            for base, turns in self.sides.on_from_better.items():
                 self._pane(base).turns = turns
 
     def _draw(self) -> None:
@@ -263,18 +243,11 @@ class ChatScreen(Screen[None]):
     def _may_send(self) -> bool:
         """Each model has its own conversation, with images of its own."""
         try:
-            for urls in self._urls.values():
-                images.refuse_too_many(urls)
+            self.sides.refuse_too_many(self.attached)
         except DataError as error:
             refused(self, error)
             return False
         return True
-
-    @property
-    def _urls(self) -> dict[bool, list[str]]:
-        """Of the images that each model shown gets with the next question."""
-        attached = [image.url for image in self.attached]
-        return {pane.base: [*pane.urls, *attached] for pane in self.panes}
 
     def watch_attached(self, attached: tuple[Attached, ...]) -> None:
         if self.is_mounted:
@@ -282,6 +255,7 @@ class ChatScreen(Screen[None]):
             self.refresh_bindings()
 
     def watch_tools(self, tools: tuple[Tool, ...]) -> None:
+        self.sides.tools = tools
         for line in self.query(ToolsLine):
             line.tools = tools
 
@@ -297,10 +271,10 @@ class ChatScreen(Screen[None]):
         self.action_system()
 
     def action_base(self) -> None:
-        self.mode = "tuned" if self.mode == "base" else "base"
+        self.mode = self.sides.switched("base")
 
     def action_split(self) -> None:
-        self.mode = "tuned" if self.mode == "split" else "split"
+        self.mode = self.sides.switched("split")
 
     def action_system(self) -> None:
         """Open the line of the system prompt, or close it; what it says stays."""
@@ -310,8 +284,7 @@ class ChatScreen(Screen[None]):
 
     def action_clear(self) -> None:
         """Begin a new chat; this one is among the saved ones."""
-        self._keeper.begin()
-        self._said = {False: (), True: ()}
+        self.sides.begin()
         for pane in self.query(ChatPane):
             pane.clear()
         self._draw_foot()
@@ -324,14 +297,11 @@ class ChatScreen(Screen[None]):
         if (found := await self.app.push_screen_wait(SavedChatsScreen(self.home, self.job_id))) is None:
             return
         self.action_stop()
-        self._keeper.begin(found)
-        self._said = {False: found.chat.tuned, True: found.chat.base}
-        self.mode = found.chat.mode
-        self.set_system(found.chat.system)
-        asked = next(filter(None, (question(self._said[base]) for base in self._bases)), None)
-        self.tools = () if asked is None else asked.tools
+        self.sides.begin(found)
+        self.mode, self.tools = self.sides.mode, self.sides.tools
+        self.set_system(self.sides.system)
         for pane in self.query(ChatPane):
-            pane.turns = self._said[pane.base]
+            pane.turns = self.sides.said[pane.base]
         self._draw()
 
     def action_image(self) -> None:
@@ -340,7 +310,7 @@ class ChatScreen(Screen[None]):
 
     @work(exclusive=True, group="image")
     async def attach(self, path: Path | None = None) -> None:
-        if (found := await self.files.image(path, self._urls)) is not None:
+        if (found := await self.files.image(path, self.sides.urls(self.attached))) is not None:
             self.attached = (*self.attached, found)
 
     @on(ToolsLine.TakenAway)
@@ -374,9 +344,9 @@ class ChatScreen(Screen[None]):
             case "take_back":
                 return bool(self.attached)
             case "vote":
-                return isinstance(self._stand, votes.Asking)
+                return isinstance(self.sides.stand, votes.Asking)
             case "take_back_vote":
-                return self._ballot.last is not None
+                return self.sides.ballot.last is not None
         return True
 
     def action_stop(self) -> None:

@@ -18,17 +18,14 @@ from textual.widgets import Static
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.recipes.units import bytes_text
 from tunesmith.tui import saved_chats
 from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import one_line
-from tunesmith.tui.saved_chats import Damaged, Found, Listed
+from tunesmith.tui.saved_chats import Found, Listed
 from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.confirm import Confirm
 from tunesmith.tui.widgets.key_bar import HELP, KeyBar
 from tunesmith.tui.widgets.row_table import Column, RowTable
-
-DAMAGED_SHOWN = 3
 
 
 class SavedChatsScreen(ModalScreen[Found | None]):
@@ -117,15 +114,7 @@ def began(row: Found) -> Content:
 
 def note(found: Listed, home: Home, job_id: int) -> Content:
     """What cannot be read, where they lie, and how many are kept."""
-    damaged = [Content.assemble(("✗ ", "$error"), damaged_text(one)) for one in found.damaged[:DAMAGED_SHOWN]]
-    if more := len(found.damaged) - DAMAGED_SHOWN:
-        damaged += [Content(t("saved_chats.more_damaged", count=more))] if more > 0 else []
-    where = one_line(str(saved_chats.folder(home, job_id)))
-    size = bytes_text(saved_chats.KEPT_BYTES)
-    kept = Content.styled(t("saved_chats.kept", count=saved_chats.KEPT, size=size, where=where), "$foreground 60%")
+    damaged = [Content.assemble(("✗ ", "$error"), line) for line in saved_chats.damaged_texts(found)]
+    kept = Content.styled(saved_chats.kept_text(home, job_id), "$foreground 60%")
     none = [] if found.chats else [Content(t("saved_chats.none"))]
     return Content("\n").join([*none, *damaged, kept])
-
-
-def damaged_text(one: Damaged) -> str:
-    return t("saved_chats.damaged", name=one_line(one.path.name), why=one_line(one.why))

@@ -1,20 +1,16 @@
-"""Steps 6 and 7 in plain lines: a run as sentences at a bounded rate, its result, and a chat with it."""
+"""Steps 6 and 7 in plain lines: a run as sentences at a bounded rate, and its result."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 
 from textual.message import Message
 
-from tunesmith.daemon.api.client import Client
 from tunesmith.daemon.api.events import DataChecked, Notice
-from tunesmith.daemon.api.requests import Chat, ChatDelta, ChatDone, ChatFailed
 from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.tui.conversation import Turn, messages
-from tunesmith.tui.explained import sentences, told
+from tunesmith.tui.explained import told
 from tunesmith.tui.job_text import shrunk_text, waiting_text
 from tunesmith.tui.plain import one_line
 from tunesmith.tui.reproduce import command
@@ -23,7 +19,6 @@ from tunesmith.tui.spoken.asking import Asker
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients, JobUnknown, JobUpdated, LinkChanged, follow
 from tunesmith.tui.widgets.benchmark_lines import benchmark_lines
-from tunesmith.tui.widgets.chat_pane import done_text
 from tunesmith.tui.widgets.feed import item
 from tunesmith.tui.widgets.metrics import figures
 from tunesmith.tui.widgets.score_summary import held, measured
@@ -110,18 +105,3 @@ def result(ask: Asker, view: JobView) -> None:
     for artifact in view.artifacts:
         ask.say(f"{one_line(artifact.key)}: {one_line(view.folder)}/{one_line(artifact.path)}")
     ask.say(f"{t('result.again')}: {command(view)}")
-
-
-async def answer(client: Client, job_id: int, turns: list[Turn]) -> Turn:
-    """What the model says to the last turn, or what went wrong. Raises TunesmithError for a lost daemon."""
-    text, note = "", ""
-    async with aclosing(client.chat(job_id, Chat(messages(turns, "")))) as events:  # type: ignore[type-var]
-        async for event in events:
-            match event:
-                case ChatDelta():
-                    text += event.text
-                case ChatDone():
-                    note = done_text(event)
-                case ChatFailed():
-                    return Turn("assistant", text, "failed", sentences(event))
-    return Turn("assistant", text, "said", note)

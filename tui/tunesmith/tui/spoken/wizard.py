@@ -16,15 +16,14 @@ from tunesmith.daemon.api.view import FINISHED, JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.spec import JobSpec
 from tunesmith.tui import texts
-from tunesmith.tui.conversation import Turn
 from tunesmith.tui.draft import Draft
 from tunesmith.tui.evaluating import Evaluable, evaluable
-from tunesmith.tui.explained import sentences
 from tunesmith.tui.plain import plain
 from tunesmith.tui.planning import Planning
 from tunesmith.tui.screens.result import can_chat
 from tunesmith.tui.spoken import job, steps
 from tunesmith.tui.spoken.asking import Asker, Back, Quit
+from tunesmith.tui.spoken.chat import SpokenChat
 from tunesmith.tui.spoken.data import data
 from tunesmith.tui.spoken.evaluate import evaluate
 from tunesmith.tui.spoken.recipe import recipe
@@ -158,21 +157,8 @@ class SpokenWizard:
         return await (await self._daemon()).submit(submission(uuid.uuid4().hex, spec))
 
     def _chat(self, runner: asyncio.Runner, job_id: int) -> None:
-        turns: list[Turn] = []
         with contextlib.suppress(Back):
-            while True:
-                if not (typed := self.ask.text(t("spoken.chat_question"), "", t("spoken.chat_why"))):
-                    continue
-                turns.append(Turn("user", typed))
-                try:
-                    said = runner.run(self._answer(job_id, turns))
-                except TunesmithError as error:
-                    said = Turn("assistant", "", "failed", sentences(error))
-                self.ask.say(f"{t('chat.tuned')}: {said.text}", said.note)
-                turns.append(said)
-
-    async def _answer(self, job_id: int, turns: list[Turn]) -> Turn:
-        return await job.answer(await self._daemon(), job_id, turns)
+            SpokenChat(self.ask, self._daemon, job_id).run(runner)
 
     async def _daemon(self) -> Client:
         """A client whose daemon answers, which is started when none does. Raises DaemonError."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -15,11 +14,11 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from tunesmith.daemon.api.images import Attached
-from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatDone, ChatFailed, ChatMessage
+from tunesmith.daemon.api.requests import Chat, ChatCalled, ChatDelta, ChatMessage
 from tunesmith.daemon.api.tools import Tool, ToolCall
 from tunesmith.recipes.errors import TunesmithError
-from tunesmith.tui.conversation import Fill, State, Turn, fill, messages, pending, question
-from tunesmith.tui.explained import sentences
+from tunesmith.tui.answering import Answer, fill_text
+from tunesmith.tui.conversation import Turn, fill, messages, pending, question
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.texts import t
 from tunesmith.tui.tool_text import called_in_lines
@@ -28,7 +27,6 @@ from tunesmith.tui.widgets.attached_images import image_text
 from tunesmith.tui.widgets.following import Following
 
 DRAW_INTERVAL_S = 0.05
-GAUGE_CELLS = 8
 
 
 class ChatPane(Vertical):
@@ -100,11 +98,6 @@ class ChatPane(Vertical):
         self.busy = True
         self._worker = self.run_worker(self._stream(messages(turns, system), tools), exit_on_error=True)
 
-    @property
-    def urls(self) -> list[str]:
-        """Of the images that go with the next question by themselves: those of the questions before it."""
-        return [url for message in messages(self.turns, "") for url in message.images]
-
     def stop(self) -> None:
         if self._worker is not None and self.busy:
             self._worker.cancel()
@@ -115,29 +108,20 @@ class ChatPane(Vertical):
 
     async def _stream(self, sent: tuple[ChatMessage, ...], tools: tuple[Tool, ...]) -> None:
         loop = asyncio.get_running_loop()
-        text, calls, ended = "", tuple[ToolCall, ...](), Turn("assistant", "", "stopped")
-        drawn_at = loop.time()
+        answer, drawn_at = Answer(), loop.time()
         try:
             client = await self._clients()
             async for event in client.chat(self._job_id, Chat(sent, base=self.base, tools=tools)):
-                match event:
-                    case ChatDelta():
-                        text += event.text
-                        if loop.time() - drawn_at >= DRAW_INTERVAL_S:
-                            drawn_at = loop.time()
-                            self._last(Turn("assistant", text, "streaming", calls=calls))
-                    case ChatCalled():
-                        calls = (*calls, event.call)
-                        self._last(Turn("assistant", text, "streaming", calls=calls))
-                    case ChatDone():
-                        ended = done(event)
-                    case ChatFailed():
-                        ended = Turn("assistant", "", "failed", sentences(event))
+                answer.hear(event)
+                due = isinstance(event, ChatDelta) and loop.time() - drawn_at >= DRAW_INTERVAL_S
+                if due or isinstance(event, ChatCalled):
+                    drawn_at = loop.time()
+                    self._last(msgspec.structs.replace(answer.turn, state="streaming"))
         except TunesmithError as error:
-            ended = Turn("assistant", "", "failed", sentences(error))
+            answer.fail(error)
         finally:
             self.busy = False
-            self._last(msgspec.structs.replace(ended, text=text, calls=calls))
+            self._last(answer.turn)
 
     def _last(self, turn: Turn) -> None:
         if self.turns and self.turns[-1].state == "streaming":  # else another conversation is shown by now
@@ -157,9 +141,7 @@ class ChatPane(Vertical):
         if self.busy or filled is None:
             self.border_subtitle = t("chat.answering") if self.busy else ""
         else:
-            room = self.size.width - 2
-            said = fill_texts(filled)
-            self.border_subtitle = next((text for text in said if cell_len(text) <= room), said[-1])
+            self.border_subtitle = fill_text(filled, "f5", self.size.width - 2)
 
     async def watch_turns(self, old: tuple[Turn, ...], new: tuple[Turn, ...]) -> None:
         """Redraw what changed: usually the last turn alone."""
@@ -180,31 +162,6 @@ class ChatPane(Vertical):
             shown[0].update(_empty(self.base))
         if at_end:
             scroll.follow_end()
-
-
-def done_text(done: ChatDone) -> str:
-    speed = t("chat.speed", tokens=done.tokens, speed=f"{done.tokens_per_second:.1f}")
-    return f"{speed} · {t('chat.cut')}" if done.finish_reason == "length" else speed
-
-
-def done(event: ChatDone) -> Turn:
-    """The end of an answer, without its text."""
-    state: State = "cut" if event.finish_reason == "length" else "said"
-    used = event.prompt_tokens + event.tokens
-    return Turn("assistant", "", state, done_text(event), used=used, context=event.context_tokens)
-
-
-def fill_texts(filled: Fill) -> tuple[str, ...]:
-    """From the longest to the shortest; nearly full is said in each."""
-    percent = t("chat.context_short", percent=f"{100 * filled.share:.0f}")
-    if filled.nearly_full:
-        percent = f"⚠ {percent}"
-    full = round(GAUGE_CELLS * min(1.0, filled.share))
-    bar = "━" * full + "─" * (GAUGE_CELLS - full)
-    figures = t("chat.context", used=f"{filled.used:,}", context=f"{filled.context:,}")
-    hints = (t("chat.context_full"),) if filled.nearly_full else ()
-    said = ((f"{bar} {percent}", figures, *hints), (f"{bar} {percent}", *hints), (percent, *hints), (percent,))
-    return tuple(" · ".join(parts) for parts in said)
 
 
 def draw(turn: Turn, base: bool) -> Content:

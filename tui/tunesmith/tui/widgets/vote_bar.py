@@ -12,9 +12,8 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from tunesmith.tui.plain import one_line
 from tunesmith.tui.texts import t
-from tunesmith.tui.votes import Asking, Better, Cast, Impossible, Stand, rows_text
+from tunesmith.tui.votes import Asking, Better, Cast, Impossible, Stand, cast_text
 
 CHOICES: tuple[tuple[Better, str], ...] = (
     ("tuned", "f8"),
@@ -59,17 +58,10 @@ class VoteBar(Horizontal):
                 for better, key in CHOICES:
                     yield VoteChoice(better, key, t(f"vote.{better}"))
             case Cast() as vote:
-                yield Static(Content.assemble(("✓ ", "$success"), said(vote)), id="vote-said", markup=False)
+                yield Static(Content.assemble(("✓ ", "$success"), cast_text(vote)), id="vote-said", markup=False)
                 yield VoteChoice(None, TAKE_BACK_KEY, t("vote.take_back"))
             case Impossible(why):
                 yield Static(Content.styled(why, "$foreground 60%"), id="vote-said", markup=False)
-
-
-def said(vote: Cast) -> str:
-    if vote.better == "tie":
-        return t("vote.said_tie")
-    model = t(f"chat.{vote.better}")
-    return t("vote.said", model=model, rows=rows_text(vote.rows), path=one_line(str(vote.path)))
 
 
 class VoteChoice(Static, can_focus=True):
