@@ -13,6 +13,7 @@ from tunesmith.recipes.spec import BENCHMARK, EVALUATE, TRAIN, WRITING, JobSpec
 
 # Measured beside real workers by bench/forecast.py: what libraries take that a stage is the first to use.
 PREPARE_BYTES = 550 * MIB  # tokenizers, and the engine that is imported meanwhile
+LATER_BYTES = 60 * MIB  # of a worker with its libraries: what is not there yet while the model is read
 STEPPING = {"adafactor": 1, "adamw_8bit": 0, "paged_adamw_8bit": 0}  # weights as large as the largest, beside it
 GRADIENTS_BESIDE = 0.5  # of a step's only window, of those that come where its activations go
 LIBRARIES_BYTES, LIBRARIES_FULL_FROM = 60 * MIB, 126 * MIB
@@ -77,8 +78,10 @@ def load(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[
     host, device = on(place, parts.weights)
     stored = facts.parameters * memory.stored_width(facts)
     converted = memory.stored_width(facts) != memory.WIDTHS[memory.weights_dtype(spec, place)]
-    mapped = CONVERTED_SHARE * stored if converted else 0.0
-    return int(host + (mapped if place.shared else min(MAPPED_BYTES, mapped))), device
+    beside = max(0.0, stored - LATER_BYTES) if converted else 0.0
+    if spec.quantization != "none":  # and copies of the matrix that is quantized
+        beside += nf4.LIBRARY_BYTES + 3 * 4 * facts.intermediate_size * facts.hidden_size
+    return int(host + (beside if place.shared else min(MAPPED_BYTES, beside))), device
 
 
 def train(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> tuple[int, int]:
