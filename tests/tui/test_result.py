@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from live import Alone, FakeClient, failed, finished, training
 from planned import unplanned
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Button
 
@@ -19,11 +20,12 @@ from tunesmith.recipes.words import say
 from tunesmith.tui import texts
 from tunesmith.tui.messages import OpenChat
 from tunesmith.tui.screens.result import ResultStep, command
+from tunesmith.tui.texts import t
 from tunesmith.tui.widgets.answer_table import table
 from tunesmith.tui.widgets.artifact_list import ArtifactList
 from tunesmith.tui.widgets.score_summary import held as gate_lines
 from tunesmith.tui.widgets.score_summary import measured as figures
-from tunesmith.tui.widgets.verification_card import VerificationCard
+from tunesmith.tui.widgets.verification_card import LABEL_CELLS, VerificationCard
 
 Snap = Callable[..., bool]
 
@@ -68,6 +70,19 @@ async def test_every_verification_has_a_card_and_chat_is_offered() -> None:
         await pilot.press("t")
         await pilot.pause()
         assert [m.job_id for m in app.received if isinstance(m, OpenChat)] == [1]
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_every_label_of_a_card_is_whole_and_perplexities_stand_beside_the_model_s(language: str) -> None:
+    texts.use(language)
+    verified = next(event for event in finished() if isinstance(event, e.Verified))
+    card = VerificationCard(
+        msgspec.structs.replace(verified, perplexity=20.05, merged_perplexity=19.93, correct=19, graded=20)
+    )
+    said = str(card.render())
+    assert "…" not in said and "20.05" in said and "19.93" in said
+    labels = ("kl", "top1", "tokens_compared", "prompt", "ids", "correct", "perplexity", "embeddings")
+    assert all(cell_len(t(f"result.{label}")) <= LABEL_CELLS for label in labels)
 
 
 async def test_another_job_replaces_the_first() -> None:

@@ -65,7 +65,8 @@ def _spoken(v: Verified) -> list[Content]:
     if v.graded:
         lines.append(_line(t("result.correct"), f"{v.correct}/{v.graded}"))
     if v.perplexity is not None and v.merged_perplexity is not None:
-        lines.append(_line(t("result.perplexity"), f"{v.perplexity:.2f} ({v.merged_perplexity:.2f})"))
+        both = t("result.beside_model", export=f"{v.perplexity:.2f}", model=f"{v.merged_perplexity:.2f}")
+        lines.append(_line(t("result.perplexity"), both))
     return lines
 
 
