@@ -20,6 +20,7 @@ LIBRARIES_BYTES, LIBRARIES_FULL_FROM = 60 * MIB, 126 * MIB
 # Of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py). Gradients of a model
 # that is trained whole fill most.
 HOLES, HOLES_TRAINED = 0.3, 0.1
+RECOMPUTED_HOLES = 1.5  # of what a layer takes for itself
 HEAPED_BLOCK = 2 * MIB
 SMALLER = 0.85  # of the largest window: where that lies just outside of the heap, most others lie in it
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
@@ -108,9 +109,12 @@ def holes(spec: JobSpec, facts: ModelFacts, place: Place, parts: Parts) -> float
     libraries = LIBRARIES_BYTES * filled(parts)
     if optimizers.cards()[spec.training.optimizer].package:
         libraries += OPTIMIZING_BYTES
-    within = heaped(facts, parts)
-    again = parts.transient * parts.recomputed / facts.layers if within else 0.0  # as much as such a layer takes
-    return libraries + (HOLES if parts.adapter else HOLES_TRAINED) * within + again
+    return libraries + (HOLES if parts.adapter else HOLES_TRAINED) * heaped(facts, parts) + emptied(facts, parts)
+
+
+def emptied(facts: ModelFacts, parts: Parts) -> float:
+    """Bytes of a heap's holes that layers leave which are computed again."""
+    return RECOMPUTED_HOLES * parts.transient * parts.recomputed / facts.layers if heaped(facts, parts) else 0.0
 
 
 def filled(parts: Parts) -> float:
@@ -158,7 +162,7 @@ def evaluate(spec: JobSpec, facts: ModelFacts, rows: Rows, place: Place, parts: 
     libraries = EVALUATING_BYTES + filled(parts) * (EVALUATING_FULL_BYTES - EVALUATING_BYTES)
     more = parts.kernels + packing + libraries + unpacked(spec, facts, place)
     if place.device == "cpu" and parts.adapter:
-        more += HOLES * heaped(facts, parts)  # what training left behind
+        more += HOLES * heaped(facts, parts) + emptied(facts, parts)  # what training left behind
     return on(place, parts.weights + parts.adapter + again + working + more)
 
 
