@@ -180,7 +180,7 @@ def machine(state: str, folder: Path) -> Shown:
 
 def model(state: str, folder: Path) -> Shown:
     draft = Draft.starter()
-    draft.model, draft.model_folder = OWN, {"empty": "", "failed": "/nowhere/model", "hostile": HOSTILE}[state]
+    draft.model, draft.model_folder = OWN, {"empty": "", "failed": "/missing/model", "hostile": HOSTILE}[state]
     return wizard("f3", draft)
 
 
