@@ -43,8 +43,11 @@ async def test_after_a_start_nothing_listens_and_after_the_end_nothing_does(
     assert served.url == "" and listening(daemon) == []
     served = await daemon.client.serve(Serve(str(tmp_path / "toy.gguf"), port=0))
     assert served.url.startswith("http://127.0.0.1:")
-    while listening(daemon) != ["127.0.0.1"]:  # the system's list is not whole while others open and close sockets
+    for _ in range(600):  # the system's list is not whole while others open and close sockets
+        if listening(daemon):
+            break
         await asyncio.sleep(0.05)
+    assert listening(daemon) == ["127.0.0.1"]
     again = await daemon.client.serve(Serve(str(tmp_path / "toy.gguf"), port=0))
     assert again.url == served.url
     ended = await daemon.client.unserve()
