@@ -297,6 +297,8 @@ async def test_what_came_of_it_stands_in_the_result_of_the_run_and_leads_there_a
         assert "0.410 [0.300 … 0.520]" in str(figures.last().render())
         links[1].focus()
         await pilot.press("enter")
+        links[0].scroll_visible(animate=False)
+        await pilot.pause()
         await pilot.click(links[0])
         await until(pilot, lambda: len(app.received) == 2)
         opened_jobs = [(type(one), one.job_id) for one in app.received if isinstance(one, OpenResult | OpenRun)]
