@@ -139,7 +139,8 @@ def show(what: str) -> None:
 
 
 def long_jobs(app: object) -> None:
-    from live import FakeClient, finished
+    from histories import finished
+    from live import FakeClient
     from textual.app import App
 
     from tunesmith.daemon.api.listing import Lines, line_of

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests/fakes"))
 
 import beside
 from daemon_process import DaemonProcess
-from live import FORECAST, START, on_a_machine
+from histories import FORECAST, START, on_a_machine
 from textual.pilot import Pilot
 from textual.widgets import Input
 from textual.worker import Worker

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from live import FORECAST
+from histories import FORECAST
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.worker import context as contexts

@@ -1,17 +1,17 @@
-"""An engine that gives the tuned model's answer of `live` to its questions, and says that it heard any other."""
+"""An engine that gives the tuned model's answer of `histories` to its questions, and says that it heard any other."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-import live
+import histories
 import msgspec
 from toy_engine import say
 
 from tunesmith.daemon.serving.lines import Ended, Generate, Piece, Ready, Request
 
-ANSWERS = {question: tuned for question, _, tuned, _ in live.QUESTIONS}
+ANSWERS = {question: tuned for question, _, tuned, _ in histories.QUESTIONS}
 
 
 def main() -> None:

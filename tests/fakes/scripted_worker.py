@@ -1,4 +1,4 @@
-"""A worker that says what `live` says, by its clock: the first word of its job's name tells which run."""
+"""A worker that says what `histories` says, by its clock: the first word of its job's name tells which run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import live
+import histories
 import msgspec
 
 from tunesmith.daemon.api import events as e
@@ -18,8 +18,8 @@ BY_THE_DAEMON = (e.Queued, e.Started, e.Forecasted, e.Gauged)
 
 
 def script(name: str) -> list[e.Event]:
-    scripts = {"whole": live.finished, "better": live.better, "broken": live.failed}
-    return scripts.get(name.partition(" ")[0], lambda: live.training(STEPS_TAKEN))()
+    scripts = {"whole": histories.finished, "better": histories.better, "broken": histories.failed}
+    return scripts.get(name.partition(" ")[0], lambda: histories.training(STEPS_TAKEN))()
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from live import FakeClient, finished
+from histories import finished
+from live import FakeClient
 
 from tunesmith.daemon.api.home import Home
 from tunesmith.tui.cli import chat, talk

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 from beside import here, incomplete, snapshot
-from live import FakeClient, failed, finished, training
+from histories import failed, finished, training
+from live import FakeClient
 from patience import until
 from planned import on_cpu
 from textual.pilot import Pilot

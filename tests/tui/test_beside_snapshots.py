@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import beside
 import pytest
-from live import START, FakeClient, failed, finished, training, waiting
+from histories import START, failed, finished, training, waiting
+from live import FakeClient
 from planned import on_gpu
 from textual.pilot import Pilot
 from textual.widgets import Input

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from live import Alone, FakeClient, finished
+from histories import finished
+from live import Alone, FakeClient
 from opened_chat import open_chat
 from patience import until
 from textual.pilot import Pilot

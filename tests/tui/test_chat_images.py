@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import Alone, FakeClient, finished
+from histories import finished
+from live import Alone, FakeClient
 from opened_chat import open_chat
 from patience import notices
 from PIL import Image

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from live import START, Alone, FakeClient, better, failed, finished, training
+from histories import START, better, failed, finished, training
+from live import Alone, FakeClient
 from textual.pilot import Pilot
 from textual.widgets import Static
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import START, Alone, FakeClient, finished, training
+from histories import START, finished, training
+from live import Alone, FakeClient
 from patience import notices, until
 from planned import on_cpu, unplanned
 from textual.pilot import Pilot

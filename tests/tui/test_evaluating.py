@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from live import START, FakeClient, failed, finished, training
+from histories import START, failed, finished, training
+from live import FakeClient
 from planned import on_cpu, on_gpu, unplanned
 
 from tunesmith.daemon.api import events as e

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from live import START, Alone, FakeClient, failed, finished, on_a_machine, training, waiting
+from histories import START, failed, finished, on_a_machine, training, waiting
+from live import Alone, FakeClient
 from patience import until
 from planned import Fixed, unplanned
 from textual.app import App

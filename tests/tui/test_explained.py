@@ -6,7 +6,8 @@ import re
 
 import msgspec
 import pytest
-from live import START, Alone, FakeClient, failed
+from histories import START, failed
+from live import Alone, FakeClient
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.requests import ChatFailed

@@ -7,7 +7,8 @@ import pkgutil
 from pathlib import Path
 
 import pytest
-from live import FakeClient, finished
+from histories import finished
+from live import FakeClient
 from patience import until
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from live import START, Alone, FakeClient, failed, finished, training, waiting
+from histories import START, failed, finished, training, waiting
+from live import Alone, FakeClient
 from textual.pilot import Pilot
 from textual.widgets import Static
 

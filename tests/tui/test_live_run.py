@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from live import FORECAST, START, Alone, FakeClient, failed, finished, on_a_machine, training
+from histories import FORECAST, START, failed, finished, on_a_machine, training
+from live import Alone, FakeClient
 from patience import until
 from planned import unplanned
 from textual.pilot import Pilot

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from live import Alone, FakeClient, training
+from histories import training
+from live import Alone, FakeClient
 from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static

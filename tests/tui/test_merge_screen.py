@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from live import START, Alone, FakeClient, better, failed, finished, training
+from histories import START, better, failed, finished, training
+from live import Alone, FakeClient
 from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static

@@ -9,9 +9,10 @@ from pathlib import Path
 import beside
 import msgspec
 import pytest
+from histories import finished, training
 from hub_models import ID, environment, files, safetensors
 from hub_server import FakeHub
-from live import FakeClient, finished, training
+from live import FakeClient
 from patience import until
 from planned import on_cpu
 from textual.pilot import Pilot

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from fake_daemon import benchmarked
-from live import FakeClient, failed, finished, on_a_machine, training
+from histories import failed, finished, on_a_machine, training
+from live import FakeClient
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import JobView

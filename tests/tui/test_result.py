@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from live import Alone, FakeClient, failed, finished, training
+from histories import failed, finished, training
+from live import Alone, FakeClient
 from planned import unplanned
 from rich.cells import cell_len
 from textual.pilot import Pilot

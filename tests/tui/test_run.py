@@ -6,19 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from live import (
-    FORECAST,
-    START,
-    STEPS,
-    Alone,
-    FakeClient,
-    failed,
-    finished,
-    on_a_machine,
-    train_steps,
-    training,
-    waiting,
-)
+from histories import FORECAST, START, STEPS, failed, finished, on_a_machine, train_steps, training, waiting
+from live import Alone, FakeClient
 from patience import until
 from textual.geometry import Region
 from textual.pilot import Pilot

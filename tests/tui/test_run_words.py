@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from live import START
+from histories import START
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api import wording

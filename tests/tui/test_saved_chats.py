@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import Alone, FakeClient, finished
+from histories import finished
+from live import Alone, FakeClient
 from opened_chat import open_chat
 from patience import notices
 from textual.pilot import Pilot

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from daemon_process import DaemonProcess
-from live import START, FakeClient, finished
+from histories import START, finished
+from live import FakeClient
 from PIL import Image
 
 from tunesmith.daemon.api import events as e

@@ -7,7 +7,8 @@ import time
 from math import inf
 
 import pytest
-from live import START, FakeClient, before_training, finished, train_steps, training
+from histories import START, before_training, finished, train_steps, training
+from live import FakeClient
 from textual.message import Message
 
 from tunesmith.daemon.api import events as e

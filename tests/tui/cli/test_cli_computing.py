@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from live import training
+from histories import training
 
 from tunesmith.daemon.api import events as e
 from tunesmith.daemon.api.view import JobView, fold
