@@ -39,6 +39,7 @@ class ChatPane(Vertical):
     ChatPane.-nearly-full { border-subtitle-color: $warning; }
     ChatPane Following { height: 1fr; }
     ChatPane .turn { height: auto; margin: 0 0 1 0; }
+    ChatPane .turn:last-child { margin: 0; }
     """
 
     class Said(Message):
@@ -150,7 +151,6 @@ class ChatPane(Vertical):
             return
         self._draw_subtitle()
         scroll = self.query_one(Following)
-        at_end = scroll.at_end or len(new) > len(old)
         shown = list(scroll.query(Static))
         for index, turn in enumerate(new):
             if index >= len(shown):
@@ -160,7 +160,7 @@ class ChatPane(Vertical):
         await scroll.remove_children(shown[max(1, len(new)) :])
         if not new:
             shown[0].update(_empty(self.base))
-        if at_end:
+        if len(new) > len(old):  # what is asked is seen, however far one had scrolled up
             scroll.follow_end()
 
 

@@ -52,7 +52,7 @@ class Feed(Following):
     def watch_view(self, old: JobView | None, new: JobView | None) -> None:
         said = [(v.data, v.notices, v.answers, v.samples) if v else None for v in (old, new)]
         if said[0] != said[1] and self.is_mounted:
-            self.replace(self.query_one(Static), self._text())
+            self.query_one(Static).update(self._text())
 
 
 def items(view: JobView) -> list[Content]:

@@ -125,11 +125,9 @@ class LogView(Vertical):
     def _draw(self) -> None:
         if not self.is_mounted or not self.query("#log-lines"):
             return
-        static = self.lines.query_one(Static)
         if self.wanted:  # what was found stays in view
-            static.update(self._shown())
-        else:
-            self.lines.replace(static, self._shown())
+            self.lines.at_end = False
+        self.lines.query_one(Static).update(self._shown())
         count = self.query_one("#log-count", Static)
         if not self.wanted:
             count.update("")
