@@ -287,15 +287,15 @@ def test_a_cut_or_misdescribed_base_is_refused(tmp_path: Path) -> None:
 
 def test_threads_go_to_different_files_while_there_are_several() -> None:
     long, short = stream.File(3, iter([lambda: 1] * 3)), stream.File(4, iter([lambda: 1]))
-    turns = stream.Turns([long, short])
-    (first, _), (second, _), (third, _) = (turns.take() or (None, None) for _ in range(3))
+    schedule = stream.Schedule([long, short])
+    (first, _), (second, _), (third, _) = (schedule.take() or (None, None) for _ in range(3))
     assert (first, second, third) == (long, short, long)  # the short one has no more
     assert (long.writers, short.writers) == (2, 1)
-    assert not turns.done(short, 1)
-    assert turns.done(long, stream.SYNCED_BYTES)
-    assert not turns.done(long, 1)
-    assert (turns.take() or (None,))[0] is long
-    assert turns.take() is None
+    assert not schedule.done(short, 1)
+    assert schedule.done(long, stream.SYNCED_BYTES)
+    assert not schedule.done(long, 1)
+    assert (schedule.take() or (None,))[0] is long
+    assert schedule.take() is None
 
 
 def test_a_piece_that_fails_ends_the_merge_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

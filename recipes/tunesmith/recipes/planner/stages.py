@@ -25,7 +25,7 @@ HEAPED_BLOCK = 2 * MIB
 SMALLER = 0.85  # of the largest window: where that lies just outside of the heap, most others lie in it
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
-GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.05, 0.025
+GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.08, 0.025
 EVALUATING_BYTES, EVALUATING_FULL_BYTES = 48 * MIB, 60 * MIB  # what generating text imports and uses, by model
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 3000

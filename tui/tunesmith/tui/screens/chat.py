@@ -18,7 +18,7 @@ from tunesmith.daemon.api.home import Home
 from tunesmith.daemon.api.images import Attached
 from tunesmith.daemon.api.tools import Tool
 from tunesmith.recipes.errors import DataError, TunesmithError
-from tunesmith.tui import results, votes
+from tunesmith.tui import tool_results, votes
 from tunesmith.tui.chat_sides import Sides
 from tunesmith.tui.plain import one_line, well_formed
 from tunesmith.tui.saved_chats import Mode
@@ -84,7 +84,7 @@ class ChatScreen(Screen[None]):
         self._saving = Saving(self, self.sides.keeper)
         self._clients, self.job_id, self.job_name = clients, job_id, name
         self.files = ChatFiles(self, clients, job_id)
-        self._typed: dict[results.Wanted | None, str] = {}
+        self._typed: dict[tool_results.Wanted | None, str] = {}
         self.set_reactive(ChatScreen.mode, self.sides.mode)
 
     def compose(self) -> ComposeResult:
@@ -157,9 +157,9 @@ class ChatScreen(Screen[None]):
             bar.shows = self.sides.stand
         for line in self.query(QuestionLine):
             sides = {base: self.sides.on_from_better[base] for base in self.sides.shown}
-            wanted = results.wanted(sides, line.wanted)
+            wanted = tool_results.wanted(sides, line.wanted)
             if wanted is not None and wanted != line.wanted:
-                line.offer(wanted, results.given_before(sides, wanted))
+                line.offer(wanted, tool_results.given_before(sides, wanted))
             line.wanted = wanted
 
     @on(VoteBar.Chosen)
@@ -224,7 +224,7 @@ class ChatScreen(Screen[None]):
         elif self.attached and not text:
             self.notify(t("chat.image_needs_text"), severity="warning", markup=False)
 
-    def _give(self, wanted: results.Wanted, text: str) -> None:
+    def _give(self, wanted: tool_results.Wanted, text: str) -> None:
         """The result of that call to the model that waits for it."""
         if not text:
             self.notify(t("chat.result_needed"), severity="warning", markup=False)

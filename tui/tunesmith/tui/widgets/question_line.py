@@ -8,8 +8,8 @@ from textual.reactive import reactive
 from textual.widgets import Input
 
 from tunesmith.tui.plain import one_line
-from tunesmith.tui.results import Wanted
 from tunesmith.tui.texts import t
+from tunesmith.tui.tool_results import Wanted
 
 
 class QuestionLine(Input):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tools import call
 
 from tunesmith.tui.conversation import Turn
-from tunesmith.tui.results import Wanted, given_before, wanted
+from tunesmith.tui.tool_results import Wanted, given_before, wanted
 
 PARIS, NOON = call("weather", '{"city": "Paris"}'), call("clock", "{}", id="call_2")
 QUESTION = Turn("user", "How is Paris?")
