@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,10 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from tunesmith.daemon.api.view import JobView
 from tunesmith.recipes.errors import TunesmithError
 from tunesmith.recipes.spec import JobSpec
 from tunesmith.tui import evaluating
@@ -29,7 +26,7 @@ from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.planning import Planning
 from tunesmith.tui.screens.composed import composed
 from tunesmith.tui.screens.data import suffixes
-from tunesmith.tui.submission import key_of, submission
+from tunesmith.tui.screens.submitting import SubmittingScreen
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.benchmark_choices import BenchmarkChoices
@@ -49,8 +46,8 @@ DATA, KIND = "data", "kind"  # what has no value of the recipe's form
 PARTS = ("#evaluate-explanation", "#evaluate-needs", "#evaluate-command", "#evaluate-trouble", "#evaluate", "#copy")
 
 
-class EvaluateScreen(ModalScreen[JobView | None]):
-    """Dismissed with the job that was made, or None."""
+class EvaluateScreen(SubmittingScreen):
+    COPIED = "evaluate.command"
 
     DEFAULT_CSS = """
     EvaluateScreen Checkbox { background: transparent; padding: 0; width: 1fr; }
@@ -75,15 +72,11 @@ class EvaluateScreen(ModalScreen[JobView | None]):
     ]
 
     def __init__(self, clients: Clients, form: EvaluationForm, planning: Planning) -> None:
-        super().__init__()
-        self._clients = clients
+        super().__init__(clients)
         self.form = form
         self.planning = planning
         self.spec: JobSpec | None = None  # of what is typed, while nothing is wrong with it
-        self.refusal: TunesmithError | None = None  # of files, or the daemon's, until something is typed
         self.looked_at = KIND
-        self._opened = uuid.uuid4()
-        self._busy = False
 
     def compose(self) -> ComposeResult:
         form, run = self.form, self.form.found.run
@@ -109,24 +102,18 @@ class EvaluateScreen(ModalScreen[JobView | None]):
             yield StepActions(("evaluate", t("evaluate.key"), True), ("copy", t("evaluate.copy"), False))
         yield KeyBar()
 
-    async def recompose(self) -> None:
-        """A change of language."""
-        await super().recompose()
-        self._begin()
-
     def on_mount(self) -> None:
-        self._begin()
         self._look_at_machine()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         self.query_one(ChoiceRow).focus()
-        self._draw()
+        self.draw()
 
     @work(exclusive=True, group="look")
     async def _look_at_machine(self) -> None:
         """What is free now."""
         await asyncio.to_thread(self.planning.look)
-        self._draw()
+        self.draw()
 
     @on(ChoiceRow.Chosen)
     def _choose(self, event: ChoiceRow.Chosen) -> None:
@@ -155,7 +142,7 @@ class EvaluateScreen(ModalScreen[JobView | None]):
     def _changed(self) -> None:
         self.refusal = None
         self.workers.cancel_group(self, FILES)
-        self._draw()
+        self.draw()
         if self.spec is not None:
             self._look_at_files(self.spec)
 
@@ -166,7 +153,7 @@ class EvaluateScreen(ModalScreen[JobView | None]):
             await asyncio.to_thread(evaluating.look_at_files, spec)
         except TunesmithError as error:
             self.refusal = error
-            self._draw()
+            self.draw()
 
     @on(ValueRow.Entered)
     @on(ChoiceRow.Entered)
@@ -191,7 +178,7 @@ class EvaluateScreen(ModalScreen[JobView | None]):
         default = t("recipe.default", value=value.default_text or t("recipe.nothing"))
         return Content.assemble((value.label, "bold"), f"  {self.form.explanation(value)} ", (default, FAINT))
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """What is typed: whether it can be started, what that needs, and the command."""
         if not composed(self, *PARTS):
             return
@@ -214,7 +201,7 @@ class EvaluateScreen(ModalScreen[JobView | None]):
         self.query_one(BenchmarkChoices).show(asked, found)
         self.query_one("#evaluate-explanation", Static).update(self._explanation())
         self._draw_needs(found)
-        said = "" if self.spec is None else evaluating.command(form.found, self.spec)
+        said = self.said()
         bar, trouble = self.query_one("#evaluate-command", Static), self.query_one("#evaluate-trouble", Trouble)
         bar.update(Content(plain(said)))
         bar.display = bool(said)
@@ -223,9 +210,7 @@ class EvaluateScreen(ModalScreen[JobView | None]):
             trouble.clear()
         else:
             trouble.show(*map(plain, told(error)))
-        for action in ("evaluate", "copy"):
-            self.query_one(f"#{action}", Button).disabled = not self.check_action(action, ())
-        self.refresh_bindings()
+        self.enable("evaluate", "copy")
 
     def _mark(self, row: ValueRow, changed: bool) -> None:
         row.mark(wrong=changed and self.form.error(row.value) is not None, changed=changed)
@@ -253,16 +238,12 @@ class EvaluateScreen(ModalScreen[JobView | None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
             case "evaluate":
-                return True if self.spec is not None and not self._busy else None
+                return True if self.spec is not None and not self.busy else None
             case "copy":
-                return True if self.spec is not None and evaluating.command(self.form.found, self.spec) else None
+                return True if self.said() else None
             case "browse":
                 return self.form.kind == ROWS
         return True
-
-    @on(Input.Submitted)
-    def _next(self) -> None:
-        self.focus_next()
 
     @on(Button.Pressed, "#browse")
     @work
@@ -274,26 +255,11 @@ class EvaluateScreen(ModalScreen[JobView | None]):
         if (path := await self.app.push_screen_wait(PickScreen(start, suffixes(), folders=True))) is not None:
             self.query_one("#evaluate-data", Input).value = str(path)
 
-    @on(Button.Pressed, "#copy")
-    def action_copy(self) -> None:
-        if self.spec is not None:
-            self.app.copy_to_clipboard(evaluating.command(self.form.found, self.spec))
-            self.app.notify(t("copy.copied", what=t("evaluate.command")), markup=False)
+    def said(self) -> str:
+        return "" if self.spec is None else evaluating.command(self.form.found, self.spec)
 
     @on(Button.Pressed, "#evaluate")
     @work(group="submit", exclusive=True)
     async def action_evaluate(self) -> None:
-        if (spec := self.spec) is None:
-            return
-        self._busy = True
-        self._draw()
-        try:
-            view = await (await self._clients()).submit(submission(key_of(self._opened, spec), spec))
-        except TunesmithError as error:
-            self._busy, self.refusal = False, error
-            self._draw()
-            return
-        self.dismiss(view)
-
-    def action_leave(self) -> None:
-        self.dismiss(None)
+        if (spec := self.spec) is not None:
+            await self.hand_over(lambda: spec)

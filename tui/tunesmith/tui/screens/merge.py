@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import ClassVar
 
 from textual import on, work
@@ -11,16 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Input, Static
 
-from tunesmith.daemon.api.view import JobView
-from tunesmith.recipes.errors import RecipeError, TunesmithError
+from tunesmith.recipes.errors import RecipeError
 from tunesmith.tui.explained import SAID, told
 from tunesmith.tui.merging import Mergeable, Part, command, recipe, weight
 from tunesmith.tui.plain import one_line, plain
 from tunesmith.tui.screens.composed import composed
-from tunesmith.tui.submission import key_of, submission
+from tunesmith.tui.screens.submitting import SubmittingScreen
 from tunesmith.tui.texts import t
 from tunesmith.tui.watch import Clients
 from tunesmith.tui.widgets.export_choices import export_box
@@ -46,8 +43,8 @@ class WeightInput(Input):
         return character in NUMBER
 
 
-class MergeScreen(ModalScreen[JobView | None]):
-    """Dismissed with the job that was made, or None."""
+class MergeScreen(SubmittingScreen):
+    COPIED = "merge.command"
 
     DEFAULT_CSS = """
     MergeScreen .run { height: 1; }
@@ -71,15 +68,12 @@ class MergeScreen(ModalScreen[JobView | None]):
     ]
 
     def __init__(self, clients: Clients, found: Mergeable) -> None:
-        super().__init__()
-        self._clients = clients
+        super().__init__(clients)
         self.found = found
         self.typed = {run.id: "1" for run in found.runs}
         self.ticked = set(found.ticked)
         self.parts: list[Part] = []
         self.wrong: dict[int, RecipeError] = {}
-        self._opened = uuid.uuid4()
-        self._busy = False
 
     def compose(self) -> ComposeResult:
         runs = self.found.runs
@@ -101,29 +95,25 @@ class MergeScreen(ModalScreen[JobView | None]):
             yield StepActions(("merge", t("merge.do"), True), ("copy", t("merge.copy"), False))
         yield KeyBar()
 
-    async def recompose(self) -> None:
-        """A change of language."""
-        await super().recompose()
-        self._begin()
-
-    def on_mount(self) -> None:
-        self._begin()
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
         self.query(WeightInput).first().focus()
-        self._draw()
+        self.draw()
 
     @on(Input.Changed)
     def _weighed(self, event: Input.Changed) -> None:
         if isinstance(event.input, WeightInput):
             self.typed[event.input.run] = event.value
-            self._draw()
+            self._changed()
 
     @on(Checkbox.Changed)
     def _chosen(self, event: Checkbox.Changed) -> None:
         if event.checkbox.name:
             (self.ticked.add if event.value else self.ticked.discard)(event.checkbox.name)
-            self._draw()
+            self._changed()
+
+    def _changed(self) -> None:
+        self.refusal = None
+        self.draw()
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -141,7 +131,7 @@ class MergeScreen(ModalScreen[JobView | None]):
         if not self.targets:
             self.wrong[NO_RUN] = RecipeError(t("merge.no_target"), t("merge.no_target_hint"), SAID)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """The command of what is chosen, or what is wrong with it."""
         if not composed(self, "#merge-command", "#merge-trouble", "#merge"):
             return
@@ -156,41 +146,22 @@ class MergeScreen(ModalScreen[JobView | None]):
             error = next(iter(self.wrong.values()))
             trouble.show(error.message, error.hint)
         else:
-            said.update(Content(command(self.parts, self.targets)))
-            trouble.clear()
-        for action in ("merge", "copy"):
-            self.query_one(f"#{action}", Button).disabled = not self.check_action(action, ())
-        self.refresh_bindings()
+            said.update(Content(self.said()))
+            if self.refusal is None:
+                trouble.clear()
+            else:
+                trouble.show(*map(plain, told(self.refusal)))
+        self.enable("merge", "copy")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if (action in ("merge", "copy") and self.wrong) or (action == "merge" and self._busy):
+        if (action in ("merge", "copy") and self.wrong) or (action == "merge" and self.busy):
             return None
         return True
 
-    @on(Input.Submitted)
-    def _next(self) -> None:
-        self.focus_next()
-
-    @on(Button.Pressed, "#copy")
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(command(self.parts, self.targets))
-        self.app.notify(t("copy.copied", what=t("merge.command")), markup=False)
+    def said(self) -> str:
+        return command(self.parts, self.targets)
 
     @on(Button.Pressed, "#merge")
     @work(group="submit", exclusive=True)
     async def action_merge(self) -> None:
-        self._busy = True
-        self._draw()
-        try:
-            spec = recipe(self.parts, self.targets)
-            view = await (await self._clients()).submit(submission(key_of(self._opened, spec), spec))
-        except TunesmithError as error:
-            self._busy = False
-            self._draw()
-            message, hint = told(error)
-            self.query_one(Trouble).show(plain(message), plain(hint))
-            return
-        self.dismiss(view)
-
-    def action_leave(self) -> None:
-        self.dismiss(None)
+        await self.hand_over(lambda: recipe(self.parts, self.targets))
