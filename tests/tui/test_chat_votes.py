@@ -268,14 +268,20 @@ async def test_a_call_is_voted_on_like_an_answer_and_its_row_has_the_tools_that_
     assert after["tools"] == called["tools"] and after["chosen"][0]["content"] == BASE
 
 
+async def asked_with_tools(pilot: Pilot[None], fake: FakeClient, folder: Path) -> ChatScreen:
+    """Both models, which may call for the weather, are asked about it."""
+    screen = await open_split(pilot, fake)
+    await ask(pilot, f"/tools {tools_file(folder, WEATHER)}")
+    await until(pilot, lambda: screen.tools)
+    await ask(pilot, "How is Paris?")
+    return screen
+
+
 async def test_the_answer_without_the_call_is_better_and_no_result_is_asked_for_any_more(tmp_path: Path) -> None:
     fake = FakeClient(identity=finished())
     fake.calls = {False: (call("weather", "{}"),)}
     async with Alone(Static()).run_test() as pilot:
-        screen = await open_split(pilot, fake)
-        await ask(pilot, f"/tools {tools_file(tmp_path, WEATHER)}")
-        await until(pilot, lambda: screen.tools)
-        await ask(pilot, "How is Paris?")
+        screen = await asked_with_tools(pilot, fake, tmp_path)
         assert screen.line.wanted is not None
         await press(pilot, "f9")
         assert screen.line.wanted is None
@@ -294,10 +300,7 @@ async def test_the_same_call_with_another_id_is_the_same_and_the_answers_behind_
     fake = FakeClient(identity=finished())
     fake.calls = {False: (call("weather", "{}", id="call_a"),), True: (call("weather", "{}", id="call_b"),)}
     async with Alone(Static()).run_test() as pilot:
-        screen = await open_split(pilot, fake)
-        await ask(pilot, f"/tools {tools_file(tmp_path, WEATHER)}")
-        await until(pilot, lambda: screen.tools)
-        await ask(pilot, "How is Paris?")
+        screen = await asked_with_tools(pilot, fake, tmp_path)
         assert shown(screen) == texts.t("vote.same")
         await ask(pilot, "sunny")
         await press(pilot, "enter")
@@ -312,10 +315,7 @@ async def test_answers_behind_different_calls_cannot_be_compared_and_it_is_said_
     fake = FakeClient(identity=finished())
     fake.calls = {False: (call("weather", "{}"),)}
     async with Alone(Static()).run_test() as pilot:
-        screen = await open_split(pilot, fake)
-        await ask(pilot, f"/tools {tools_file(tmp_path, WEATHER)}")
-        await until(pilot, lambda: screen.tools)
-        await ask(pilot, "How is Paris?")
+        screen = await asked_with_tools(pilot, fake, tmp_path)
         await ask(pilot, "sunny")
         assert shown(screen) == texts.t("vote.results")
         await press(pilot, "f8")
