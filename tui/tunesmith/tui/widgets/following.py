@@ -17,7 +17,12 @@ class Following(VerticalScroll):
     at_end = True  # until the person scrolls away, however much comes meanwhile
 
     def on_resize(self, event: events.Resize) -> None:
-        """Once it is laid out anew: with more content, or with fewer lines to show it in."""
+        """There are fewer lines to show it in, or more."""
+        if self.at_end:
+            self.follow_end()
+
+    def watch_virtual_size(self) -> None:
+        """There is more of it, and it is laid out."""
         if self.at_end:
             self.follow_end()
 
