@@ -204,20 +204,20 @@ def test_pairs_of_answers_are_twice_the_rows_and_a_reference_is_a_copy_only_of_w
 
 
 def test_what_comes_after_the_probe_is_more_where_layers_are_computed_again_and_never_nothing() -> None:
-    def grown(device: str, recomputed: int, kernels: int = 0, tuner: str = "lora", rows: Rows = ROWS) -> int:
+    def grown(device: str, again: str = "off", kernels: int = 0, tuner: str = "lora", rows: Rows = ROWS) -> int:
         where = place(device)
-        one = {"batch_size": 1, "gradient_accumulation": 1}
+        one = {"batch_size": 1, "gradient_accumulation": 1, "gradient_checkpointing": again}
         parts = memory.parts(job(tuner={"kind": tuner}, training=one), QWEN, rows, where)
-        return stages.growing(where, QWEN, parts, kernels=kernels, recomputed=recomputed, peak_bytes=4 * GIB)
+        return stages.growing(where, QWEN, parts, kernels=kernels, peak_bytes=4 * GIB)
 
-    assert 0 < grown("cpu", 0) < grown("cpu", 12) < GIB
-    assert grown("cpu", 0, 40_000_000) == grown("cpu", 0) + 40_000_000
+    assert 0 < grown("cpu") < grown("cpu", "selective") < grown("cpu", "full") < GIB
+    assert grown("cpu", kernels=40_000_000) == grown("cpu") + 40_000_000
     short = Rows(rows=1000, longest=60, mean=40.0)  # whose blocks lie in the heap
     long = Rows(rows=1000, longest=2000, mean=1500.0)  # whose blocks do not
-    assert grown("cpu", 0, rows=short) > grown("cpu", 0, rows=long)
-    assert grown("cpu", 0, tuner="full", rows=short) > grown("cpu", 0, rows=short), "gradients come between"
-    assert grown("cpu", 0, tuner="full", rows=long) == grown("cpu", 0, rows=long)
-    assert grown("cuda", 0, 40_000_000) == pytest.approx(0.025 * 4 * GIB, rel=1e-6)
+    assert grown("cpu", rows=short) > grown("cpu", rows=long)
+    assert grown("cpu", tuner="full", rows=short) > grown("cpu", rows=short), "gradients come between"
+    assert grown("cpu", tuner="full", rows=long) == grown("cpu", rows=long)
+    assert grown("cuda", kernels=40_000_000) == pytest.approx(0.025 * 4 * GIB, rel=1e-6)
 
 
 def test_an_export_or_an_evaluation_of_a_run_is_forecast_by_its_own_stages() -> None:

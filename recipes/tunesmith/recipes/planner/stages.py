@@ -20,12 +20,12 @@ LIBRARIES_BYTES, LIBRARIES_FULL_FROM = 60 * MIB, 126 * MIB
 # Of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py). Gradients of a model
 # that is trained whole fill most.
 HOLES, HOLES_TRAINED = 0.3, 0.1
-RECOMPUTED_HOLES = 1.5  # of what a layer takes for itself
+RECOMPUTED_HOLES = 2.2  # of what a layer takes for itself
 HEAPED_BLOCK = 2 * MIB
 SMALLER = 0.85  # of the largest window: where that lies just outside of the heap, most others lie in it
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
 # What comes to be resident after the probe, of runs of 12 to 96 steps.
-GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.08, 0.025
+GROWN_BYTES, GROWN_HEAP, GROWN_HEAP_TRAINED, RECOMPUTED_GROWTH, ALLOCATOR_GROWTH = 24 * MIB, 0.25, 0.45, 0.1, 0.025
 EVALUATING_BYTES, EVALUATING_FULL_BYTES = 48 * MIB, 60 * MIB  # what generating text imports and uses, by model
 PACKING_BYTES = 60 * MIB  # MKL's copies of the matrices it multiplies, for rows of PACKED_LENGTH tokens and more
 PACKED_LENGTH = 3000
@@ -131,17 +131,17 @@ def heaped(facts: ModelFacts, parts: Parts) -> int:
     return parts.activations - (0 if parts.adapter else 4 * embedded(facts))  # the gradient of a head that is trained
 
 
-def growing(place: Place, facts: ModelFacts, parts: Parts, *, kernels: int, recomputed: int, peak_bytes: int) -> int:
+def growing(place: Place, facts: ModelFacts, parts: Parts, *, kernels: int, peak_bytes: int) -> int:
     """Bytes that come to training after its worst window, whose peak was `peak_bytes`.
 
     On a CPU for windows of other lengths: `kernels` bytes for numbers of rows that were not met, what is between the
-    activations in the heap, more where gradients and what the optimizer makes come between, and where layers are
-    `recomputed`.
+    activations in the heap, more where gradients and what the optimizer makes come between, and with each layer that
+    is computed again.
     """
     if place.device != "cpu":
         return int(ALLOCATOR_GROWTH * peak_bytes)
     between = (GROWN_HEAP if parts.adapter else GROWN_HEAP_TRAINED) * heaped(facts, parts)
-    again = RECOMPUTED_GROWTH * max(0, peak_bytes - place.runtime_bytes) if recomputed else 0.0
+    again = RECOMPUTED_GROWTH * parts.recomputed / facts.layers * max(0, peak_bytes - place.runtime_bytes)
     return int(GROWN_BYTES + kernels + between + again)
 
 

@@ -74,9 +74,7 @@ def run(context: Context) -> None:
     work = [core.flops(step) for step in steps]
     mean = seconds_of_mean_step(seconds, work, [step.tokens for step in steps], float(batches.tokens.mean()))
     kernels = batches.unmet * bytes_of_a_number(plan.facts) if parts.kernels else 0
-    growing = stages.growing(
-        plan.place, plan.facts, parts, kernels=kernels, recomputed=plan.forecast.recomputed, peak_bytes=peak
-    )
+    growing = stages.growing(plan.place, plan.facts, parts, kernels=kernels, peak_bytes=peak)
     forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total, growing_bytes=growing)
     context.plan = msgspec.structs.replace(plan, forecast=forecast)
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
