@@ -80,6 +80,28 @@ def test_what_is_left_is_released_where_the_process_grows_by_it_and_not_again_un
     assert released == [817, 834, 900]
 
 
+def test_what_is_left_is_released_before_a_window_that_would_pass_the_forecast_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released: list[int] = []
+    mebibytes, left = 930, 0
+    monkeypatch.setattr(processor.resident, "now", lambda: mebibytes << 20)
+    heap = processor.Heap((4 * 256, 4 * 1024))  # blocks of 2 MiB from 2,048 and from 512 tokens on
+
+    def release() -> None:
+        nonlocal mebibytes
+        released.append(mebibytes)
+        mebibytes = left
+
+    monkeypatch.setattr(processor, "release_freed_memory", release)
+    heap.before(1024)
+    heap.keep_within(1016 << 20, blocks=20)  # 80 MiB in 1,024 tokens; 16 MiB are left free
+    steps = ((920, 1024, 0), (921, 1024, 800), (905, 1500, 905), (915, 1500, 0), (925, 1500, 900))
+    for mebibytes, tokens, left in steps:
+        heap.before(tokens)
+    assert released == [921, 905, 925], "where giving it back did not help, not again until there is more"
+
+
 def test_a_model_whose_mlp_has_no_one_width_is_told_by_its_own() -> None:
     from types import SimpleNamespace
 

@@ -16,6 +16,8 @@ from tunesmith.daemon.worker.packing.windows import Row, Step, Window, packed, p
 from tunesmith.daemon.worker.processor import Heap
 from tunesmith.daemon.worker.train import flops
 
+MLP_BLOCKS = 2  # a layer keeps the gate's and the other input of its product, as wide as the MLP, for backward
+
 
 class Fused:
     """How a part is computed: `layers` counts those that are fused ("") and, by reason, those that are not."""
@@ -61,6 +63,13 @@ class Core:
         if self._work is None:
             self._work = flops.summarize(self.base)
         return flops.useful(self._work, [length for window in step for length in window.lengths], step.labels)
+
+    def keep_within(self, forecast_bytes: int, layers: int) -> None:
+        """On a CPU: what lies free in the heap is given back before training passes its forecast; `layers` of the model
+        keep what they computed for backward.
+        """
+        if self._heap is not None:
+            self._heap.keep_within(forecast_bytes, MLP_BLOCKS * layers)
 
     def summed_loss(self, window: Window) -> tuple[Any, Any]:
         """Cross entropy in nats summed over the window's labels (differentiable), and how many were predicted right."""

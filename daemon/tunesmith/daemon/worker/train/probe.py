@@ -77,6 +77,7 @@ def run(context: Context) -> None:
     growing = stages.growing(plan.place, plan.facts, parts, kernels=kernels, peak_bytes=peak)
     forecast = planner.probed(plan.forecast, peak_bytes=peak, step_seconds=mean, steps=total, growing_bytes=growing)
     context.plan = msgspec.structs.replace(plan, forecast=forecast)
+    core.keep_within(forecast.stage("train").host_bytes, plan.facts.layers - parts.recomputed)
     context.emit(e.Forecasted(time=time.time(), forecast=forecast))
 
 
