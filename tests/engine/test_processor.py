@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,27 +85,25 @@ def test_what_is_left_is_released_before_a_window_that_would_pass_the_forecast_b
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     released: list[int] = []
-    mebibytes, left = 930, 0
-    monkeypatch.setattr(processor.resident, "now", lambda: mebibytes << 20)
+    held = SimpleNamespace(now=930, left=0)  # MiB, and what is held once the rest is released
+    monkeypatch.setattr(processor.resident, "now", lambda: held.now << 20)
     heap = processor.Heap((4 * 256, 4 * 1024))  # blocks of 2 MiB from 2,048 and from 512 tokens on
 
     def release() -> None:
-        nonlocal mebibytes
-        released.append(mebibytes)
-        mebibytes = left
+        released.append(held.now)
+        held.now = held.left
 
     monkeypatch.setattr(processor, "release_freed_memory", release)
     heap.before(1024)
     heap.keep_within(1016 << 20, blocks=20)  # 80 MiB in 1,024 tokens; 16 MiB are left free
     steps = ((920, 1024, 0), (921, 1024, 800), (905, 1500, 905), (915, 1500, 0), (925, 1500, 900))
-    for mebibytes, tokens, left in steps:
+    for now, tokens, left in steps:
+        held.now, held.left = now, left
         heap.before(tokens)
     assert released == [921, 905, 925], "where giving it back did not help, not again until there is more"
 
 
 def test_a_model_whose_mlp_has_no_one_width_is_told_by_its_own() -> None:
-    from types import SimpleNamespace
-
     import torch
 
     from tunesmith.daemon.worker.train.core import token_bytes
