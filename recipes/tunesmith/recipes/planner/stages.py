@@ -20,7 +20,7 @@ LIBRARIES_BYTES, LIBRARIES_FULL_FROM = 60 * MIB, 126 * MIB
 # Of activations in blocks that lie in the heap, smaller than HEAPED_BLOCK (worker/processor.py). Gradients of a model
 # that is trained whole fill most.
 HOLES, HOLES_TRAINED = 0.3, 0.1
-RECOMPUTED_HOLES = 2.2  # of what a layer takes for itself
+RECOMPUTED_HOLES = 2.2  # of what a layer takes for itself (60M checkpointed of bench/forecast.py, four runs)
 HEAPED_BLOCK = 2 * MIB
 SMALLER = 0.85  # of the largest window: where that lies just outside of the heap, most others lie in it
 OPTIMIZING_BYTES = 45 * MIB  # bitsandbytes and what a step of its optimizers holds
